@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "decompose": "session",
     "Split": "session",
-    "solve": "solve",
-    "path": "solve",
+    "solve": "solving",
+    "path": "solving",
     "Decomposition": "decomposition",
     "Status": "decomposition",
     "InexactALM": "solvers",
@@ -39,13 +39,11 @@ __all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604
 if TYPE_CHECKING:
     from rpca_affect.decomposition import Decomposition, Status
     from rpca_affect.session import Split, decompose
-    from rpca_affect.solve import path, solve
+    from rpca_affect.solving import path, solve
     from rpca_affect.solvers import ADMM, AltProj, GoDec, InexactALM, available_solvers
 
 
 def __getattr__(name: str) -> Any:
-    # The function `solve` shares its module's name: importing the module binds the package attribute to the module,
-    # so the wanted object is written over it.
     if name in _HOMES:
         module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
         globals()[name] = getattr(module, name)
