@@ -1,0 +1,196 @@
+"""The only file that knows array libraries: what comes in as NumPy, CuPy or torch goes out as the same."""
+
+import math
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_array_api_obj, is_cupy_array, is_numpy_array, size
+
+__all__ = [
+    "Array",
+    "Observed",
+    "array_namespace",
+    "as_floating",
+    "device",
+    "frobenius",
+    "is_cupy_array",
+    "is_numpy_array",
+    "observe",
+    "observed_share",
+    "power_of_two",
+    "size",
+    "spectral_norm",
+    "to_numpy",
+]
+
+Array = Any  # an array of any library that follows the array-API standard
+
+
+class Observed(NamedTuple):
+    """A matrix, or a stack of matrices, with its missing cells taken out.
+
+    Attributes
+    ----------
+    values : array, shape (..., m, n)
+        Floating point; 0 where a cell is missing.
+    mask : array of bool, shape (..., m, n), or None
+        True where a cell was observed; None when every cell was.
+    """
+
+    values: Array
+    mask: Array | None = None
+
+
+def observe(x: Any, mask: Any = None) -> Observed:
+    """Check a matrix (or a stack) and separate its observed from its missing cells.
+
+    Parameters
+    ----------
+    x : array-like, shape (..., m, n)
+        Numbers; NaN marks a missing cell. Never modified.
+    mask : array-like of bool, broadcastable to ``x``, optional
+        True where a cell may be trusted. Missing = NaN or not trusted.
+
+    Returns
+    -------
+    Observed
+        float32 and float64 are kept; integers become float64, half precision float32.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` does not hold real numbers.
+    ValueError
+        If ``x`` has fewer than two axes, is empty, holds inf, or has no observed cell in one of its matrices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> observe(np.array([[1.0, np.nan], [3.0, 4.0]])).values
+    array([[1., 0.],
+           [3., 4.]])
+    """
+    x = as_floating(x)
+    xp = array_namespace(x)
+    if x.ndim < 2:
+        raise ValueError(
+            f"the matrix has {x.ndim} axis of shape {tuple(x.shape)}: give frames x features, "
+            "for one feature x.reshape(-1, 1)"
+        )
+    if size(x) == 0:
+        raise ValueError(
+            f"the matrix of shape {tuple(x.shape)} is empty: at least one frame and one feature are needed"
+        )
+    trusted = None
+    if mask is not None:
+        trusted = xp.asarray(mask, dtype=xp.bool, device=device(x))
+        try:
+            trusted = xp.broadcast_to(trusted, x.shape)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"mask of shape {tuple(trusted.shape)} does not fit a matrix of shape {tuple(x.shape)}"
+            ) from error
+    # One sum tells whether anything but finite numbers is there, at the cost of one read.
+    with np.errstate(over="ignore", invalid="ignore"):
+        clean = bool(xp.all(xp.isfinite(x))) if not is_numpy_array(x) else math.isfinite(float(np.sum(x)))
+    if not clean:
+        x, trusted = _without_missing(xp, x, trusted)
+    if trusted is None:
+        return Observed(x)
+    if not bool(xp.all(xp.any(xp.any(trusted, axis=-1), axis=-1))):
+        raise ValueError("every cell of a matrix is missing (NaN or masked): nothing can be decomposed")
+    if bool(xp.all(trusted)):
+        return Observed(x)
+    return Observed(xp.where(trusted, x, xp.zeros_like(x)), trusted)
+
+
+def _without_missing(xp: Any, x: Array, trusted: Array | None) -> tuple[Array, Array | None]:
+    infinite = xp.isinf(x) if trusted is None else xp.isinf(x) & trusted
+    if bool(xp.any(infinite)):
+        flat = int(xp.argmax(xp.reshape(xp.astype(infinite, xp.uint8), (-1,))))
+        place = tuple(int(i) for i in np.unravel_index(flat, tuple(x.shape)))
+        raise ValueError(
+            f"the matrix holds inf at index {place}: replace it by NaN to treat the cell as missing"
+        )
+    known = ~xp.isnan(x)
+    trusted = known if trusted is None else known & trusted
+    return xp.where(trusted, x, xp.zeros_like(x)), (None if bool(xp.all(trusted)) else trusted)
+
+
+def as_floating(x: Any) -> Array:
+    """Return ``x`` as an array of its own library with a floating dtype, copying only where the dtype changes."""
+    module = type(x).__module__
+    if module.startswith("scipy.sparse"):
+        raise TypeError("the matrix is a scipy.sparse matrix: give a dense array, x.toarray()")
+    if not is_array_api_obj(x):
+        x = np.asarray(x)
+    if is_numpy_array(x):
+        return _numpy_floating(x)
+    xp = array_namespace(x)
+    if xp.isdtype(x.dtype, "complex floating"):
+        raise TypeError(f"the matrix has dtype {x.dtype}: only real numbers can be decomposed")
+    if not xp.isdtype(x.dtype, "real floating"):
+        return xp.astype(x, xp.float64)
+    return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float32)
+
+
+def _numpy_floating(x: np.ndarray) -> np.ndarray:
+    if isinstance(x, np.ma.MaskedArray):
+        x = np.ma.filled(x.astype(np.float64), np.nan)
+    if x.dtype == object:
+        try:
+            return x.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the matrix holds values that are not numbers: {error}") from error
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"the matrix has dtype {x.dtype}: only real numbers can be decomposed")
+    if x.dtype == np.float16:
+        return x.astype(np.float32)
+    return np.asarray(x) if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+
+
+def observed_share(observed: Observed) -> Array:
+    """Return the share of observed cells of each matrix, shape (..., 1, 1), in (0, 1]."""
+    xp = array_namespace(observed.values)
+    values = observed.values
+    if observed.mask is None:
+        return xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
+    return xp.mean(xp.astype(observed.mask, values.dtype), axis=(-2, -1), keepdims=True)
+
+
+def frobenius(x: Array) -> Array:
+    """Return the Frobenius norm of each matrix of a stack, shape (..., 1, 1)."""
+    xp = array_namespace(x)
+    return xp.sqrt(xp.sum(x * x, axis=(-2, -1), keepdims=True))
+
+
+def spectral_norm(x: Array) -> Array:
+    """Return the largest singular value of each matrix of a stack, shape (..., 1, 1)."""
+    xp = array_namespace(x)
+    return xp.max(xp.linalg.svdvals(x), axis=-1, keepdims=True)[..., None]
+
+
+def power_of_two(x: Array) -> Array:
+    """Return for each matrix the power of two just below its largest absolute entry, shape (..., 1, 1).
+
+    Dividing by it is exact, so a solve on the divided matrix commutes with a change of units and neither
+    overflows nor underflows, whatever the scale of the input. A zero matrix gives 1.
+    """
+    xp = array_namespace(x)
+    top = xp.max(xp.abs(x), axis=(-2, -1), keepdims=True)
+    exponent = xp.floor(xp.log2(xp.where(top > 0, top, xp.ones_like(top))))
+    limit = 1000.0 if x.dtype == xp.float64 else 120.0  # keeps the power and its inverse normal numbers
+    exponent = xp.clip(exponent, -limit, limit)
+    return xp.pow(xp.full_like(exponent, 2.0), exponent)
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """Copy an array of any library to the host as NumPy: only for text and pictures, never inside a solve."""
+    if is_numpy_array(x):
+        return np.asarray(x)
+    if "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor):
+        return x.detach().cpu().numpy()
+    if is_cupy_array(x):
+        return x.get()
+    return np.asarray(x)

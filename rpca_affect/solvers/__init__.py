@@ -1,0 +1,33 @@
+"""The solvers, one algorithm per file; this folder is the registry."""
+
+import importlib
+import pkgutil
+
+__all__ = ["available_solvers"]
+
+
+def available_solvers() -> dict[str, type]:
+    """Return every solver class by its short name, found by listing this folder.
+
+    Returns
+    -------
+    dict of str to type
+
+    Examples
+    --------
+    >>> "admm" in available_solvers()
+    True
+    """
+    found = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for public in module.__all__:
+            candidate = getattr(module, public)
+            if isinstance(candidate, type) and "name" in vars(candidate) and hasattr(candidate, "step"):
+                found[candidate.name] = candidate
+    return found
+
+
+for _solver in available_solvers().values():
+    globals()[_solver.__name__] = _solver
+    __all__.append(_solver.__name__)

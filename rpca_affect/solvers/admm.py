@@ -1,0 +1,67 @@
+"""ADMM with a kept penalty: the solver that reaches the true optimum, with noise, masks and whole frames."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_share
+from rpca_affect.solvers.base import Splitting, State
+
+__all__ = ["ADMM"]
+
+
+@dataclass(frozen=True)
+class ADMM(Splitting):
+    """Over-relaxed alternating direction method of multipliers (as relaxed Douglas-Rachford splitting).
+
+    Solves ``argmin ||L||_* + lam g(S) + ||N||_F^2 / (2 slack)  subject to  L + S + N = M`` on the observed cells, with
+    ``g`` the sum of absolute cells or of row lengths. The penalty is kept, so the iteration converges to an optimum of
+    the convex problem from anywhere; it stops when the constraint *and* the multipliers agree.
+
+    Attributes
+    ----------
+    lam, slack, mu, growth, relax, lowrank, shrink
+        As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to ``2.5 p m n / (4 ||M||_1)``, ``relax`` to 1.6.
+
+    References
+    ----------
+    Boyd, Parikh, Chu, Peleato & Eckstein (2011), section 3.4.3; Candes, Li, Ma & Wright (2011), algorithm 1, whose
+    penalty constant is a tenth of what is fastest here.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> M = np.outer(np.arange(1.0, 41.0), np.ones(30)); M[3, 5] += 100.0; M[7, 7] = np.nan
+    >>> split = ra.solve(M, "admm")
+    >>> split.rank, round(float(split.low_rank[7, 7]), 3)
+    (1, 8.0)
+    """
+
+    relax: Any = 1.6
+
+    name: ClassVar[str] = "admm"
+
+    def first_mu(self, observed: Observed) -> Array:
+        """Return ``2.5 p m n / (4 sum |M|)``, shape (..., 1, 1); p is the observed share."""
+        xp = array_namespace(observed.values)
+        mean = xp.mean(xp.abs(observed.values), axis=(-2, -1), keepdims=True) / observed_share(observed)
+        return 0.625 / xp.where(mean > 0, mean, xp.ones_like(mean))
+
+    def init(self, observed: Observed) -> State:
+        """Start from L = S = Y = 0: the first argument is M itself.
+
+        Parameters
+        ----------
+        observed : Observed
+
+        Returns
+        -------
+        State
+        """
+        return self.starting_from(observed.values, observed)
+
+    def error(self, observed: Observed, violated: Array, kept: Array) -> Array:
+        """Larger of the constraint violation relative to M and the disagreement relative to the multiplier."""
+        xp = array_namespace(violated)
+        size, scale = frobenius(observed.values), frobenius(kept)
+        smaller = xp.where(scale > 0, xp.minimum(size, scale), size)
+        return frobenius(violated) / xp.where(smaller > 0, smaller, xp.ones_like(smaller))

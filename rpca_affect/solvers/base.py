@@ -1,0 +1,162 @@
+"""What a solver is: numbers and callables in a frozen dataclass, a start, and one step. It cannot loop, print or stop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_share
+from rpca_affect.prox import group_threshold, singular_value_threshold, soft_threshold
+
+__all__ = ["Splitting", "State", "cellwise", "default_lam", "framewise"]
+
+
+class State(NamedTuple):
+    """Where a splitting iteration stands; ``argument`` alone decides the next step.
+
+    Attributes
+    ----------
+    argument : array, shape (..., m, n)
+        What the singular-value threshold is applied to next: L plus the scaled multiplier.
+    low_rank, sparse, noise : array, shape (..., m, n)
+        The parts after the last step.
+    dual : array, shape (..., m, n)
+        Multiplier Y, feasible for the sparse norm.
+    mu : array, shape (..., 1, 1)
+        Penalty.
+    error : array, shape (..., 1, 1)
+        What the loop compares with ``tol``.
+    """
+
+    argument: Array
+    low_rank: Array
+    sparse: Array
+    noise: Array
+    dual: Array
+    mu: Array
+    error: Array
+
+
+def cellwise(argument: Array, level: Any, base: Array | None = None) -> Array:
+    """Shrink single cells: `rpca_affect.prox.soft_threshold`, blind to the base."""
+    return soft_threshold(argument, level)
+
+
+def framewise(argument: Array, level: Any, base: Array | None = None) -> Array:
+    """Shrink whole frames (rows): `rpca_affect.prox.group_threshold`, blind to the base."""
+    return group_threshold(argument, level, axis=-1)
+
+
+def default_lam(observed: Observed, sparse: str = "cells") -> Array:
+    """Weight of the sparse part, shape (..., 1, 1): ``1 / sqrt(p max(m, n))`` with p the observed share.
+
+    For frame-wise sparsity it is ``1 / sqrt(p log m)`` scaled so that a frame of pure noise stays out of S; see
+    Xu, Caramanis & Sanghavi (2012), where ``3 / (7 sqrt(gamma m))`` with gamma the share of outlying frames, here
+    taken as 1/10.
+    """
+    xp = array_namespace(observed.values)
+    frames, features = observed.values.shape[-2:]
+    share = observed_share(observed)
+    if sparse == "frames":
+        return 3 / (7 * xp.sqrt(0.1 * share * frames))
+    return 1 / xp.sqrt(share * max(frames, features))
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """One step shared by inexact ALM and ADMM, as a relaxed Douglas-Rachford splitting.
+
+    Minimises ``||L||_* + lam g(S) + ||N||_F^2 / (2 slack)`` subject to ``L + S + N = M`` on the observed cells.
+    Numbers left None are filled from the data by `tuned`. All numbers may be arrays of shape (..., 1, 1), one per
+    matrix of a stack, or tensors that need a gradient.
+
+    Attributes
+    ----------
+    lam : float or array, optional
+        Weight of the sparse part.
+    slack : float or array that broadcasts to (..., m, n)
+        Weight of the noise part; 0 means no noise part.
+    mu : float or array, optional
+        First penalty.
+    growth : float or array
+        Factor on the penalty after every step.
+    relax : float or array
+        Relaxation of the step, in (0, 2).
+    lowrank : callable ``(argument, level) -> low_rank``
+        Proximal operator of the low-rank part.
+    shrink : callable ``(argument, level, base) -> sparse``
+        Proximal operator of the sparse part; ``base`` is the current low-rank part, which classical operators ignore.
+    """
+
+    lam: Any = None
+    slack: Any = 0.0
+    mu: Any = None
+    growth: Any = 1.0
+    relax: Any = 1.0
+    lowrank: Callable[..., Array] = singular_value_threshold
+    shrink: Callable[..., Array] = cellwise
+
+    name: ClassVar[str]
+    convex: ClassVar[bool] = True
+    # How far the penalty may outgrow its start before floating point has nothing left to give.
+    mu_range: ClassVar[float] = 1e7
+
+    @property
+    def sparse_kind(self) -> str:
+        """``"cells"``, ``"frames"``, or ``"custom"`` for an operator of the user's."""
+        return {cellwise: "cells", framewise: "frames"}.get(self.shrink, "custom")
+
+    def first_mu(self, observed: Observed) -> Array:
+        """Penalty to start with, shape (..., 1, 1)."""
+        raise NotImplementedError(f"{type(self).__name__} lacks first_mu(observed)")
+
+    def tuned(self, observed: Observed) -> Self:
+        """Return the same solver with every open number filled in for these data."""
+        lam = default_lam(observed, self.sparse_kind) if self.lam is None else self.lam
+        solver = replace(self, lam=lam)
+        return replace(solver, mu=solver.first_mu(observed)) if self.mu is None else solver
+
+    def starting_from(self, argument: Array, observed: Observed) -> State:
+        """State whose next step thresholds ``argument``, everything else still empty."""
+        xp = array_namespace(argument)
+        zero = xp.zeros_like(argument)
+        mu = self.mu + xp.zeros_like(argument[..., :1, :1])
+        return State(argument, zero, zero, zero, zero, mu, xp.full_like(mu, xp.inf))
+
+    def step(self, observed: Observed, state: State) -> State:
+        """Threshold the argument, shrink what is left, and carry the disagreement on.
+
+        Parameters
+        ----------
+        observed : Observed
+            Values (..., m, n) and mask; a missing cell costs nothing, so it takes the low-rank prediction.
+        state : State
+
+        Returns
+        -------
+        State
+        """
+        xp = array_namespace(observed.values)
+        low_rank = self.lowrank(state.argument, 1 / state.mu)
+        mu = xp.minimum(self.growth * state.mu, self.mu_range * self.mu * xp.ones_like(state.mu))
+        carried = (state.argument - low_rank) * (state.mu / mu)
+        wanted = observed.values - low_rank + carried
+        if observed.mask is not None:
+            wanted = xp.where(observed.mask, wanted, xp.zeros_like(wanted))
+        give = 1 / (1 + mu * self.slack)
+        sparse = self.shrink(wanted, self.lam / (mu * give), low_rank)
+        kept = (wanted - sparse) * give
+        noise = (wanted - sparse) * (1 - give)
+        change = kept - carried
+        if observed.mask is not None:
+            # A missing cell has no constraint to violate: only the fade-out of its multiplier is left there.
+            violated = xp.where(observed.mask, change, xp.zeros_like(change))
+        else:
+            violated = change
+        error = self.error(observed, violated, kept)
+        return State(low_rank + carried + self.relax * change, low_rank, sparse, noise, mu * kept, mu, error)
+
+    def error(self, observed: Observed, violated: Array, kept: Array) -> Array:
+        """Relative violation of the constraint, ``||M - L - S - N||_F / ||M||_F``, shape (..., 1, 1)."""
+        xp = array_namespace(violated)
+        size = frobenius(observed.values)
+        return frobenius(violated) / xp.where(size > 0, size, xp.ones_like(size))

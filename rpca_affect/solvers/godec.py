@@ -1,0 +1,146 @@
+"""GoDec: low rank plus given cardinality plus noise, by randomised projections; fast when both numbers are known."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
+from rpca_affect.prox import keep_largest, soft_threshold
+
+__all__ = ["GoDec", "GoDecState"]
+
+
+class GoDecState(NamedTuple):
+    """Where GoDec stands.
+
+    Attributes
+    ----------
+    low_rank, sparse, noise : array, shape (..., m, n)
+        The parts after the last step.
+    basis : array, shape (..., n, r)
+        Right factor that the next projection starts from.
+    error : array, shape (..., 1, 1)
+        Relative change of ``low_rank + sparse`` in the last step.
+    """
+
+    low_rank: Array
+    sparse: Array
+    noise: Array
+    basis: Array
+    error: Array
+
+
+@dataclass(frozen=True)
+class GoDec:
+    """Go Decomposition: alternate a rank-r projection and the largest cells of what is left.
+
+    Seeks ``argmin ||M - L - S||_F^2  subject to  rank(L) <= rank, ||S||_0 <= cardinality``; with ``level`` given, the
+    soft form ``argmin ||M - L - S||_F^2 / 2 + level ||S||_1  subject to  rank(L) <= rank``. Both are non-convex: the
+    answer is a stationary point, found when rank and cardinality are about right and the outliers do not dominate a
+    direction. There is no optimality certificate.
+
+    Attributes
+    ----------
+    rank : int
+        Rank of the low-rank part.
+    cardinality : int or float, optional
+        Cells in the sparse part of one matrix; a float below 1 is a share of its cells.
+    level : float, optional
+        Soft threshold, in the units of the input; replaces ``cardinality``.
+    power : int
+        Power steps of the bilateral random projection in every step; 0 is inaccurate where singular values decay slowly.
+    random_state : int or numpy.random.Generator, optional
+        Seed of the first projection.
+
+    References
+    ----------
+    Zhou & Tao (2011), GoDec: randomized low-rank and sparse matrix decomposition in noisy case, algorithm 2. Here the
+    random test matrix is replaced, after the first step, by the factor found in the step before.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> M = np.outer(np.arange(1.0, 41.0), np.ones(30)); M[3, 5] += 100.0
+    >>> split = ra.solve(M, ra.GoDec(rank=1, cardinality=1))
+    >>> np.argwhere(split.sparse).tolist()
+    [[3, 5]]
+    """
+
+    rank: int = 1
+    cardinality: float | None = None
+    level: Any = None
+    power: int = 2
+    random_state: Any = None
+
+    name: ClassVar[str] = "godec"
+    convex: ClassVar[bool] = False
+
+    def tuned(self, observed: Observed) -> Self:
+        """Return the same solver with the cardinality counted in cells, and both numbers checked."""
+        frames, features = observed.values.shape[-2:]
+        if not 1 <= self.rank <= min(frames, features):
+            raise ValueError(f"GoDec's rank is {self.rank}: it must lie between 1 and {min(frames, features)}")
+        if self.level is not None:
+            return self
+        if self.cardinality is None:
+            raise ValueError("GoDec needs cardinality (cells in the sparse part, or their share) or a soft level")
+        cells = frames * features
+        count = round(self.cardinality * cells) if 0 < self.cardinality < 1 else int(self.cardinality)
+        if not 0 <= count <= cells:
+            raise ValueError(f"GoDec's cardinality is {self.cardinality}: the matrix has {cells} cells")
+        return replace(self, cardinality=count)
+
+    def init(self, observed: Observed) -> GoDecState:
+        """Start from S = 0 and a random Gaussian basis.
+
+        Parameters
+        ----------
+        observed : Observed
+
+        Returns
+        -------
+        GoDecState
+        """
+        values = observed.values
+        xp = array_namespace(values)
+        draw = np.random.default_rng(self.random_state).standard_normal((values.shape[-1], self.rank))
+        basis = xp.asarray(draw, dtype=values.dtype, device=device(values))
+        basis = xp.broadcast_to(basis, (*values.shape[:-2], *basis.shape))
+        zero = xp.zeros_like(values)
+        return GoDecState(zero, zero, zero, basis, xp.full_like(values[..., :1, :1], xp.inf))
+
+    def step(self, observed: Observed, state: GoDecState) -> GoDecState:
+        """Project what S leaves on rank r, then keep the largest cells of what L leaves.
+
+        Parameters
+        ----------
+        observed : Observed
+        state : GoDecState
+
+        Returns
+        -------
+        GoDecState
+        """
+        xp = array_namespace(observed.values)
+        filled = observed.values - state.sparse
+        if observed.mask is not None:
+            filled = xp.where(observed.mask, filled, state.low_rank)
+        low_rank, basis = self.project(filled, state.basis)
+        rest = observed.values - low_rank
+        if observed.mask is not None:
+            rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
+        sparse = keep_largest(rest, int(self.cardinality)) if self.level is None else soft_threshold(rest, self.level)
+        size = frobenius(observed.values)
+        change = frobenius(low_rank - state.low_rank + sparse - state.sparse)
+        error = change / xp.where(size > 0, size, xp.ones_like(size))
+        return GoDecState(low_rank, sparse, rest - sparse, basis, error)
+
+    def project(self, x: Array, basis: Array) -> tuple[Array, Array]:
+        """Bilateral projection of ``x`` on rank r by power steps from ``basis``; returns it and its right factor."""
+        xp = array_namespace(x)
+        transposed = xp.matrix_transpose(x)
+        for _ in range(self.power + 1):
+            left, _ = xp.linalg.qr(x @ basis)
+            basis, _ = xp.linalg.qr(transposed @ left)
+        return (x @ basis) @ xp.matrix_transpose(basis), basis
