@@ -34,13 +34,18 @@ _HOMES = {
 }
 _MODULES = ("deep", "estimators", "metrics", "noise", "plots", "prox", "recordings", "solvers", "synthetic")
 
-__all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
-    from rpca_affect.decomposition import Decomposition, Status
-    from rpca_affect.session import Split, decompose
-    from rpca_affect.solving import path, solve
-    from rpca_affect.solvers import ADMM, AltProj, GoDec, InexactALM, available_solvers
+    from rpca_affect.decomposition import Decomposition as Decomposition
+    from rpca_affect.decomposition import Status as Status
+    from rpca_affect.session import Split as Split
+    from rpca_affect.session import decompose as decompose
+    from rpca_affect.solvers.admm import ADMM as ADMM
+    from rpca_affect.solvers.godec import GoDec as GoDec
+    from rpca_affect.solvers.ialm import InexactALM as InexactALM
+    from rpca_affect.solving import path as path
+    from rpca_affect.solving import solve as solve
 
 
 def __getattr__(name: str) -> Any:

@@ -110,9 +110,7 @@ def _without_missing(xp: Any, x: Array, trusted: Array | None) -> tuple[Array, A
     if bool(xp.any(infinite)):
         flat = int(xp.argmax(xp.reshape(xp.astype(infinite, xp.uint8), (-1,))))
         place = tuple(int(i) for i in np.unravel_index(flat, tuple(x.shape)))
-        raise ValueError(
-            f"the matrix holds inf at index {place}: replace it by NaN to treat the cell as missing"
-        )
+        raise ValueError(f"the matrix holds inf at index {place}: replace it by NaN to treat the cell as missing")
     known = ~xp.isnan(x)
     trusted = known if trusted is None else known & trusted
     return xp.where(trusted, x, xp.zeros_like(x)), (None if bool(xp.all(trusted)) else trusted)

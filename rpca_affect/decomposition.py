@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rpca_affect.arrays import Array, array_namespace
 
-__all__ = ["Decomposition", "Factors", "Status"]
+__all__ = ["Decomposition", "Factors", "Status", "doubts", "largest"]
 
 RANK_LIMIT = 0.3
 DENSITY_LIMIT = 0.3
@@ -148,25 +148,26 @@ def doubts(rank: Any, sparsity: Any, gap: Any, shape: tuple[int, ...], solver: s
     smaller = min(shape[-2:])
     found = []
     # Up to rank 2 nothing can be said: every 3 x 3 matrix would be suspect.
-    if _largest(rank) > max(2.0, RANK_LIMIT * smaller):
-        found.append(f"rank {int(_largest(rank))} of {smaller}")
-    if _largest(sparsity) > DENSITY_LIMIT:
-        found.append(f"{100 * _largest(sparsity):.0f} % of the cells in the sparse part")
+    if largest(rank) > max(2.0, RANK_LIMIT * smaller):
+        found.append(f"rank {int(largest(rank))} of {smaller}")
+    if largest(sparsity) > DENSITY_LIMIT:
+        found.append(f"{100 * largest(sparsity):.0f} % of the cells in the sparse part")
     sentences = []
     if found:
         sentences.append(
             f"Meaningless split: {' and '.join(found)} is what dense noise looks like, not base and transients; "
             "use the noise-aware model (noise='auto') or scale the columns by their noise."
         )
-    if gap is not None and _largest(gap) > GAP_LIMIT:
+    if gap is not None and largest(gap) > GAP_LIMIT:
         remedy = "use solver='admm'" if solver != "admm" else "lower tol or raise max_iter"
         sentences.append(
-            f"The split is feasible but not optimal: its relative duality gap is {_largest(gap):.1g}; {remedy}."
+            f"The split is feasible but not optimal: its relative duality gap is {largest(gap):.1g}; {remedy}."
         )
     return tuple(sentences)
 
 
-def _largest(value: Any) -> float:
+def largest(value: Any) -> float:
+    """Return the largest entry of a number or an array as a float."""
     if isinstance(value, (int, float)):
         return float(value)
     return float(array_namespace(value).max(value))

@@ -202,9 +202,7 @@ def keep_largest(x: Array, cardinality: int) -> Array:
     xp = array_namespace(x)
     cells = x.shape[-1] * x.shape[-2]
     if not 0 <= cardinality <= cells:
-        raise ValueError(
-            f"cardinality is {cardinality}: it must lie between 0 and the {cells} cells of a matrix"
-        )
+        raise ValueError(f"cardinality is {cardinality}: it must lie between 0 and the {cells} cells of a matrix")
     if size(x) == 0:
         return x
     flat = xp.reshape(x, (*x.shape[:-2], cells))

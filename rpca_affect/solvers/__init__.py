@@ -23,8 +23,9 @@ def available_solvers() -> dict[str, type]:
         module = importlib.import_module(f"{__name__}.{info.name}")
         for public in module.__all__:
             candidate = getattr(module, public)
-            if isinstance(candidate, type) and "name" in vars(candidate) and hasattr(candidate, "step"):
-                found[candidate.name] = candidate
+            name = vars(candidate).get("name") if isinstance(candidate, type) else None
+            if isinstance(name, str):
+                found[name] = candidate
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a solver is: numbers and callables in a frozen dataclass, a start, and one step. It cannot loop, print or stop."""
+"""What a solver is: numbers and callables in a frozen dataclass, a start and one step; it cannot loop or stop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -97,6 +97,7 @@ class Splitting:
 
     name: ClassVar[str]
     convex: ClassVar[bool] = True
+    default_max_iter: ClassVar[int] = 5000
     # How far the penalty may outgrow its start before floating point has nothing left to give.
     mu_range: ClassVar[float] = 1e7
 
@@ -104,6 +105,11 @@ class Splitting:
     def sparse_kind(self) -> str:
         """``"cells"``, ``"frames"``, or ``"custom"`` for an operator of the user's."""
         return {cellwise: "cells", framewise: "frames"}.get(self.shrink, "custom")
+
+    def rescaled(self, unit: Array) -> Self:
+        """Return the same solver for data divided by ``unit``."""
+        mu = None if self.mu is None else self.mu * unit
+        return replace(self, mu=mu, slack=self.slack / unit)
 
     def first_mu(self, observed: Observed) -> Array:
         """Penalty to start with, shape (..., 1, 1)."""
@@ -121,6 +127,28 @@ class Splitting:
         zero = xp.zeros_like(argument)
         mu = self.mu + xp.zeros_like(argument[..., :1, :1])
         return State(argument, zero, zero, zero, zero, mu, xp.full_like(mu, xp.inf))
+
+    def resume(self, observed: Observed, before: Any, unit: Array) -> State:
+        """State that continues an earlier `rpca_affect.Decomposition`, given in the units of the input.
+
+        Without its dual matrix, the multiplier is taken from where the parts determine it: ``lam sign(S)`` on the
+        support of S and ``N / slack`` elsewhere.
+        """
+        xp = array_namespace(observed.values)
+        low_rank, sparse = before.low_rank, before.sparse / unit
+        low_rank = (before.factors.matrix() if low_rank is None else low_rank) / unit
+        if before.dual is not None:
+            dual = before.dual
+        else:
+            length = xp.abs(sparse)
+            if self.sparse_kind == "frames":
+                length = xp.sqrt(xp.sum(sparse * sparse, axis=-1, keepdims=True))
+            support = length > 0
+            known = self.lam * sparse / xp.where(support, length, xp.ones_like(length))
+            slack = self.slack + xp.zeros_like(length)
+            free = before.noise / unit / xp.where(slack > 0, slack, xp.full_like(slack, xp.inf))
+            dual = xp.where(support, known, free)
+        return self.starting_from(low_rank + dual / self.mu, observed)
 
     def step(self, observed: Observed, state: State) -> State:
         """Threshold the argument, shrink what is left, and carry the disagreement on.
@@ -147,11 +175,8 @@ class Splitting:
         kept = (wanted - sparse) * give
         noise = (wanted - sparse) * (1 - give)
         change = kept - carried
-        if observed.mask is not None:
-            # A missing cell has no constraint to violate: only the fade-out of its multiplier is left there.
-            violated = xp.where(observed.mask, change, xp.zeros_like(change))
-        else:
-            violated = change
+        # A missing cell has no constraint to violate: only the fade-out of its multiplier is left there.
+        violated = change if observed.mask is None else xp.where(observed.mask, change, xp.zeros_like(change))
         error = self.error(observed, violated, kept)
         return State(low_rank + carried + self.relax * change, low_rank, sparse, noise, mu * kept, mu, error)
 

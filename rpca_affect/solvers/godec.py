@@ -49,7 +49,7 @@ class GoDec:
     level : float, optional
         Soft threshold, in the units of the input; replaces ``cardinality``.
     power : int
-        Power steps of the bilateral random projection in every step; 0 is inaccurate where singular values decay slowly.
+        Power steps of the bilateral random projection; 0 is inaccurate where singular values decay slowly.
     random_state : int or numpy.random.Generator, optional
         Seed of the first projection.
 
@@ -75,6 +75,11 @@ class GoDec:
 
     name: ClassVar[str] = "godec"
     convex: ClassVar[bool] = False
+    default_max_iter: ClassVar[int] = 500
+
+    def rescaled(self, unit: Array) -> Self:
+        """Return the same solver for data divided by ``unit``."""
+        return self if self.level is None else replace(self, level=self.level / unit)
 
     def tuned(self, observed: Observed) -> Self:
         """Return the same solver with the cardinality counted in cells, and both numbers checked."""
@@ -110,6 +115,15 @@ class GoDec:
         zero = xp.zeros_like(values)
         return GoDecState(zero, zero, zero, basis, xp.full_like(values[..., :1, :1], xp.inf))
 
+    def resume(self, observed: Observed, before: Any, unit: Array) -> GoDecState:
+        """State that continues an earlier `rpca_affect.Decomposition`, given in the units of the input."""
+        xp = array_namespace(observed.values)
+        low_rank = before.factors.matrix() if before.low_rank is None else before.low_rank
+        _, _, rows = xp.linalg.svd(low_rank, full_matrices=False)
+        start = self.init(observed)
+        basis = xp.matrix_transpose(rows[..., : self.rank, :])
+        return start._replace(low_rank=low_rank / unit, sparse=before.sparse / unit, basis=basis)
+
     def step(self, observed: Observed, state: GoDecState) -> GoDecState:
         """Project what S leaves on rank r, then keep the largest cells of what L leaves.
 
@@ -130,7 +144,10 @@ class GoDec:
         rest = observed.values - low_rank
         if observed.mask is not None:
             rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
-        sparse = keep_largest(rest, int(self.cardinality)) if self.level is None else soft_threshold(rest, self.level)
+        if self.level is not None:
+            sparse = soft_threshold(rest, self.level)
+        else:
+            sparse = keep_largest(rest, int(self.cardinality or 0))
         size = frobenius(observed.values)
         change = frobenius(low_rank - state.low_rank + sparse - state.sparse)
         error = change / xp.where(size > 0, size, xp.ones_like(size))

@@ -1,0 +1,53 @@
+"""What a caller asks of a run, and what a run reports while it goes on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = ["Progress", "Request"]
+
+
+class Progress(NamedTuple):
+    """What a callback sees after every step.
+
+    Attributes
+    ----------
+    n_iter : int
+        Steps taken so far.
+    error : float
+        What is compared with ``tol`` (for a stack: of the worst matrix).
+    rank : int or None
+        Rank of the low-rank part, where the solver knows it.
+    mu : float or None
+        Penalty, relative to data whose largest cell lies between 1 and 2.
+    """
+
+    n_iter: int
+    error: float
+    rank: int | None = None
+    mu: float | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything about a solve but the data and the solver.
+
+    Attributes
+    ----------
+    tol : float
+        Largest error to stop at.
+    max_iter : int
+        Largest number of steps.
+    callback : callable or None
+        Called with a `Progress` after every step; a true return value stops the run.
+    factored : bool
+        Leave the low-rank part in factored form.
+    keep_dual : bool
+        Return the dual matrix as well.
+    """
+
+    tol: float
+    max_iter: int
+    callback: Callable[[Progress], Any] | None = None
+    factored: bool = False
+    keep_dual: bool = False

@@ -1,0 +1,235 @@
+"""The front door of the solvers: from a matrix and a few words to a `Decomposition` that knows how good it is."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from rpca_affect import engine, loop
+from rpca_affect.arrays import Observed, array_namespace, device, observe, power_of_two
+from rpca_affect.decomposition import GAP_LIMIT, Decomposition, Status, doubts, largest
+from rpca_affect.noise import noise_level, slack
+from rpca_affect.protocol import Progress, Request
+from rpca_affect.solvers import available_solvers
+from rpca_affect.solvers.base import framewise
+
+__all__ = ["path", "solve"]
+
+FLOAT32_TOL = 3e-6  # single precision cannot tell smaller errors from rounding
+
+
+def solve(
+    observed: Any,
+    solver: Any = "auto",
+    *,
+    lam: Any = None,
+    noise: Any = None,
+    mask: Any = None,
+    sparse: str = "cells",
+    rank: int | None = None,
+    cardinality: float | None = None,
+    tol: float = 1e-7,
+    max_iter: int | None = None,
+    init: Decomposition | None = None,
+    factored: bool = False,
+    keep_dual: bool = False,
+    callback: Callable[[Progress], Any] | None = None,
+    random_state: Any = None,
+) -> Decomposition:
+    """Split a matrix, or a stack of matrices, into low-rank, sparse and noise parts.
+
+    Convex solvers solve ``argmin_{L,S,N} ||L||_* + lam g(S) + ||N||_F^2 / (2 slack)  subject to  L + S + N = M`` on the
+    observed cells, with ``g(S) = ||S||_1`` or the sum of row lengths and ``slack = sqrt(2 max(m, n)) noise``
+    (no N without ``noise``).
+
+    Parameters
+    ----------
+    observed : array-like, shape (..., m, n)
+        Frames x features, or a stack of such matrices; NaN marks a missing cell. NumPy, CuPy or torch: the result is
+        of the same library and on the same device. Never modified.
+    solver : str or solver object, default "auto"
+        ``"ialm"``, ``"admm"``, ``"godec"``, ``"altproj"``, or a configured instance. ``"auto"``: GoDec when ``rank``
+        and ``cardinality`` are given, alternating projections when only ``rank`` is, ADMM when there is noise, a missing
+        cell or frame-wise sparsity; otherwise inexact ALM, continued by ADMM when its duality gap exceeds 1e-3.
+    lam : float or array (..., 1, 1), optional
+        Weight of the sparse part; default ``1 / sqrt(p max(m, n))`` with p the observed share.
+    noise : float, array (n,), "auto" or None
+        Standard deviation of dense noise, in the units of the input. ``"auto"`` measures it per feature from first
+        differences over frames; None means no noise part.
+    mask : array-like of bool, broadcastable to ``observed``, optional
+        True where a cell may be trusted.
+    sparse : {"cells", "frames"}
+        Whether single cells or whole frames are outliers.
+    rank, cardinality : optional
+        For the solvers that need them: rank of L; cells in S (a float below 1 is a share).
+    tol : float, default 1e-7
+        Stop when the solver's relative error is at most this. Single precision cannot go below about 3e-6: there a
+        smaller ``tol`` is raised to that.
+    max_iter : int, optional
+        Largest number of steps; the default is the solver's own.
+    init : Decomposition, optional
+        An earlier answer for similar data to start from (a lambda path, a sliding window).
+    factored : bool, default False
+        Keep the low-rank part as ``factors`` only and leave ``low_rank`` None (one matrix at a time).
+    keep_dual : bool, default False
+        Keep the dual matrix: for an outside check of the certificate, and for the best warm start.
+    callback : callable, optional
+        Called with a `rpca_affect.protocol.Progress` after every step; a true return value stops the solve.
+    random_state : int or numpy.random.Generator, optional
+        Seed of the solvers that draw.
+
+    Returns
+    -------
+    Decomposition
+        Unpacks as ``low_rank, sparse``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With one sentence, for data or parameters that cannot be used.
+
+    References
+    ----------
+    Candes, Li, Ma & Wright (2011), Robust principal component analysis?; Zhou, Li, Wright, Candes & Ma (2010), Stable
+    principal component pursuit.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> base = np.outer(np.linspace(1, 2, 60), np.linspace(-1, 1, 40))
+    >>> bursts = np.zeros((60, 40)); bursts[10:14, 5] = 3.0
+    >>> low_rank, sparse = ra.solve(base + bursts)
+    >>> bool(np.allclose(low_rank, base, atol=1e-5)), int((abs(sparse) > 1).sum())
+    (True, 4)
+    """
+    data = observe(observed, mask)
+    if not tol > 0:
+        raise ValueError(f"tol is {tol}: it must be positive")
+    if max_iter is not None and max_iter < 1:
+        raise ValueError(f"max_iter is {max_iter}: at least one step is needed")
+    if not (isinstance(sparse, str) and sparse in ("cells", "frames")):
+        raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
+    if factored and data.values.ndim > 2:
+        raise ValueError("factored=True is for one matrix at a time: loop over the stack")
+    if init is not None and tuple(init.sparse.shape) != tuple(data.values.shape):
+        raise ValueError(
+            f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.values.shape)}: "
+            "start from an answer of the same shape"
+        )
+    if data.values.dtype == array_namespace(data.values).float32:
+        tol = max(tol, FLOAT32_TOL)
+    numbers = {
+        "lam": lam,
+        "slack": None if noise is None else _slack(data, noise, sparse),
+        "shrink": framewise if sparse == "frames" else None,
+        "rank": rank,
+        "cardinality": cardinality,
+        "random_state": random_state,
+    }
+    numbers = {name: value for name, value in numbers.items() if value is not None}
+    request = Request(tol, max_iter or 0, callback, factored, keep_dual)
+    if isinstance(solver, str) and solver == "auto":
+        return _solve_auto(data, numbers, init, request)
+    return _solve_with(data, _configured(solver, numbers), init, request)
+
+
+def path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: Any) -> list[Decomposition]:
+    """Solve for a sequence of weights of the sparse part, each from the answer before.
+
+    Parameters
+    ----------
+    observed : array-like, shape (..., m, n)
+    lams : iterable of float
+        In the order of solution; neighbouring values should be close.
+    solver, **options
+        As in `solve`.
+
+    Returns
+    -------
+    list of Decomposition
+        In the order of ``lams``.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> M = np.outer(np.arange(1.0, 31.0), np.ones(20)); M[3, 5] += 100.0
+    >>> [split.rank for split in ra.path(M, [0.05, 0.2])]
+    [0, 1]
+    """
+    answers: list[Decomposition] = []
+    for lam in lams:
+        before = answers[-1] if answers else options.get("init")
+        answers.append(solve(observed, solver, **{**options, "lam": lam, "init": before, "keep_dual": True}))
+    return answers if options.get("keep_dual") else [replace(answer, dual=None) for answer in answers]
+
+
+def _slack(data: Observed, noise: Any, sparse: str) -> Any:
+    """Weight of the noise part, from a standard deviation, one per feature, or the data."""
+    frames, features = data.values.shape[-2:]
+    xp = array_namespace(data.values)
+    if isinstance(noise, str):
+        if noise != "auto":
+            raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
+        sigma = noise_level(data.values, data.mask)[..., None, :]
+        if sparse == "frames":  # one level per frame keeps the proximal operator closed: take the root mean square
+            sigma = xp.sqrt(xp.mean(sigma * sigma, axis=-1, keepdims=True))
+        return slack(sigma, (frames, features))
+    sigma = xp.asarray(noise, dtype=data.values.dtype, device=device(data.values))
+    if not bool(xp.all(sigma >= 0)):
+        raise ValueError("noise must be at least 0 everywhere")
+    if sigma.ndim and sparse == "frames":
+        raise ValueError("frame-wise sparsity needs one noise level: scale the columns by their noise, then noise=1.0")
+    if sigma.ndim and sigma.shape[-1] not in (1, features):
+        raise ValueError(f"noise has {sigma.shape[-1]} values for {features} features: give one per feature, or one")
+    return slack(sigma, (frames, features))
+
+
+def _configured(solver: Any, numbers: dict[str, Any]) -> Any:
+    """Turn a name into a solver, and write what the call gives over the numbers of the instance."""
+    if isinstance(solver, str):
+        known = available_solvers()
+        if solver not in known:
+            raise ValueError(f"solver {solver!r} is not known: give one of {', '.join(sorted(known))} or 'auto'")
+        solver = known[solver]()
+    if not (hasattr(solver, "step") and hasattr(solver, "init")) or isinstance(solver, type):
+        raise TypeError(f"solver is {solver!r}: give a name, or an object with init(observed) and step(...)")
+    words = {"slack": "noise", "shrink": "sparse='frames'"}
+    misplaced = [words.get(name, name) for name in numbers if not hasattr(solver, name) and name != "random_state"]
+    if misplaced:
+        raise ValueError(f"solver {solver.name!r} does not take {', '.join(misplaced)}: use another solver, or 'auto'")
+    return replace(solver, **{name: value for name, value in numbers.items() if hasattr(solver, name)})
+
+
+def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Request) -> Decomposition:
+    if "rank" in numbers:
+        name = "godec" if "cardinality" in numbers else "altproj"
+        return _solve_with(data, _configured(name, numbers), init, request)
+    if "slack" in numbers or "shrink" in numbers or data.mask is not None:
+        return _solve_with(data, _configured("admm", numbers), init, request)
+    quick = _solve_with(data, _configured("ialm", numbers), init, replace(request, keep_dual=True))
+    if largest(quick.gap) > GAP_LIMIT and quick.low_rank is not None:
+        return _solve_with(data, _configured("admm", numbers), quick, request)
+    return quick if request.keep_dual else replace(quick, dual=None)
+
+
+def _solve_with(data: Observed, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
+    request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
+    home = engine if engine.accepts(data, solver) else loop
+    answer = home.run(data, power_of_two(data.values), solver, init, request)
+    return replace(answer, status=_status(answer, data, request))
+
+
+def _status(answer: Decomposition, data: Observed, request: Request) -> Status:
+    error = answer.history["error"][-1] if answer.history["error"] else 0.0
+    steps = int(largest(answer.n_iter))
+    proof = "" if answer.gap is None else f", relative duality gap {largest(answer.gap):.1e}"
+    if answer.status.converged:
+        sentence = f"Converged in {steps} steps (error {error:.1e}{proof})."
+    elif steps < request.max_iter:
+        sentence = f"Stopped by the callback after {steps} steps (error {error:.1e}{proof})."
+    else:
+        sentence = (
+            f"max_iter = {steps} steps passed before tol = {request.tol:.1e} was met (error {error:.1e}{proof}): "
+            "raise max_iter or tol."
+        )
+    warnings = doubts(answer.rank, answer.sparsity, answer.gap, tuple(data.values.shape), answer.solver)
+    return Status(answer.status.converged, sentence, warnings)
