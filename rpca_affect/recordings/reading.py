@@ -1,0 +1,203 @@
+"""Read a file, DataFrame or array as a Recording, with the format detected or forced."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from .assemble import assemble
+from .files import array_table, column_names
+from .formats import formats
+from .recording import Recording, RecordingError
+from .tables import Table, kind_of
+
+
+def available_formats() -> tuple[str, ...]:
+    """Names of the formats that `read` knows.
+
+    Examples
+    --------
+    >>> available_formats()
+    ('array', 'livelink', 'openface', 'pyfeat', 'table')
+    """
+    return tuple(sorted(formats()))
+
+
+def _chosen(format: str | None, kind: str, names: tuple[str, ...]) -> ModuleType:
+    if format is None:
+        return max(formats().values(), key=lambda module: module.score(kind, names))
+    if format not in formats():
+        raise ValueError(f"There is no format {format!r}; the formats are {', '.join(available_formats())}.")
+    return formats()[format]
+
+
+def detect(path) -> str:
+    """Name of the format of a file, by its contents.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    str
+        One of `available_formats`; ``"table"`` for columns of unknown origin.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be read at all.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    return _chosen(None, kind, column_names(path, kind)).NAME
+
+
+def read(
+    path,
+    format: str | None = None,
+    *,
+    features=None,
+    min_confidence: float = 0.8,
+    mask=None,
+    max_gap: float = 1.0,
+    fps: float | None = None,
+    key: str | None = None,
+) -> Recording:
+    """Read a recording from a file.
+
+    Rows are never dropped: frames in which the tracker failed or was not confident are masked.
+
+    Parameters
+    ----------
+    path : str or Path
+        Text (CSV, TSV), Parquet, Feather, ``.npy`` or ``.npz``.
+    format : str, optional
+        One of `available_formats`; detected from the contents when left out.
+    features : str or list of str, optional
+        Groups, names or patterns of features to keep; see `Recording.select`.
+    min_confidence : float
+        Frames whose confidence (OpenFace ``confidence``, py-feat ``FaceScore``) is lower are masked.
+    mask : array or DataFrame of bool, optional
+        True where a cell counts as observed; shape (n_frames, n_features) or (n_frames,), combined with the mask
+        of the format.  The features are those with at least one number, before `features` is applied.
+    max_gap : float
+        A gap in the time longer than this many seconds, and than five frames, starts a new sequence.  Where frames
+        are numbered but not timed, one second counts as 25 frames.
+    fps : float, optional
+        Frames per second: the time then comes from the frame numbers (or the rows), not from the file's stamps.
+    key : str, optional
+        Name of the array in an ``.npz`` file that holds several.
+
+    Returns
+    -------
+    Recording
+        Values of shape (n_frames, n_features) in the units of the file.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, unreadable, damaged or not of the format, with the place and what was expected.
+    ValueError
+        If an argument is out of range or `features` matches nothing.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    module = _chosen(format, kind, column_names(path, kind))
+    if kind in ("npy", "npz") and format not in (None, "array"):
+        raise RecordingError(f"{path} is a NumPy {kind} file, expected a {format} table (text, Parquet or Feather).")
+    return _made(module.load(path, kind, key), module, features, min_confidence, mask, max_gap, fps)
+
+
+def from_frame(
+    frame: pd.DataFrame,
+    format: str | None = None,
+    *,
+    features=None,
+    min_confidence: float = 0.8,
+    mask=None,
+    max_gap: float = 1.0,
+    fps: float | None = None,
+) -> Recording:
+    """Make a recording of a DataFrame with one row for each frame.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns as one of the formats names them, or of any name.  It is not modified.
+    format, features, min_confidence, mask, max_gap, fps
+        As in `read`.
+
+    Returns
+    -------
+    Recording
+        With the index of `frame`.
+
+    Raises
+    ------
+    RecordingError
+        If there is no row, no numeric column, or text among the numbers.
+    """
+    table = Table(frame, "DataFrame")
+    return _made(table, _chosen(format, "parquet", table.names), features, min_confidence, mask, max_gap, fps)
+
+
+def from_array(
+    array,
+    *,
+    feature_names=None,
+    time=None,
+    fps: float | None = None,
+    mask=None,
+    features=None,
+    max_gap: float = 1.0,
+) -> Recording:
+    """Make a recording of a 2-D array.
+
+    Parameters
+    ----------
+    array : array of shape (n_frames, n_features)
+        Real numbers; NaN is missing.  It is copied.
+    feature_names : sequence of str, optional
+        One name for each column; ``feature_0``, ``feature_1``, ... when left out.
+    time : array of shape (n_frames,), optional
+        Time in seconds.
+    fps, mask, features, max_gap
+        As in `read`.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    RecordingError
+        If the array is not 2-D, is empty or does not hold real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from_array(np.ones((3, 2)), fps=25.0).time
+    array([0.  , 0.04, 0.08])
+    """
+    from dataclasses import replace
+
+    import numpy as np
+
+    table = array_table(array, "array", feature_names)
+    layout = formats()["array"].layout(table)
+    if time is not None:
+        stamps = np.asarray(time, dtype=np.float64)
+        if stamps.shape != (len(table),):
+            raise RecordingError(f"time has shape {stamps.shape}, expected ({len(table)},): one entry for each frame.")
+        layout = replace(layout, time=stamps)
+    recording = assemble(table, layout, mask=mask, max_gap=max_gap, fps=fps)
+    return recording if features is None else recording.select(features)
+
+
+def _made(table: Table, module: ModuleType, features, min_confidence, mask, max_gap, fps) -> Recording:
+    recording = assemble(
+        table, module.layout(table), min_confidence=min_confidence, mask=mask, max_gap=max_gap, fps=fps
+    )
+    return recording if features is None else recording.select(features)

@@ -1,0 +1,164 @@
+"""Table: the columns of a file or DataFrame as read, able to say where in the input a cell stands."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .recording import RecordingError
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns with the labels of the input; `lines[i]` is the line of a text file that row `i` came from."""
+
+    frame: pd.DataFrame
+    source: str
+    lines: np.ndarray | None = None
+    notices: tuple[str, ...] = ()
+    form: dict = field(default_factory=dict)  # separator, decimal mark and header of a text file, for writing alike
+    codes: frozenset[int] = frozenset()  # columns of digits that are no numbers: 007 must not come back as 7
+
+    def __post_init__(self):
+        if isinstance(self.frame.columns, pd.MultiIndex):
+            raise RecordingError(f"{self.source}: columns have several header levels, expected one name for each.")
+        if self.frame.empty:
+            what = "no rows below its header" if len(self.frame.columns) else "no columns"
+            raise RecordingError(f"{self.source} has {what}, expected one row for each frame.")
+        seen: dict[str, int] = {}
+        for position, name in enumerate(self.names, start=1):
+            if name in seen:
+                called = f"called {name!r}" if name else "without a name"
+                raise RecordingError(
+                    f"{self.source}: columns {seen[name]} and {position} are both {called}, expected different names."
+                )
+            seen[name] = position
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names without surrounding blanks."""
+        return tuple(str(label).strip() for label in self.frame.columns)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def place(self, row: int) -> str:
+        """Where row `row` (counted from 0) stands: a line number as in a text editor, or a row number from 1."""
+        return f"line {self.lines[row]}" if self.lines is not None else f"row {row + 1}"
+
+    def column(self, name: str) -> pd.Series | None:
+        """Column of this name (blanks and case do not count), or None."""
+        keys = [known.casefold() for known in self.names]
+        return self.frame.iloc[:, keys.index(name.casefold())] if name.casefold() in keys else None
+
+    def numbers(self, position: int, required: bool) -> np.ndarray | None:
+        """Column at `position` as float64, missing cells as NaN; None for a column of text.
+
+        A column is text when at least half of its filled cells are no numbers; fewer are damage.  With
+        `required`, any text is damage.
+        """
+        column = self.frame.iloc[:, position]
+        kind = column.dtype
+        if isinstance(kind, np.dtype) and kind.kind in "fiu" and position not in self.codes:
+            return column.to_numpy(np.float64)
+        if pd.api.types.is_bool_dtype(kind) or not (
+            pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_object_dtype(kind) or _is_text(kind)
+        ):
+            numbers = np.full(len(column), np.nan)
+            if required and pd.api.types.is_bool_dtype(kind):
+                return column.to_numpy(np.float64, na_value=np.nan)
+        elif pd.api.types.is_complex_dtype(kind):
+            raise RecordingError(f"{self.source}: column {self.names[position]!r} is complex, expected real numbers.")
+        else:
+            numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        if position in self.codes and not required:
+            return None
+        bad = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
+        if not len(bad):
+            return numbers
+        if not required and 2 * len(bad) >= column.notna().sum():
+            return None
+        raise RecordingError(
+            f"{self.source}: {self.place(bad[0])}, column {self.names[position]!r} holds "
+            f"{_shown(column.iloc[bad[0]])}, expected a number."
+        )
+
+    def number_column(self, name: str) -> np.ndarray | None:
+        """Numbers of the column of this name, or None where it is missing or empty."""
+        keys = [known.casefold() for known in self.names]
+        if name.casefold() not in keys:
+            return None
+        numbers = self.numbers(keys.index(name.casefold()), required=True)
+        return None if numbers is None or np.isnan(numbers).all() else numbers
+
+
+def _is_text(kind) -> bool:
+    return isinstance(kind, pd.StringDtype)
+
+
+def _shown(value: object) -> str:
+    text = repr(str(value))
+    return text if len(text) <= 40 else f"{text[:36]}...'"
+
+
+def open_file(path: Path, mode: str = "rb", **options):
+    """Open a file, or say in one sentence why it cannot be."""
+    try:
+        if path.is_dir():
+            raise RecordingError(f"{path} is a folder, expected a file with one row for each frame.")
+        return path.open(mode, **options)
+    except FileNotFoundError:
+        raise RecordingError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be opened: {error.strerror or error}.") from error
+
+
+# First bytes -> what the file is.  Contents decide, not the suffix.
+_MAGIC = (
+    (b"PAR1", "parquet"),
+    (b"ARROW1", "feather"),
+    (b"FEA1", "feather version 1"),
+    (b"\x93NUMPY", "npy"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"PK\x03\x04", "zip"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x80\x02", "pickle"),
+    (b"\x80\x03", "pickle"),
+    (b"\x80\x04", "pickle"),
+    (b"\x80\x05", "pickle"),
+)
+_REFUSED = {
+    "feather version 1": "is a Feather file of version 1; write it again with a current pandas or R arrow",
+    "HDF5": "is an HDF5 file, which is not read yet; export it as CSV, Parquet or .npz",
+    "gzip": "is compressed with gzip; unpack it first",
+    "pickle": "is a Python pickle, which is never loaded because it can run code; save it as CSV, Parquet or .npz",
+    "zip": "is a zip archive or an Excel workbook; unpack it or export it as CSV",
+    "binary": "is a binary file, expected text (CSV, TSV), Parquet, Feather, .npy or .npz",
+}
+
+
+def kind_of(path: Path) -> str:
+    """Kind of file by its first bytes: "text", "parquet", "feather", "npy" or "npz".
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, unreadable, empty or of a kind that is not read.
+    """
+    with open_file(path) as handle:
+        try:
+            start = handle.read(65536)
+        except OSError as error:
+            raise RecordingError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not start.strip(b" \t\r\n\x00\xef\xbb\xbf"):
+        raise RecordingError(f"{path} is empty, expected a header and one row for each frame.")
+    kind = next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+    if kind == "zip" and (path.suffix == ".npz" or b".npy" in start[:512]):
+        kind = "npz"
+    if kind is None:
+        is_utf16 = start.startswith((b"\xff\xfe", b"\xfe\xff"))
+        kind = "binary" if b"\x00" in start and not is_utf16 else "text"
+    if kind in _REFUSED:
+        raise RecordingError(f"{path} {_REFUSED[kind]}.")
+    return kind
