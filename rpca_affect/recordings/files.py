@@ -1,12 +1,13 @@
 """Columnar files to Table: text, Parquet and Feather, with the column names known before the rows are read."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from .recording import RecordingError
-from .tables import Table
+from .tables import Table, open_file
 from .text import dialect, read_text
 
 COLUMNAR = ("text", "parquet", "feather")
@@ -68,7 +69,9 @@ def load_array(path: Path, kind: str, key: str | None = None) -> Table:
     Pickled objects are never loaded.
     """
     try:
-        with np.load(path, allow_pickle=False) if kind == "npz" else _Single(path) as arrays:
+        # The handle is opened here because numpy leaves its own open when the archive is damaged.
+        with open_file(path) as handle, nullcontext(np.load(handle, allow_pickle=False)) as loaded:
+            arrays = loaded if kind == "npz" else {"values": loaded}
             names = list(arrays)
             if key is None:
                 # Arrays of more dimensions count as well: beside a video, a single mask is not the recording.
@@ -91,19 +94,6 @@ def load_array(path: Path, kind: str, key: str | None = None) -> Table:
             f"{path} is a damaged .{kind} file or holds Python objects, expected arrays of numbers: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}."
         ) from error
-
-
-class _Single(dict):
-    """One .npy array under the same interface as an open .npz file."""
-
-    def __init__(self, path: Path):
-        super().__init__(values=np.load(path, allow_pickle=False))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
 
 
 def array_table(array, source: str, names=None, form: dict | None = None) -> Table:

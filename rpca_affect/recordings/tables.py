@@ -1,6 +1,7 @@
 """Table: the columns of a file or DataFrame as read, able to say where in the input a cell stands."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Table:
                 )
             seen[name] = position
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Column names without surrounding blanks."""
         return tuple(str(label).strip() for label in self.frame.columns)
@@ -84,12 +85,12 @@ class Table:
             f"{_shown(column.iloc[bad[0]])}, expected a number."
         )
 
-    def number_column(self, name: str) -> np.ndarray | None:
-        """Numbers of the column of this name, or None where it is missing or empty."""
+    def number_column(self, name: str, required: bool = True) -> np.ndarray | None:
+        """Numbers of the column of this name, or None where it is missing, empty or, if not `required`, text."""
         keys = [known.casefold() for known in self.names]
         if name.casefold() not in keys:
             return None
-        numbers = self.numbers(keys.index(name.casefold()), required=True)
+        numbers = self.numbers(keys.index(name.casefold()), required)
         return None if numbers is None or np.isnan(numbers).all() else numbers
 
 

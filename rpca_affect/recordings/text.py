@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _encoding(path: Path) -> str:
 
 def _rows(path: Path, encoding: str) -> Iterator[tuple[int, int, str]]:
     """Yield (first line, last line, text) of each row; a quoted cell may hold line ends."""
-    number, started, text = 0, 0, ""
+    number, started, text, quoted = 0, 0, "", False
     with open_file(path, "r", encoding=encoding, newline="") as handle:
         try:
             for number, line in enumerate(handle, start=1):
@@ -51,7 +52,8 @@ def _rows(path: Path, encoding: str) -> Iterator[tuple[int, int, str]]:
                 started = started if text else number
                 text += line
                 # Quotes inside quotes are doubled, so a row is complete when their number is even.
-                if '"' in text and text.count('"') % 2:
+                quoted ^= bool(line.count('"') % 2)
+                if quoted:
                     continue
                 yield started, number, text
                 text = ""
@@ -67,10 +69,17 @@ def _rows(path: Path, encoding: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _fields(text: str, separator: str) -> list[str]:
+    """Cells of a row; a row whose quotes do not delimit cells counts as one cell, so that it is refused."""
     text = text.rstrip("\r\n")
+    if '"' not in text:
+        return text.split() if separator == " " else text.split(separator)
     if separator == " ":
-        return next(csv.reader([re.sub(r"\s+", " ", text.strip())], delimiter=" "), []) if '"' in text else text.split()
-    return next(csv.reader([text], delimiter=separator, strict=False), [""]) if '"' in text else text.split(separator)
+        text = re.sub(r"\s+", " ", text.strip())
+    try:
+        rows = list(csv.reader(StringIO(text, newline=""), delimiter=separator))
+    except csv.Error:
+        rows = []
+    return rows[0] if len(rows) == 1 else [text]
 
 
 def _count(text: str, separator: str) -> int:
@@ -145,11 +154,13 @@ def _separator(texts: list[str]) -> str:
         alike = sum(count in (counts[0], counts[0] + 1) for count in rows) if max(rows) > 1 else 0
         return alike, -list(_SEPARATORS).index(separator)
 
-    best = max(_SEPARATORS, key=agreement)
+    marks = [separator for separator in _SEPARATORS if separator != " " and _count(texts[0], separator) > 1]
+    # Blanks after commas would make blanks a separator too, and hide a damaged row.
+    best = max(marks or _SEPARATORS, key=agreement)
     if agreement(best)[0]:
         return best
     # Nothing agrees: blame the rows, not the header.
-    return max(_SEPARATORS, key=lambda separator: (_count(texts[0], separator), -list(_SEPARATORS).index(separator)))
+    return max(marks or _SEPARATORS, key=lambda separator: _count(texts[0], separator))
 
 
 def _check_rows(path: Path, form: Dialect) -> tuple[np.ndarray, tuple[str, ...]]:

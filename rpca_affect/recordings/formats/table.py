@@ -1,6 +1,7 @@
 """Tables of unknown origin: numeric columns are features, well-known names are time, frame number, confidence."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ def layout(table: Table) -> Layout:
     keys = [name for name in table.names if name and name.casefold() in _KEYS]
     if keys:
         notices.append(f"Columns taken as keys, not as features: {listed(keys, 8)}.")
-    confidence, success = table.number_column("confidence"), table.number_column("success")
+    confidence, success = table.number_column("confidence", False), table.number_column("success", False)
     if confidence is not None and (np.nanmin(confidence) < 0 or np.nanmax(confidence) > 1):
         notices.append("The column confidence is not between 0 and 1 and was not used.")
         confidence = None
@@ -75,7 +76,7 @@ def layout(table: Table) -> Layout:
         NAME,
         features,
         time=_time(table, notices),
-        frame_number=next((x for name in _FRAME if (x := table.number_column(name)) is not None), None),
+        frame_number=next((x for name in _FRAME if (x := table.number_column(name, False)) is not None), None),
         confidence=confidence,
         failed=None if success is None else ~(success > 0),
         sequence=None if sequence is None or sequence.nunique(dropna=False) < 2 else sequence.to_numpy(),
@@ -99,9 +100,10 @@ def _time(table: Table, notices: list[str]) -> np.ndarray | None:
         numbers = table.numbers(position, required=False)
         if numbers is not None:
             return _in_seconds(numbers, name, notices)
-        for parse in (pd.to_timedelta, pd.to_datetime):
+        stamps = column.astype(str).str.strip()
+        for parse in (pd.to_timedelta, partial(pd.to_datetime, format="ISO8601")):
             try:
-                return _elapsed(pd.Series(parse(column.astype(str).str.strip())))
+                return _elapsed(pd.Series(parse(stamps)))
             except (ValueError, pd.errors.OutOfBoundsDatetime):
                 continue
         notices.append(f"The column {name} holds text that is no time; it is passed through.")
