@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import engine, loop
+from rpca_affect import engine, extremes, loop
 from rpca_affect.arrays import Observed, array_namespace, device, observe, power_of_two
 from rpca_affect.decomposition import GAP_LIMIT, Decomposition, Status, doubts, largest
 from rpca_affect.noise import noise_level, slack
@@ -48,8 +48,8 @@ def solve(
         of the same library and on the same device. Never modified.
     solver : str or solver object, default "auto"
         ``"ialm"``, ``"admm"``, ``"godec"``, ``"altproj"``, or a configured instance. ``"auto"``: GoDec when ``rank``
-        and ``cardinality`` are given, alternating projections when only ``rank`` is, ADMM when there is noise, a missing
-        cell or frame-wise sparsity; otherwise inexact ALM, continued by ADMM when its duality gap exceeds 1e-3.
+        and ``cardinality`` are given, alternating projections when only ``rank`` is, ADMM when there is noise, a
+        missing cell or frame-wise sparsity; otherwise inexact ALM, continued by ADMM when its duality gap exceeds 1e-3.
     lam : float or array (..., 1, 1), optional
         Weight of the sparse part; default ``1 / sqrt(p max(m, n))`` with p the observed share.
     noise : float, array (n,), "auto" or None
@@ -214,7 +214,16 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
 def _solve_with(data: Observed, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
     home = engine if engine.accepts(data, solver) else loop
-    answer = home.run(data, power_of_two(data.values), solver, init, request)
+
+    def run(on: Observed) -> Decomposition:
+        return home.run(on, power_of_two(on.values), solver, init, request)
+
+    answer = None
+    if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
+        clipped = extremes.limited(data)
+        if clipped is not None:
+            answer = extremes.restored(data, clipped, run(clipped))
+    answer = run(data) if answer is None else answer
     return replace(answer, status=_status(answer, data, request))
 
 

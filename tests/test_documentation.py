@@ -1,0 +1,95 @@
+"""Documentation that runs: docstring examples, numpydoc sections, the README's code, the links it makes."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rpca_affect
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(
+    info.name for info in pkgutil.walk_packages(rpca_affect.__path__, "rpca_affect.") if "__main__" not in info.name
+)
+
+
+def load(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"{name} needs an optional library: {error}")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name):
+    module = load(name)
+    with np.printoptions():
+        failures, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert failures == 0
+
+
+def public_functions():
+    for name in rpca_affect.__all__:
+        value = getattr(rpca_affect, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            yield name, value
+    for module in ("prox", "noise", "metrics", "synthetic"):
+        module = getattr(rpca_affect, module)
+        for name in module.__all__:
+            if inspect.isfunction(value := getattr(module, name)):
+                yield f"{module.__name__}.{name}", value
+
+
+@pytest.mark.parametrize("name, value", public_functions(), ids=lambda value: value if isinstance(value, str) else "")
+def test_public_docstrings_are_numpydoc(name, value):
+    text = inspect.getdoc(value) or ""
+    first = text.splitlines()[0]
+    assert first.endswith("."), f"{name}: the first line is one sentence"
+    if inspect.isfunction(value):
+        taken = [p for p in inspect.signature(value).parameters if not p.startswith("_")]
+        if taken:
+            assert "Parameters\n------" in text, f"{name} lists no parameters"
+        for parameter in taken:
+            assert re.search(rf"\b{parameter}\b", text), f"{name}: {parameter} is not described"
+        assert "Returns\n------" in text or "Yields" in text, f"{name} does not say what it returns"
+    else:
+        assert "Parameters\n------" in text or "Attributes\n------" in text, f"{name} lists no parameters"
+    assert ">>>" in text or name in NO_EXAMPLE, f"{name} shows no example"
+
+
+# What cannot be shown in a line or two: plain records, and what opens files or draws.
+NO_EXAMPLE = {"Status"}
+
+
+def readme_blocks():
+    text = (ROOT / "README.md").read_text()
+    return re.findall(r"```python\n(.*?)```", text, flags=re.S)
+
+
+def test_readme_code_runs(tmp_path, monkeypatch):
+    """The README's Python blocks run in order, in a folder that holds a session file."""
+    monkeypatch.chdir(tmp_path)
+    rpca_affect.synthetic.make_session(n_frames=200, random_state=0).frame.to_csv("session.csv", index=False)
+    blocks = readme_blocks()
+    assert len(blocks) >= 3
+    scope: dict = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), scope)
+
+
+def test_readme_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_make_target_of_the_readme_exists():
+    text = (ROOT / "README.md").read_text()
+    rules = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"`?make ([a-z-]+)`?", text)):
+        assert re.search(rf"^{target}:", rules, flags=re.M), target
