@@ -1,0 +1,188 @@
+"""SEM and DDM: trained proximal operators of the emotional base and of the transients, usable alone."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rpca_affect.deep.spectral import frame_mask, singular_value_shrink, spectrum, top_singular_value
+
+
+class SEM(nn.Module):
+    """Stability encoding: the low-rank base, by trained singular-value shrinkage after a trained temporal low-pass.
+
+    ``L = U diag(f(s)) V^T`` with f a firm threshold (see `rpca_affect.deep.spectral.singular_value_shrink`). Untrained it is
+    singular-value thresholding, ``argmin_L level ||L||_* + 0.5 ||L - X||_F^2``.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        Gives the low-pass one kernel per feature; by default all features share one.
+    filter_width : int
+        Frames in the low-pass (odd); 1 = none. It starts as the identity.
+    share : float
+        Level relative to the largest singular value where the module is used alone; trained.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.outer(torch.ones(6), torch.arange(1.0, 5.0)) + 0.01 * torch.eye(6, 4)
+    >>> torch.linalg.matrix_rank(SEM()(x[None])).item()
+    1
+    """
+
+    def __init__(self, n_features: int | None = None, filter_width: int = 1, share: float = 0.1):
+        super().__init__()
+        if filter_width < 1 or filter_width % 2 == 0:
+            raise ValueError(f"filter_width is {filter_width}; give an odd number of frames, 1 for no filter.")
+        self.log_share = nn.Parameter(torch.tensor(share).log())
+        self.log_level = nn.Parameter(torch.zeros(()))
+        self.firmness = nn.Parameter(torch.zeros(()))
+        kernel = torch.zeros(n_features or 1, filter_width)
+        kernel[:, filter_width // 2] = 1
+        self.kernel = nn.Parameter(kernel) if filter_width > 1 else None
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Base of a batch of sequences.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, T, D)
+        mask : Tensor of bool, shape (B, T) or (B, T, D), optional
+            True where observed.
+
+        Returns
+        -------
+        Tensor of shape (B, T, D)
+            Zero where nothing was observed; ``SEM()(c x) = c SEM()(x)``.
+        """
+        cells = None if mask is None else frame_mask(mask, x)
+        x = x if cells is None else torch.where(cells, x, 0.0)
+        x = self._smooth(x, cells)
+        known = spectrum(x)
+        level = self.log_share.exp() * top_singular_value(x, known)
+        base = singular_value_shrink(x, level, at_least_zero(self.firmness), known=known)
+        return base if cells is None else torch.where(cells, base, 0.0)
+
+    def shrink(self, argument: Tensor, level: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Proximal operator with the level of a solver; ``mask`` (B, T, D) or None only steers the low-pass."""
+        argument = self._smooth(argument, mask)
+        return singular_value_shrink(argument, level * self.log_level.exp(), at_least_zero(self.firmness))
+
+    def _smooth(self, x: Tensor, cells: Tensor | None) -> Tensor:
+        if self.kernel is None:
+            return x
+        frames = None if cells is None else cells.any(-1, keepdim=True).expand_as(x)
+        return masked_filter(x, self.kernel, frames)
+
+
+class DDM(nn.Module):
+    """Dynamic decoupling: the sparse transients, by trained sparse-group shrinkage conditioned on the base.
+
+    ``argmin_S level ||S||_1 + group_level sum_t ||S_t||_2 + 0.5 ||S - X||_F^2`` with levels that are trained per feature and
+    gated per frame by the energy and the speed of the base. Before it, a trained share of what points along the base in a
+    frame is taken out. Untrained it is soft thresholding with the given level.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        Gives one level per feature; by default all features share one.
+    sigmas : float
+        Level in units of the sequence's own noise where the module is used alone; trained.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.linspace(0, 1, 50).repeat(4, 1).T.clone(); x[20:23] += 5
+    >>> transient = DDM()(x[None], torch.linspace(0, 1, 50).repeat(4, 1).T[None])
+    >>> transient[0].any(-1).nonzero().ravel().tolist()
+    [20, 21, 22]
+    """
+
+    def __init__(self, n_features: int | None = None, sigmas: float = 3.0):
+        super().__init__()
+        self.log_sigmas = nn.Parameter(torch.tensor(sigmas).log())
+        self.log_level = nn.Parameter(torch.zeros(n_features or 1))
+        self.group = nn.Parameter(torch.zeros(()))
+        self.gate = nn.Parameter(torch.zeros(2))
+        self.coherence = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, base: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Transients of a batch of sequences, given their base.
+
+        Parameters
+        ----------
+        x, base : Tensor of shape (B, T, D)
+        mask : Tensor of bool, shape (B, T) or (B, T, D), optional
+            True where observed.
+
+        Returns
+        -------
+        Tensor of shape (B, T, D)
+            Zero where nothing was observed; ``DDM()(c x, c base) = c DDM()(x, base)``.
+        """
+        cells = None if mask is None else frame_mask(mask, x)
+        rest = x - base
+        if cells is not None:
+            rest = torch.where(cells, rest, 0.0)
+            base = torch.where(cells, base, 0.0)
+        known = rest.abs() if cells is None else torch.where(cells, rest.abs(), float("nan"))
+        sigma = 1.4826 * known.flatten(-2).nanmedian(-1).values[..., None, None].nan_to_num(0.0)
+        return self.shrink(rest, self.log_sigmas.exp() * sigma, base, cells)
+
+    def shrink(self, argument: Tensor, level: Tensor, base: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Proximal operator with the level of a solver; ``mask`` (B, T, D) or None."""
+        level = level * self.log_level.exp() * self._gate(base, mask)
+        along = (argument * base).sum(-1, keepdim=True)
+        length = base.square().sum(-1, keepdim=True)
+        coherent = base * (along / torch.where(length > 0, length, 1.0))
+        argument = argument - self.coherence * coherent
+        if mask is not None:
+            argument = torch.where(mask, argument, 0.0)
+        sparse = argument - torch.minimum(torch.maximum(argument, -level), level)
+        # A frame of D cells at the cell level has length sqrt(D) level: that is the unit of the group level.
+        return _frame_threshold(sparse, at_least_zero(self.group) * level.mean(-1, keepdim=True) * base.shape[-1] ** 0.5)
+
+    def _gate(self, base: Tensor, mask: Tensor | None) -> Tensor:
+        """Factor on the levels, (B, T, 1), from the energy and the speed of the base relative to its average energy."""
+        frames = torch.ones_like(base[..., :1]) if mask is None else mask.any(-1, keepdim=True).to(base.dtype)
+        energy = base.square().sum(-1, keepdim=True) * frames
+        mean = energy.sum(-2, keepdim=True) / frames.sum(-2, keepdim=True).clamp_min(1)
+        mean = torch.where(mean > 0, mean, 1.0)
+        step = F.pad((base[..., 1:, :] - base[..., :-1, :]).square().sum(-1, keepdim=True), (0, 0, 1, 0))
+        both = frames * F.pad(frames[..., :-1, :], (0, 0, 1, 0))
+        inputs = torch.cat([energy / mean, step * both / mean], -1)
+        return torch.exp(torch.tanh(torch.log1p(inputs) @ self.gate[:, None]))
+
+
+def at_least_zero(parameter: Tensor) -> Tensor:
+    """The parameter, not below zero, with a gradient that can always bring it back."""
+    return parameter + (parameter.clamp_min(0) - parameter).detach()
+
+
+def masked_filter(x: Tensor, kernel: Tensor, frames: Tensor | None = None) -> Tensor:
+    """Temporal filter of (B, T, D) with kernels (D or 1, width); weights of missing neighbours go to the frames present.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([[[1.0], [2.0], [9.0]]])
+    >>> masked_filter(x, torch.ones(1, 3) / 3, torch.tensor([[[True], [True], [False]]])).ravel().tolist()
+    [1.5, 1.5, 0.0]
+    """
+    batch, length, features = x.shape
+    width = kernel.shape[-1]
+    weight = kernel.expand(features, width).unsqueeze(1).to(x.dtype)
+    present = torch.ones_like(x) if frames is None else frames.to(x.dtype)
+    signal = F.conv1d((x * present).mT, weight, padding=width // 2, groups=features).mT
+    # What the kernel gives to absent neighbours (gaps, ends) is shifted to the frame itself: a constant stays a constant.
+    absent = kernel.sum(-1).to(x.dtype) - F.conv1d(present.mT, weight, padding=width // 2, groups=features).mT
+    present_sum = kernel.sum(-1).to(x.dtype) - absent
+    safe = present_sum.abs() > 0.1 * kernel.abs().sum(-1).to(x.dtype)
+    scaled = signal * (kernel.sum(-1).to(x.dtype) / torch.where(safe, present_sum, 1.0))
+    return torch.where(safe, scaled, signal + absent * x) * present
+
+
+def _frame_threshold(x: Tensor, level: Tensor) -> Tensor:
+    square = x.square().sum(-1, keepdim=True)
+    length = torch.where(square > 0, square, 1.0).sqrt()
+    return x * torch.where(square > 0, (1 - level / length).clamp_min(0), 0.0)

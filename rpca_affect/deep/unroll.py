@@ -1,0 +1,162 @@
+"""Any classical splitting as a network: a stage is the solver's own step with trained operators and numbers."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rpca_affect.arrays import Observed
+from rpca_affect.deep.modules import DDM, SEM
+from rpca_affect.deep.spectral import effective_rank, frame_mask, spectrum
+from rpca_affect.solvers import InexactALM
+from rpca_affect.solvers.base import Splitting
+
+
+class Stages(NamedTuple):
+    """What an unrolled network returns.
+
+    Attributes
+    ----------
+    base, transient : Tensor of shape (B, T, D)
+        Low-rank and sparse part after the last stage; zero where nothing was observed.
+    bases, transients : list of Tensor of shape (B, T, D)
+        The parts after every stage.
+    residual : Tensor of shape (K, B)
+        ``||x - base - transient|| / ||x||`` on the observed cells after every stage.
+    """
+
+    base: Tensor
+    transient: Tensor
+    bases: list[Tensor]
+    transients: list[Tensor]
+    residual: Tensor
+
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Effective rank, share of non-zero cells and residual, each of shape (K, B); no gradient."""
+        with torch.no_grad():
+            rank = torch.stack([effective_rank(spectrum(base).values) for base in self.bases])
+            sparsity = torch.stack([(s != 0).double().mean((-2, -1)) for s in self.transients])
+            return {"rank": rank, "sparsity": sparsity, "residual": self.residual.detach().double()}
+
+
+class Unrolled(nn.Module):
+    """``n_stages`` steps of a classical solver, every stage with its own trained operators, penalty growth and relaxation.
+
+    Stage k is ``dataclasses.replace(solver, growth=..., relax=..., lam=..., lowrank=SEM_k, shrink=DDM_k).step``. At
+    initialisation the trained numbers are the classical ones, so the untrained network **is** that many steps of the solver.
+
+    Parameters
+    ----------
+    n_stages : int
+        Number of steps.
+    n_features : int, optional
+        Gives SEM and DDM one value per feature; by default all features share one, and any number of features is taken.
+    solver : Splitting, optional
+        ``InexactALM()`` by default, or ``ADMM()``; its open numbers (``lam``, ``mu``) are filled in from each sequence.
+    filter_width : int
+        Frames in the trained temporal low-pass of SEM (odd; 1 = none).
+    tied : bool
+        Whether all stages share one SEM and one DDM.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.outer(torch.arange(1.0, 21.0), torch.ones(10)); x[3, 5] += 100
+    >>> stages = Unrolled(12)(x[None])
+    >>> stages.transient[0].abs().argmax().item() == 3 * 10 + 5
+    True
+    """
+
+    def __init__(
+        self,
+        n_stages: int,
+        n_features: int | None = None,
+        solver: Splitting | None = None,
+        filter_width: int = 1,
+        tied: bool = False,
+    ):
+        super().__init__()
+        if n_stages < 1:
+            raise ValueError(f"n_stages is {n_stages}; give at least one.")
+        self.solver = InexactALM() if solver is None else solver
+        self.n_stages = n_stages
+        count = 1 if tied else n_stages
+        self.sem = nn.ModuleList(SEM(n_features, filter_width) for _ in range(count))
+        self.ddm = nn.ModuleList(DDM(n_features) for _ in range(count))
+        # Factors on the classical numbers, as logarithms: 0 is the classical iteration.
+        self.log_mu = nn.Parameter(torch.zeros(()))
+        self.log_growth = nn.Parameter(torch.zeros(n_stages))
+        self.log_lam = nn.Parameter(torch.zeros(n_stages))
+        self.relax = nn.Parameter(torch.zeros(n_stages))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Stages:
+        """Split a batch of sequences.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, T, D)
+            Per-frame features.
+        mask : Tensor of bool, shape (B, T) or (B, T, D), optional
+            True where observed.
+
+        Returns
+        -------
+        Stages
+        """
+        cells = None if mask is None else frame_mask(mask, x)
+        values = x if cells is None else torch.where(cells, x, 0.0)
+        # The unit of each sequence: everything below runs on data of size one, whatever the units of the input.
+        unit = values.detach().abs().amax((-2, -1), keepdim=True)
+        unit = torch.where(unit > 0, unit, 1.0)
+        observed = Observed(values / unit, cells)
+        solver = self._tuned(observed, unit)
+        state = None
+        bases, transients, residuals = [], [], []
+        size = _norm(observed.values)
+        for k in range(self.n_stages):
+            layer = self._layer(k, solver, cells)
+            state = layer.init(observed) if state is None else state
+            state = layer.step(observed, state)
+            low, sparse = state.low_rank, state.sparse
+            rest = observed.values - low - sparse
+            if cells is not None:
+                rest = torch.where(cells, rest, 0.0)
+                low = low * cells.any(-1, keepdim=True)
+            residuals.append(_norm(rest) / torch.where(size > 0, size, 1.0))
+            bases.append(low * unit)
+            transients.append(sparse * unit)
+        return Stages(bases[-1], transients[-1], bases, transients, torch.stack(residuals))
+
+    def _tuned(self, observed: Observed, unit: Tensor) -> Splitting:
+        """The solver with its open numbers filled in from each sequence, blind to how far it was padded."""
+        solver = self.solver.rescaled(unit)
+        if solver.lam is None:
+            frames, features = observed.values.shape[-2:]
+            lengths = torch.full((len(observed.values), 1, 1), float(frames), dtype=observed.values.dtype)
+            share = torch.ones_like(lengths)
+            if observed.mask is not None:
+                lengths = observed.mask.any(-1, keepdim=True).sum(-2, keepdim=True).to(observed.values.dtype)
+                count = observed.mask.sum((-2, -1), keepdim=True).to(observed.values.dtype)
+                share = count / (lengths * features).clamp_min(1)
+            larger = lengths.clamp_min(features).to(observed.values)
+            solver = replace(solver, lam=1 / torch.sqrt(share.to(observed.values).clamp_min(1e-12) * larger))
+        with torch.no_grad():
+            return solver.tuned(observed)
+
+    def _layer(self, k: int, solver: Splitting, cells: Tensor | None) -> Splitting:
+        sem, ddm = self.sem[k % len(self.sem)], self.ddm[k % len(self.ddm)]
+        return replace(
+            solver,
+            mu=solver.mu * self.log_mu.exp(),
+            growth=solver.growth * self.log_growth[k].exp(),
+            lam=solver.lam * self.log_lam[k].exp(),
+            relax=solver.relax + self.relax[k],
+            lowrank=lambda argument, level: sem.shrink(argument, level, cells),
+            shrink=lambda argument, level, base: ddm.shrink(argument, level, base, cells),
+        )
+
+
+def _norm(x: Tensor) -> Tensor:
+    # The smallest normal number inside the root keeps its gradient finite at zero and changes no other value.
+    return (x.square().sum((-2, -1)) + torch.finfo(x.dtype).tiny).sqrt()
