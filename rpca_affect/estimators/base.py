@@ -1,0 +1,210 @@
+"""What the estimators share: checked frames of any array library, callbacks, names of outputs, documentation links."""
+
+import math
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, device, is_numpy_array, observe
+from rpca_affect.estimators.projection import KNEE, robust_scores, split_rest
+from rpca_affect.protocol import Progress
+
+__all__ = ["OUTPUTS", "BaseModel", "Documented", "is_foreign", "oriented"]
+
+OUTPUTS = ("scores", "low_rank", "sparse")
+
+
+def is_foreign(x: Any) -> bool:
+    """True for an array of another library than NumPy: it stays in that library, on its device."""
+    return hasattr(x, "__dlpack__") and hasattr(x, "ndim") and not is_numpy_array(x)
+
+
+def oriented(components: Array) -> Array:
+    """Flip signs so that the largest cell of every component is positive: the same base, the same signs."""
+    xp = array_namespace(components)
+    high, low = xp.max(components, axis=1, keepdims=True), xp.min(components, axis=1, keepdims=True)
+    return xp.where(high >= -low, components, -components)
+
+
+class Documented(BaseEstimator):
+    """Estimator whose HTML form links to the description of its method."""
+
+    _doc_link_module = "rpca_affect"
+    _doc_link_template = "https://doi.org/{reference}"
+    _reference = "10.1145/1970392.1970395"  # Candes, Li, Ma & Wright (2011)
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"reference": self._reference}
+
+
+class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, Documented):
+    """Estimator with a learned base (``components_``, ``mean_``, ``noise_scale_``) that transforms by robust projection.
+
+    A subclass sets the parameters ``sparse``, ``output`` and ``missing`` and learns those three arrays.
+    """
+
+    output: str
+    sparse: str
+    missing: str
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _check_words(self) -> None:
+        for name, known in (("output", OUTPUTS), ("sparse", ("cells", "frames")), ("missing", ("mask", "error"))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, known))}")
+
+    def _frames(self, X: Any, *, reset: bool, method: str = "fit", least: int = 1) -> Observed:
+        """Check the frames, and take their missing cells out; fitted frames must be of the library of the fit."""
+        if is_foreign(X):
+            X = as_floating(X)
+            if X.ndim != 2:
+                raise ValueError(f"the frames have {X.ndim} axes: give frames x features, for one feature (m, 1)")
+            if X.shape[0] < least:
+                raise ValueError(f"{type(self).__name__} needs at least {least} frames, n_samples = {X.shape[0]}")
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        else:
+            finite = "allow-nan" if self.missing == "mask" else True
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=finite,
+                ensure_min_samples=least,
+            )
+        if not reset and array_namespace(X) is not array_namespace(self.components_):
+            raise ValueError(
+                f"The input of {type(self).__name__}.{method}() must use the same namespace as the input of fit: "
+                f"it is {type(X).__module__}, the fitted arrays are {type(self.components_).__module__}"
+            )
+        if not reset:
+            X = array_namespace(X).astype(X, self.components_.dtype, copy=False)
+            return _cells(X)
+        observed = observe(X)
+        if observed.mask is not None and self.missing != "mask":
+            raise ValueError("the frames hold missing cells (NaN): set missing='mask', or fill them before")
+        return observed
+
+    def _model(self, observed: Observed) -> tuple[Array, Array]:
+        """Scores and low-rank part (in the units of the input) of frames."""
+        xp = array_namespace(observed.values)
+        values = observed.values - self.mean_
+        if observed.mask is not None:
+            values = xp.where(observed.mask, values, xp.zeros_like(values))
+        # A whole outlying frame is down-weighted as one, which leaves its own best fit where it is.
+        knee = KNEE if self.sparse == "cells" else math.inf
+        scores = robust_scores(values, observed.mask, self.components_, self.noise_scale_, knee=knee)
+        return scores, scores @ self.components_ + self.mean_
+
+    def _parts(self, observed: Observed) -> tuple[Array, Array, Array, Array]:
+        """Scores, low-rank, sparse and noise part of frames."""
+        scores, low_rank = self._model(observed)
+        rest = observed.values - low_rank
+        if observed.mask is not None:
+            xp = array_namespace(rest)
+            rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
+        sparse = split_rest(rest, self.noise_scale_, self.sparse)
+        return scores, low_rank, sparse, rest - sparse
+
+    def transform(self, X: Any) -> Array:
+        """Apply the learned base to frames, seen or unseen, by robust projection.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+            NaN marks a missing cell.
+
+        Returns
+        -------
+        array, shape (n_frames, n_components) or (n_frames, n_features)
+            ``output="scores"``: coordinates on the base; ``"low_rank"``: the base part, in the units of the input;
+            ``"sparse"``: the transient part, in the units of the input, 0 where a cell is missing.
+        """
+        check_is_fitted(self)
+        self._check_words()
+        observed = self._frames(X, reset=False, method="transform")
+        if self.output == "sparse":
+            return self._parts(observed)[2]
+        scores, low_rank = self._model(observed)
+        return scores if self.output == "scores" else low_rank
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Return the low-rank part that belongs to scores.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_components)
+            Scores, as ``transform`` returns them with ``output="scores"``.
+
+        Returns
+        -------
+        array, shape (n_frames, n_features)
+            In the units of the input of ``fit``.
+
+        Raises
+        ------
+        ValueError
+            If the width is not the number of components.
+        """
+        check_is_fitted(self)
+        xp = array_namespace(self.components_)
+        scores = X if is_foreign(X) else np.asarray(X)
+        if scores.ndim != 2 or scores.shape[1] != self.components_.shape[0]:
+            raise ValueError(
+                f"X has shape {tuple(scores.shape)}: inverse_transform takes scores, "
+                f"one column for each of the {self.components_.shape[0]} components"
+            )
+        scores = xp.asarray(scores, dtype=self.components_.dtype, device=device(self.components_))
+        return scores @ self.components_ + self.mean_
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.components_.shape[0] if self.output == "scores" else self.n_features_in_
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the output columns: numbered components for scores, the input's names otherwise.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Used when ``fit`` saw no names.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        if self.output == "scores":
+            return super().get_feature_names_out(input_features)
+        check_is_fitted(self)
+        return _check_feature_names_in(self, input_features)
+
+    def _watched(self, context: Any) -> Any:
+        """Callback for `rpca_affect.solve` that tells scikit-learn's callbacks about every step; None without any."""
+        if not getattr(self, "_skl_callbacks", None):
+            return None
+
+        def tell(progress: Progress) -> bool:
+            step = context.subcontext(task_name="step").call_on_fit_task_begin(estimator=self)
+            return step.call_on_fit_task_end(estimator=self, metadata=progress._asdict())
+
+        return tell
+
+
+def _cells(x: Array) -> Observed:
+    """Like `observe` for frames to transform: a frame, or all of them, may lack every cell."""
+    xp = array_namespace(x)
+    known = ~xp.isnan(x)
+    if bool(xp.all(known)):
+        if bool(xp.any(xp.isinf(x))):
+            raise ValueError("the frames hold inf: replace it by NaN to treat the cell as missing")
+        return Observed(x)
+    return Observed(xp.where(known, x, xp.zeros_like(x)), known)

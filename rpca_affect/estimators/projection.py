@@ -1,0 +1,150 @@
+"""Robust projection of frames on a known base: a Huber fit per frame, which an outlying cell cannot pull away."""
+
+import math
+from typing import Any
+
+from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.prox import group_threshold, soft_threshold
+
+__all__ = ["KNEE", "robust_scores", "split_rest", "standardised_size"]
+
+# lam * slack = sqrt(2) sigma: the size from which a cell enters the sparse part of the model that learned the base.
+KNEE = math.sqrt(2.0)
+CHUNK_CELLS = 4_000_000  # cells of the largest array held at once: memory stays flat however many frames come
+
+
+def robust_scores(
+    values: Array,
+    mask: Array | None,
+    components: Array,
+    scale: Array,
+    *,
+    knee: float = KNEE,
+    tol: float | None = None,
+    max_iter: int = 500,
+) -> Array:
+    r"""Fit every frame by the components, with a loss that grows only linearly for outlying cells.
+
+    Solves, for every frame x, ``argmin_t sum_j rho((x_j - (t V)_j) / scale_j)`` over the observed cells, where
+    ``rho(r) = r^2 / 2`` up to ``knee`` and ``knee (|r| - knee / 2)`` beyond. This is the model of stable principal
+    component pursuit with the base held fixed: ``argmin_{t,s} ||(x - t V - s) / scale||^2 / 2 + knee ||s / scale||_1``.
+
+    Parameters
+    ----------
+    values : array, shape (m, n)
+        Centred frames, 0 where a cell is missing.
+    mask : array of bool, shape (m, n), or None
+        True where a cell was observed.
+    components : array, shape (k, n)
+        The base V, one row per component.
+    scale : array, shape (n,)
+        Standard deviation of what the base leaves over, per feature; positive.
+    knee : float, default sqrt(2)
+        In units of ``scale``; inf gives the plain (weighted least-squares) projection.
+    tol : float, optional
+        Stop a frame when no fitted cell moves by more than ``tol * scale``; default 1e-8, in single precision 1e-4.
+    max_iter : int, default 500
+        Largest number of reweighting steps.
+
+    Returns
+    -------
+    array, shape (m, k)
+        A frame with fewer observed cells than components gets the smallest of the scores that fit it, one without
+        any gets 0, the centre of the base.
+
+    References
+    ----------
+    Huber & Ronchetti (2009), Robust Statistics, section 7.8 (iteratively reweighted least squares).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> base = np.ones((1, 9)) / 3
+    >>> frame = 6 * base; frame[0, 4] = 1e6
+    >>> robust_scores(frame, None, base, np.full(9, 1e-3)).round(2)
+    array([[6.]])
+    """
+    xp = array_namespace(values)
+    rank, features = components.shape
+    if tol is None:
+        tol = 1e-8 if values.dtype == xp.float64 else 1e-4
+    design = components / scale
+    outer = xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features))
+    step = max(1, CHUNK_CELLS // max(rank * rank, features))
+    parts = []
+    for first in range(0, values.shape[0], step):
+        last = min(first + step, values.shape[0])
+        target = values[first:last, :] / scale
+        known = xp.ones_like(target) if mask is None else xp.astype(mask[first:last, :], target.dtype)
+        parts.append(_fit(xp, target, known, design, outer, knee, tol, max_iter))
+    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+
+def _fit(
+    xp: Any, target: Array, known: Array, design: Array, outer: Array, knee: float, tol: float, max_iter: int
+) -> Array:
+    """Reweight until settled; frames that have settled leave, so a frame's answer does not depend on its neighbours."""
+    scores = _weighted(xp, target, known, design, outer)
+    if not math.isfinite(knee):
+        return scores
+    left = xp.arange(target.shape[0], device=device(target))
+    settled, order = [], []
+    for count in range(max_iter):
+        size = xp.abs(target - scores @ design)
+        weights = known * (knee / xp.maximum(size, xp.full_like(size, knee)))
+        moved = _weighted(xp, target, weights, design, outer)
+        done = xp.max(xp.abs((moved - scores) @ design), axis=1) <= tol
+        if count == max_iter - 1:
+            done = xp.ones_like(done)
+        settled.append(moved[done])
+        order.append(left[done])
+        open_ = ~done
+        target, known, scores, left = target[open_], known[open_], moved[open_], left[open_]
+        if left.shape[0] == 0:
+            break
+    return xp.take(xp.concat(settled, axis=0), xp.argsort(xp.concat(order, axis=0)), axis=0)
+
+
+def _weighted(xp: Any, target: Array, weights: Array, design: Array, outer: Array) -> Array:
+    """Weighted least squares of every frame, shape (m, k)."""
+    rank = design.shape[0]
+    gram = xp.reshape(weights @ xp.matrix_transpose(outer), (-1, rank, rank))
+    # The ridge only decides where the observed cells leave the scores open; it is far below rounding elsewhere.
+    ridge = xp.finfo(target.dtype).eps * 8 * xp.sum(design * design) / rank
+    gram = gram + ridge * xp.eye(rank, dtype=target.dtype, device=device(target))
+    right = (weights * target) @ xp.matrix_transpose(design)
+    return xp.linalg.solve(gram, right[..., None])[..., 0]
+
+
+def split_rest(rest: Array, scale: Array, sparse: str, knee: float = KNEE) -> Array:
+    """Return the sparse part of what the base leaves over: cells, or frames, beyond ``knee`` standard deviations.
+
+    Solves ``argmin_s ||(rest - s) / scale||^2 / 2 + knee g(s / scale)`` with g as in `rpca_affect.solve`.
+
+    Parameters
+    ----------
+    rest : array, shape (m, n)
+        0 where a cell is missing.
+    scale : array, shape (n,)
+    sparse : {"cells", "frames"}
+    knee : float
+        For frames, the root mean square over the features that a frame must exceed.
+
+    Returns
+    -------
+    array, shape (m, n)
+    """
+    if sparse == "cells":
+        return soft_threshold(rest, knee * scale)
+    return group_threshold(rest / scale, knee * math.sqrt(rest.shape[-1]), axis=-1) * scale
+
+
+def standardised_size(rest: Array, mask: Array | None, scale: Array) -> Array:
+    """Root mean square of ``rest / scale`` over the observed cells of every frame, shape (m,); 0 where none is."""
+    xp = array_namespace(rest)
+    square = (rest / scale) ** 2
+    if mask is None:
+        return xp.sqrt(xp.mean(square, axis=1))
+    count = xp.sum(xp.astype(mask, rest.dtype), axis=1)
+    total = xp.sum(xp.where(mask, square, xp.zeros_like(square)), axis=1)
+    return xp.sqrt(total / xp.maximum(count, xp.ones_like(count)))

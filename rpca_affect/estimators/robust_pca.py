@@ -1,0 +1,314 @@
+"""Robust PCA in scikit-learn's grammar: learn a base from some frames, apply it to others."""
+
+import warnings
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from rpca_affect.arrays import Array, Observed, array_namespace
+from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.estimators.base import BaseModel
+from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
+from rpca_affect.estimators.scaling import noise_unit
+from rpca_affect.estimators.spectrum import learned_base
+from rpca_affect.noise import ColumnScale
+from rpca_affect.solvers import available_solvers
+from rpca_affect.solving import solve
+
+__all__ = ["Certificate", "RobustPCA"]
+
+
+class Certificate(NamedTuple):
+    """How good the split of the training frames is.
+
+    Attributes
+    ----------
+    gap : float or None
+        Relative duality gap of the convex model; None where the solver has no certificate.
+    residual : float
+        ``||M - L - S - N||_F / ||M||_F`` over the observed cells, in the scaled units of the solve.
+    rank : int
+        Rank of the low-rank part.
+    sparsity : float
+        Share of the observed cells in the sparse part.
+    """
+
+    gap: float | None
+    residual: float
+    rank: int
+    sparsity: float
+
+
+class RobustPCA(BaseModel):
+    """Principal components of the low-rank part of frames, with outlying and missing cells kept out.
+
+    ``fit`` centres every feature at its median, divides it by its noise level and solves
+    ``argmin_{L,S,N} ||L||_* + lam g(S) + ||N||_F^2 / (2 slack)  subject to  L + S + N = X`` on the observed cells;
+    the components are those of the frames without their sparse part, ``X - S``, in the units of the input.
+    ``transform`` holds that base fixed and solves the same model for new frames: a Huber fit of every frame, see
+    `rpca_affect.estimators.projection.robust_scores`.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Number of components; default the rank of the low-rank part (at least 1).
+    solver : str or solver object, default "auto"
+        As in `rpca_affect.solve`. A solver with a rank (``"godec"``, ``"altproj"``) takes ``n_components`` for it.
+    lam : float, optional
+        Weight of the sparse part; default ``1 / sqrt(p max(m, n))``.
+    noise : "auto", float, array (n_features,) or None, default "auto"
+        Standard deviation of dense noise per feature. ``"auto"`` measures it from differences of neighbouring frames,
+        which must therefore be in time order; where they show no order, no noise part is used and ``status_`` says
+        so. None: no noise part.
+    sparse : {"cells", "frames"}, default "cells"
+        Whether single cells or whole frames are outliers. In the latter case a new frame is projected plainly, which
+        is then the optimum.
+    output : {"scores", "low_rank", "sparse"}, default "scores"
+        What ``transform`` returns.
+    missing : {"mask", "error"}, default "mask"
+        NaN is a missing cell, or an error.
+    tol : float, default 1e-6
+        Relative error at which the solve stops.
+    max_iter : int, optional
+        Largest number of solver steps; default the solver's own.
+    random_state : int, optional
+        Seed of solvers that draw, and of the cells that ``score`` hides; None is 0.
+
+    Attributes
+    ----------
+    components_ : array, shape (n_components_, n_features)
+        Orthonormal rows, by decreasing variance; the largest cell of each is positive.
+    mean_ : array, shape (n_features,)
+        Mean of the frames without their sparse part.
+    singular_values_, explained_variance_, explained_variance_ratio_ : array, shape (n_components_,)
+        Of the frames without their sparse part, as in `sklearn.decomposition.PCA`.
+    noise_variance_ : float
+        Mean variance of the directions outside the base.
+    noise_scale_ : array, shape (n_features,)
+        Robust standard deviation of what the base leaves over in each feature: the unit of the Huber fit.
+    low_rank_, sparse_ : array, shape (n_frames, n_features)
+        The solver's split of the training frames, in the units of the input; ``low_rank_`` holds the centre.
+    status_ : rpca_affect.Status
+        How the solve ended, with warnings and remedies.
+    certificate_ : Certificate
+        Duality gap, residual, rank and sparsity of the split.
+    history_ : dict of str to list
+        Per step of the solver.
+    n_components_, n_iter_, n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only when ``fit`` saw names.
+
+    References
+    ----------
+    Candes, Li, Ma & Wright (2011), Robust principal component analysis?; Zhou, Li, Wright, Candes & Ma (2010), Stable
+    principal component pursuit; Hubert, Rousseeuw & Vanden Branden (2005), ROBPCA (the outlier map).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rpca_affect import RobustPCA
+    >>> time = np.linspace(0, 20, 300)[:, None]
+    >>> frames = np.sin(time) * np.ones(8) + np.cos(2 * time) * np.linspace(-1, 1, 8)
+    >>> model = RobustPCA(n_components=2, noise=0.01).fit(frames)
+    >>> hit = frames[:1].copy(); hit[0, 3] += 100.0
+    >>> bool(np.allclose(model.transform(hit), model.transform(frames[:1]), atol=0.05))
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        solver: Any = "auto",
+        lam: float | None = None,
+        noise: Any = "auto",
+        sparse: str = "cells",
+        output: str = "scores",
+        missing: str = "mask",
+        tol: float = 1e-6,
+        max_iter: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.lam = lam
+        self.noise = noise
+        self.sparse = sparse
+        self.output = output
+        self.missing = missing
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the base.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+            Frames in time order; NaN marks a missing cell. NumPy, pandas, CuPy or torch: fitted arrays are of the
+            same library (NumPy for pandas) and on the same device.
+        y : ignored
+
+        Returns
+        -------
+        RobustPCA
+        """
+        self._check_words()
+        observed = self._frames(X, reset=True, least=2)
+        self._check_rank(observed)
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        split, scale, doubt = self._solve(observed, self._watched(context))
+        self._learn(observed, split, scale)
+        self.status_ = Status(split.status.converged, split.status.sentence, (*doubt, *split.status.warnings))
+        self.certificate_ = Certificate(split.gap, split.residual, int(split.rank), split.sparsity)
+        self.history_ = split.history
+        self.n_iter_ = int(split.n_iter)
+        if not split.status.converged and "callback" not in split.status.sentence:
+            warnings.warn(split.status.sentence, ConvergenceWarning, stacklevel=2)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _check_rank(self, observed: Observed) -> None:
+        most = min(observed.values.shape)
+        rank = self.n_components
+        if rank is None:
+            return
+        if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank <= most:
+            raise ValueError(f"n_components is {rank!r}: give a whole number from 1 to {most}, or None")
+
+    def _solve(self, observed: Observed, callback: Any) -> tuple[Decomposition, ColumnScale, tuple[str, ...]]:
+        """Split the centred, scaled frames."""
+        xp = array_namespace(observed.values)
+        solver = available_solvers().get(self.solver, self.solver) if isinstance(self.solver, str) else self.solver
+        own_noise = not isinstance(solver, (str, type)) and bool(np.any(np.asarray(getattr(solver, "slack", 0.0)) != 0))
+        sigma, doubt = (None, ()) if own_noise else noise_unit(observed, self.noise)
+        center = ColumnScale.fit(observed.values, observed.mask, by="none")
+        scale = ColumnScale(center.center, center.scale if sigma is None else sigma)
+        scaled = scale.apply(observed.values)
+        if observed.mask is not None:
+            scaled = xp.where(observed.mask, scaled, xp.zeros_like(scaled))
+        takes_noise = isinstance(solver, str) or hasattr(solver, "slack")
+        options = {
+            "lam": self.lam,
+            "noise": 1.0 if sigma is not None and takes_noise else None,
+            "rank": self.n_components if hasattr(solver, "rank") else None,
+            "random_state": self.random_state,
+        }
+        split = solve(
+            scaled,
+            self.solver,
+            mask=observed.mask,
+            sparse=self.sparse,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            callback=callback,
+            **options,
+        )
+        return split, scale, doubt
+
+    def _learn(self, observed: Observed, split: Decomposition, scale: ColumnScale) -> None:
+        xp = array_namespace(observed.values)
+        low_rank, sparse = scale.undo(split.low_rank, center=True), scale.undo(split.sparse)
+        cleaned = observed.values - sparse
+        if observed.mask is not None:
+            cleaned = xp.where(observed.mask, cleaned, low_rank)
+        base = learned_base(observed, low_rank, cleaned, self.n_components)
+        self.low_rank_, self.sparse_ = low_rank, sparse
+        self.n_components_ = base.components.shape[0]
+        self.mean_, self.components_ = base.mean, base.components
+        self.singular_values_ = base.singular_values
+        self.explained_variance_ = base.variance
+        self.explained_variance_ratio_ = base.share
+        self.noise_variance_, self.noise_scale_ = base.noise_variance, base.noise_scale
+
+    def decompose(self, X: Any) -> Decomposition:
+        """Split frames on the learned base into low-rank, sparse and noise parts.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+
+        Returns
+        -------
+        rpca_affect.Decomposition
+            Parts in the units of the input; a missing cell carries its prediction in ``low_rank``.
+        """
+        check_is_fitted(self)
+        self._check_words()
+        observed = self._frames(X, reset=False, method="decompose")
+        xp = array_namespace(observed.values)
+        scores, low_rank, sparse, noise = self._parts(observed)
+        cells = observed.values.shape[0] * observed.values.shape[1]
+        if observed.mask is not None:
+            cells = max(1, int(xp.sum(xp.astype(observed.mask, xp.int64))))
+        return Decomposition(
+            low_rank=low_rank,
+            sparse=sparse,
+            noise=noise,
+            n_iter=0,
+            status=Status(True, f"Projected robustly on a base of {scores.shape[1]} components."),
+            rank=int(scores.shape[1]),
+            sparsity=float(xp.sum(xp.astype(sparse != 0, sparse.dtype))) / cells,
+            residual=0.0,
+            solver="robust projection",
+        )
+
+    def outlier_map(self, X: Any) -> OutlierMap:
+        """Distances of frames inside the base and from it: the outlier map of ROBPCA, with cut-offs at 97.5 %.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+
+        Returns
+        -------
+        OutlierMap
+        """
+        check_is_fitted(self)
+        observed = self._frames(X, reset=False, method="outlier_map")
+        return outlier_map(self, observed)
+
+    def score_samples(self, X: Any) -> Array:
+        """Return how typical every frame is: minus the mean Huber loss of its observed cells.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+
+        Returns
+        -------
+        array, shape (n_frames,)
+            At most 0; about -0.4 for a frame with nothing but noise beside the base.
+        """
+        check_is_fitted(self)
+        observed = self._frames(X, reset=False, method="score_samples")
+        return outlier_map(self, observed).typical
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return how well held-out cells of frames are predicted from their other cells, for `GridSearchCV`.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+        y : ignored
+
+        Returns
+        -------
+        float
+            ``1 - sum |x - prediction| / sum |x - median|`` over all cells (each feature in units of its spread), every
+            cell predicted once, without itself: 1 is perfect, 0 no better than each feature's median.
+        """
+        check_is_fitted(self)
+        observed = self._frames(X, reset=False, method="score")
+        return cell_score(self, observed, self.random_state)

@@ -1,0 +1,18 @@
+"""scikit-learn's own checks of every estimator, array-API checks included, with no expected failures."""
+
+import os
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read by SciPy and scikit-learn when they are first imported
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import rpca_affect as ra
+
+ESTIMATORS = [ra.RobustPCA()]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
