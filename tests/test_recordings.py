@@ -197,6 +197,7 @@ def test_pyfeat_faces_and_files_are_sequences(identity):
     expected = table["input"] + table.duplicated(["input", "frame"]).astype(str)
     np.testing.assert_array_equal(recording.sequence_id, pd.factorize(expected)[0])
     assert noticed(recording, "Identity tells" if identity else "by their order")
+    pd.testing.assert_frame_equal(recording.frame(), table)  # its index repeats
 
 
 def test_pyfeat_images_are_one_sequence():

@@ -58,7 +58,10 @@ DAMAGE = {
     "prose": (b"dear reader\nthis is not\na table of numbers at all\n", "line 4|line 3|line 2|single column"),
     "an open quote": (with_cell(4, 0, '"4').encode(), "the quote opened in line 5 is never closed"),
     "data in place of the header": (("x," + ROWS[0] + "\nx," + ROWS[1] + "\n").encode(), "line 1 looks like a row of"),
-    "a letter of another encoding": (with_cell(5, 4, "é").encode("latin-1"), "not UTF-8"),
+    "a letter of another encoding": (
+        with_cell(5, 4, "é").encode("latin-1"),
+        "line 6, byte 19, is 0xe9, which",
+    ),
     "cut UTF-16": (GOOD.encode("utf-16")[:-1], "not UTF-16|line end|truncated"),
     "zeros in the middle": (GOOD.encode() * 2000 + b"1,\x00\x00\n", "holds binary bytes"),
     "an image": (b"\x89PNG\r\n\x1a\n" + bytes(range(64)), "is a binary file"),
@@ -116,7 +119,7 @@ def test_forced_format_that_does_not_fit(format, tmp_path):
 
 def test_table_format_forced_on_a_numpy_file(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((3, 3)))
-    with pytest.raises(RecordingError, match="NumPy npy file, expected a openface table"):
+    with pytest.raises(RecordingError, match="NumPy npy file, expected text, Parquet or Feather for openface"):
         read(tmp_path / "x.npy", "openface")
 
 

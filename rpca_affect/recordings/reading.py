@@ -106,7 +106,7 @@ def read(
     kind = kind_of(path)
     module = _chosen(format, kind, column_names(path, kind))
     if kind in ("npy", "npz") and format not in (None, "array"):
-        raise RecordingError(f"{path} is a NumPy {kind} file, expected a {format} table (text, Parquet or Feather).")
+        raise RecordingError(f"{path} is a NumPy {kind} file, expected text, Parquet or Feather for {format}.")
     return _made(module.load(path, kind, key), module, features, min_confidence, mask, max_gap, fps)
 
 

@@ -57,15 +57,27 @@ def _rows(path: Path, encoding: str) -> Iterator[tuple[int, int, str]]:
                     continue
                 yield started, number, text
                 text = ""
-        except UnicodeDecodeError as error:
-            coded = encoding.removesuffix("-sig").upper()
-            raise RecordingError(
-                f"{path}: the text after line {number} is not {coded} ({error.reason}); save the file as UTF-8."
-            ) from error
+        except UnicodeError as error:
+            raise RecordingError(_undecodable(path, encoding, number)) from error
         except OSError as error:
             raise RecordingError(f"{path} cannot be read: {error.strerror or error}.") from error
     if text:
         raise RecordingError(f"{path}: the quote opened in line {started} is never closed.")
+
+
+def _undecodable(path: Path, encoding: str, number: int) -> str:
+    """Sentence about the first byte that is no text; `number` lines were decoded before its block."""
+    if encoding != "utf-8-sig":
+        return f"{path}: the text after line {number} is not UTF-16; save the file as UTF-8."
+    with open_file(path) as handle:
+        for line, content in enumerate(handle, start=1):
+            try:
+                content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                byte = content[error.start]
+                place = f"line {line}, byte {error.start + 1}"
+                return f"{path}: {place}, is 0x{byte:02x}, which is not UTF-8 text; save the file as UTF-8."
+    return f"{path}: the text after line {number} is not UTF-8; save the file as UTF-8."
 
 
 def _fields(text: str, separator: str) -> list[str]:
