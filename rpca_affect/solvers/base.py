@@ -47,17 +47,17 @@ def framewise(argument: Array, level: Any, base: Array | None = None) -> Array:
 
 
 def default_lam(observed: Observed, sparse: str = "cells") -> Array:
-    """Weight of the sparse part, shape (..., 1, 1): ``1 / sqrt(p max(m, n))`` with p the observed share.
+    """Weight of the sparse part, shape (..., 1, 1).
 
-    For frame-wise sparsity it is ``1 / sqrt(p log m)`` scaled so that a frame of pure noise stays out of S; see
-    Xu, Caramanis & Sanghavi (2012), where ``3 / (7 sqrt(gamma m))`` with gamma the share of outlying frames, here
-    taken as 1/10.
+    Cells: ``1 / sqrt(p max(m, n))`` with p the observed share (Candes, Li, Ma & Wright 2011, theorem 1.2). Frames:
+    ``0.8 sqrt(min(m, n) / m)``, just below the row lengths of a dense orthonormal dual (McCoy & Tropp 2011, section 6):
+    frames like all the others then stay in the base.
     """
     xp = array_namespace(observed.values)
     frames, features = observed.values.shape[-2:]
     share = observed_share(observed)
     if sparse == "frames":
-        return 3 / (7 * xp.sqrt(0.1 * share * frames))
+        return xp.full_like(share, 0.8 * (min(frames, features) / frames) ** 0.5)
     return 1 / xp.sqrt(share * max(frames, features))
 
 
