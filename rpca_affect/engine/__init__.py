@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from rpca_affect.arrays import Array, Observed
+import numpy as np
+
+from rpca_affect.arrays import Array, Observed, is_numpy_array
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.protocol import Request
 
@@ -10,10 +12,35 @@ __all__ = ["accepts", "run"]
 
 
 def accepts(data: Observed, solver: Any) -> bool:
-    """Tell whether a tuned form exists for these data and this solver."""
-    return False
+    """Tell whether a tuned form exists for these data and this solver.
+
+    Parameters
+    ----------
+    data : Observed
+    solver : solver object
+
+    Returns
+    -------
+    bool
+        False leaves the work to `rpca_affect.loop.run`.
+    """
+    return _home(data, solver) is not None
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
-    """Do what `rpca_affect.loop.run` does, faster."""
-    raise NotImplementedError
+    """Do what `rpca_affect.loop.run` does, faster; for what `accepts` accepts."""
+    return _home(data, solver).run(data, unit, solver, init, request)
+
+
+def _home(data: Observed, solver: Any) -> Any:
+    if not is_numpy_array(data.values) or data.values.dtype not in (np.float32, np.float64):
+        return None
+    if data.values.ndim > 2:
+        try:
+            from rpca_affect.engine import stacks
+        except ImportError:
+            return None
+        return stacks if stacks.accepts(data, solver) else None
+    from rpca_affect.engine import splitting
+
+    return splitting if splitting.accepts(data, solver) else None

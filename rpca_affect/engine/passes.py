@@ -1,0 +1,299 @@
+"""Elementwise passes over cache-sized row blocks, in place: everything of a step but the singular-value threshold."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rpca_affect.engine.threads import Crew
+
+__all__ = ["LowRank", "Passes", "Sums"]
+
+BLOCK = 1 << 15  # cells of a block: five of them stay in a core's own cache
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """The low-rank part in terms of the matrix A it is thresholded from: ``A @ basis @ diag(weights) @ basis.T``.
+
+    Attributes
+    ----------
+    basis : array, shape (n, r)
+        Right singular vectors of A above the threshold.
+    values : array, shape (r,)
+        Their singular values, decreasing.
+    level : float
+        The threshold.
+    exact : bool
+        Whether they come from a full decomposition, so that none can be missing.
+    """
+
+    basis: np.ndarray
+    values: np.ndarray
+    level: float
+    exact: bool
+
+    @property
+    def rank(self) -> int:
+        """Number of singular values above the threshold."""
+        return self.basis.shape[1]
+
+    @property
+    def shrunk(self) -> np.ndarray:
+        """Singular values of the low-rank part."""
+        return self.values - self.level
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """``diag(weights) @ basis.T``; multiplied out with the basis where that is fewer operations."""
+        weights = (self.shrunk / self.values).astype(self.basis.dtype)
+        if self.thin:
+            return np.ascontiguousarray(self.basis.T * weights[:, None])
+        return (self.basis * weights) @ self.basis.T
+
+    @property
+    def thin(self) -> bool:
+        """Whether two products with the factors are cheaper than one with a square matrix."""
+        return 2 * self.rank < self.basis.shape[0]
+
+
+class Sums(NamedTuple):
+    """Squared lengths over a matrix: of the violated constraint and of the kept part."""
+
+    violated: float
+    kept: float
+
+
+class _Bound(NamedTuple):
+    """What the sparse operator does at one penalty: ``kept = clip(give * wanted)``, or ``wanted * factor * give``."""
+
+    limit: float  # lam / mu+, the largest length of a kept cell or frame
+    give: Any  # 1 / (1 + mu+ slack), None for 1
+    factor: np.ndarray | None = None  # per column, where frames are columns
+
+
+def _rows(x: Any, rows: slice) -> Any:
+    """Part of a number, a row or a column that belongs to some rows."""
+    return x[rows] if isinstance(x, np.ndarray) and x.shape[0] > 1 else x
+
+
+def _square(x: np.ndarray) -> float:
+    flat = x.reshape(-1)
+    return float(np.dot(flat, flat))
+
+
+class Passes:
+    """One matrix (m >= n), its model, and the passes over it.
+
+    Attributes
+    ----------
+    values : array, shape (m, n)
+        C-ordered, 0 on missing cells; becomes the sparse part in the last pass.
+    known : array of bool, shape (m, n), or None
+    lam : float
+    slack : float, or array (m, 1) or (1, n)
+    kind : {"cells", "rows", "columns"}
+        What is sparse: cells, frames, or the frames of a transposed matrix.
+    """
+
+    def __init__(self, values: np.ndarray, known: Any, kind: str, crew: Crew) -> None:
+        self.values, self.known, self.kind, self.crew = values, known, kind, crew
+        self.lam: float = 0.0
+        self.slack: Any = 0.0
+        rows, columns = values.shape
+        height = max(1, min(rows, BLOCK // columns))
+        self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
+        if len(self.blocks) < 4 * crew.size:  # too little to share out
+            height, self.blocks = rows, [slice(0, rows)]
+        self.workers = crew.size if len(self.blocks) > 1 else 1
+        self._scratch = [np.empty((4, height, columns), values.dtype) for _ in range(self.workers)]
+        self.norm = float(np.sqrt(self.total(lambda rows: _square(values[rows]))))
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the model has a noise part."""
+        return isinstance(self.slack, np.ndarray) or self.slack != 0
+
+    def total(self, of_rows: Any) -> float:
+        """Sum of a function of the row blocks."""
+        return sum(self.crew.run(lambda _, rows: of_rows(rows), self.blocks))
+
+    def shares(self) -> list[slice]:
+        """One run of rows per worker."""
+        rows = self.values.shape[0]
+        return self.crew.shares(rows) if self.workers > 1 else [slice(0, rows)]
+
+    def product(self, a: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Return ``a @ right``."""
+        out = np.empty((a.shape[0], right.shape[1]), a.dtype)
+        self.crew.run(lambda _, rows: np.matmul(a[rows], right, out=out[rows]), self.shares())
+        return out
+
+    def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return ``a.T @ b``."""
+        return sum(self.crew.run(lambda _, rows: a[rows].T @ b[rows], self.shares()))
+
+    def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
+        """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
+        bound = self._bound(mu, lambda rows, _: self.values[rows] * stretch)
+
+        def work(_: int, rows: slice) -> None:
+            self._keep(np.multiply(self.values[rows], stretch, out=out[rows]), rows, bound)
+
+        self.crew.run(work, self.blocks)
+
+    def step(self, a: np.ndarray, out: np.ndarray, low: LowRank, mu: float, mu_next: float, relax: float) -> Sums:
+        """Shrink what ``low`` leaves of ``a``, and write the next argument to ``out``."""
+        bound = self._bound_at(a, low, mu, mu_next)
+
+        def work(worker: int, rows: slice) -> tuple[float, float]:
+            carried = out[rows]
+            base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
+            kept = self._keep(wanted, rows, bound)
+            if relax == 1.0 and self.known is None:
+                np.subtract(kept, carried, out=carried)
+                violated = _square(carried)
+                np.add(base, kept, out=carried)
+                return violated, 0.0
+            own = _square(kept)
+            base += carried
+            np.subtract(kept, carried, out=kept)
+            np.multiply(kept, relax, out=carried)
+            carried += base
+            if self.known is not None:
+                kept *= self.known[rows]
+            return _square(kept), own
+
+        sums = self.crew.run(work, self.blocks)
+        return Sums(sum(s[0] for s in sums), sum(s[1] for s in sums))
+
+    def prove(
+        self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, dual: np.ndarray
+    ) -> tuple[float, float, float]:
+        """Write the dual matrix Y; return the loss of ``M - L``, ``<M, Y>`` and ``sum slack Y^2``."""
+        bound = self._bound_at(a, low, mu, mu_next)
+
+        def work(worker: int, rows: slice) -> tuple[float, float, Any]:
+            carried = dual[rows]
+            base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
+            kept = self._keep(wanted, rows, bound)
+            np.multiply(kept, mu_next, out=carried)
+            values, slack = self.values[rows], _rows(self.slack, rows)
+            linear = float(np.vdot(values, carried))
+            quadratic = float(np.sum(carried * carried * slack, dtype=np.float64)) if self.noisy else 0.0
+            rest = np.subtract(values, base, out=base)
+            if self.known is not None:
+                rest *= self.known[rows]
+            if self.kind == "columns":
+                return linear, quadratic, np.einsum("ij,ij->j", rest, rest)
+            size = np.abs(rest, out=rest)
+            if self.kind == "rows":
+                size = np.sqrt(np.einsum("ij,ij->i", rest, rest))[:, None]
+            return linear, quadratic, self._huber(size, slack)
+
+        sums = self.crew.run(work, self.blocks)
+        loss = sum(s[2] for s in sums)
+        if self.kind == "columns":
+            loss = self._huber(np.sqrt(loss)[None, :], self.slack)
+        return loss, sum(s[0] for s in sums), sum(s[1] for s in sums)
+
+    def rest(self, a: np.ndarray, low: LowRank, mu: float, out: np.ndarray) -> None:
+        """Write ``mu (A - L)``."""
+        self.crew.run(lambda worker, rows: self._wanted(worker, rows, a, low, mu, out[rows]), self.blocks)
+
+    def finish(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, noise: np.ndarray | None) -> int:
+        """Write L over ``a``, S over the values, N where asked for; return the number of non-zeros of S."""
+        bound = self._bound_at(a, low, mu, mu_next)
+
+        def work(worker: int, rows: slice) -> int:
+            carried, loose = self._scratch[worker][2:, : rows.stop - rows.start]
+            base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
+            give = 1.0 if bound.give is None else _rows(bound.give, rows)
+            sparse = self.values[rows]
+            if self.kind == "cells":
+                level = bound.limit / give
+                np.clip(wanted, -level, level, out=loose)
+                np.subtract(wanted, loose, out=sparse)
+            else:
+                factor = self._factor(wanted, rows, bound)
+                np.multiply(wanted, factor, out=loose)
+                np.multiply(wanted, 1 - factor, out=sparse)
+            if noise is not None:
+                np.multiply(loose, 1 - give, out=noise[rows])
+            a[rows] = base
+            return int(np.count_nonzero(sparse))
+
+        return sum(self.crew.run(work, self.blocks))
+
+    def _wanted(
+        self, worker: int, rows: slice, a: np.ndarray, low: LowRank, ratio: float, carried: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return L and ``M - L + e`` in scratch memory, and ``e = (A - L) ratio`` in ``carried``."""
+        base, wanted = self._scratch[worker][:2, : rows.stop - rows.start]
+        block = a[rows]
+        if low.rank == 0:
+            base.fill(0)
+        elif low.thin:
+            thin = self._scratch[worker][1].reshape(-1)[: block.shape[0] * low.rank].reshape(-1, low.rank)
+            np.matmul(np.matmul(block, low.basis, out=thin), low.right, out=base)
+        else:
+            np.matmul(block, low.right, out=base)
+        np.subtract(block, base, out=carried)
+        if ratio != 1.0:
+            carried *= ratio
+        np.subtract(self.values[rows], base, out=wanted)
+        wanted += carried
+        if self.known is not None:
+            wanted *= self.known[rows]
+        return base, wanted
+
+    def _keep(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
+        """Turn ``wanted`` into the kept part, in place."""
+        if bound.give is not None:
+            give = _rows(bound.give, rows)
+        if self.kind == "cells":
+            if bound.give is not None:
+                wanted *= give
+            return np.clip(wanted, -bound.limit, bound.limit, out=wanted)
+        factor = self._factor(wanted, rows, bound)
+        wanted *= factor if bound.give is None else factor * give
+        return wanted
+
+    def _factor(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
+        """Share of every frame that stays out of the sparse part."""
+        if bound.factor is not None:
+            return bound.factor
+        level = bound.limit / (1.0 if bound.give is None else _rows(bound.give, rows))
+        return _shortening(np.sqrt(np.einsum("ij,ij->i", wanted, wanted))[:, None], level)
+
+    def _bound_at(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float) -> _Bound:
+        def wanted(rows: slice, worker: int) -> np.ndarray:
+            carried = self._scratch[worker][2, : rows.stop - rows.start]
+            return self._wanted(worker, rows, a, low, mu / mu_next, carried)[1]
+
+        return self._bound(mu_next, wanted)
+
+    def _bound(self, mu_next: float, wanted: Any) -> _Bound:
+        limit = self.lam / mu_next
+        give = 1 / (1 + mu_next * self.slack) if self.noisy else None
+        if isinstance(give, np.ndarray):
+            give = give.astype(self.values.dtype)
+        if self.kind != "columns":
+            return _Bound(limit, give)
+        # The length of a column is known only after all of its rows: one pass more.
+        squares = self.crew.run(lambda w, rows: np.einsum("ij,ij->j", x := wanted(rows, w), x), self.blocks)
+        level = limit / (1.0 if give is None else give)
+        return _Bound(limit, give, _shortening(np.sqrt(sum(squares))[None, :], level))
+
+    def _huber(self, size: np.ndarray, slack: Any) -> float:
+        if not self.noisy:
+            return self.lam * float(np.sum(size, dtype=np.float64))
+        slack = np.broadcast_to(np.asarray(slack, dtype=size.dtype), size.shape)
+        knee = self.lam * slack
+        square = size * size / (2 * np.where(slack > 0, slack, 1))
+        return float(np.sum(np.where(size > knee, self.lam * (size - knee / 2), square), dtype=np.float64))
+
+
+def _shortening(length: np.ndarray, level: Any) -> np.ndarray:
+    return np.minimum(1.0, level / np.where(length > 0, length, 1)).astype(length.dtype)

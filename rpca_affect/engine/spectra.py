@@ -1,0 +1,145 @@
+"""Gram matrices, spectral norms and bounds on them, in double precision whatever the data."""
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg import lapack
+from scipy.linalg.blas import dsyrk
+
+from rpca_affect.engine.threads import Crew
+
+__all__ = ["eigh_descending", "gram", "largest_singular_value", "norm_bound", "norm_is_below"]
+
+SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
+CHUNK = 1 << 17  # cells per product
+
+
+def gram(x: np.ndarray, crew: Crew) -> np.ndarray:
+    """Return ``x.T @ x`` in double precision; only its lower triangle need be filled.
+
+    Parameters
+    ----------
+    x : array, shape (m, n), C-ordered
+    crew : Crew
+
+    Returns
+    -------
+    array, shape (n, n), Fortran-ordered
+    """
+    rows, columns = x.shape
+    if x.size <= CHUNK:
+        return dsyrk(1.0, x.T.astype(np.float64, copy=False), lower=1)
+    if columns <= 512:
+        height = max(1, CHUNK // columns)
+        blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
+        sums = [np.zeros((columns, columns), order="F") for _ in range(crew.size)]
+
+        def add(worker: int, block: slice) -> None:
+            dsyrk(1.0, x[block].T.astype(np.float64, copy=False), beta=1.0, c=sums[worker], overwrite_c=1, lower=1)
+
+        crew.run(add, blocks)
+        return sum(sums[1:], start=sums[0])
+    total = np.zeros((columns, columns), order="F")
+    half = columns // 2
+    tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
+    height = rows if x.dtype == np.float64 else max(1, 4 * CHUNK // columns)
+
+    def tile(_: int, place: tuple[slice, slice]) -> None:
+        for start in range(0, rows, height):
+            part = x[start : start + height]
+            if x.dtype == np.float64:
+                total[place] += part[:, place[0]].T @ part[:, place[1]]
+            else:
+                total[place] += part[:, place[0]].T.astype(np.float64) @ part[:, place[1]].astype(np.float64)
+
+    crew.run(tile, tiles)
+    return total
+
+
+def eigh_descending(square: np.ndarray, above: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a symmetric matrix (lower triangle), largest first; only those ``above`` if given."""
+    if above is not None:
+        values, vectors, found, _, info = lapack.dsyevr(square, lower=1, range="V", vl=above, vu=np.finfo(float).max)
+        if info == 0:
+            return values[:found][::-1], vectors[:, :found][:, ::-1]
+    values, vectors, info = lapack.dsyevd(square, lower=1)
+    if info != 0:
+        values, vectors = np.linalg.eigh(square, UPLO="L")
+    if above is not None:
+        vectors, values = vectors[:, values > above], values[values > above]
+    return values[::-1], vectors[:, ::-1]
+
+
+def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) -> float:
+    """Largest singular value to about 1e-12, by a Gram matrix or Golub-Kahan steps.
+
+    Parameters
+    ----------
+    x : array, shape (m, n)
+    product, inner : callable
+        ``product(x, v) = x @ v`` and ``inner(x, u) = x.T @ u``.
+    crew : Crew
+    """
+    columns = x.shape[1]
+    if columns <= SMALL:
+        values, _, _ = lapack.dsyevd(gram(x, crew), compute_v=0, lower=1)
+        return float(np.sqrt(max(values[-1], 0.0)))
+    start = np.random.default_rng(0).standard_normal(columns)
+    right = [start / np.linalg.norm(start)]
+    alphas: list[float] = []
+    betas: list[float] = []
+    left: list[np.ndarray] = []
+    for _ in range(min(columns, 150)):
+        u = product(x, right[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
+        if left:
+            u -= betas[-1] * left[-1]
+        alpha = float(np.linalg.norm(u))
+        left.append(u / (alpha or 1.0))
+        v = inner(x, left[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
+        known = np.array(right)
+        for _ in range(2):
+            v -= known.T @ (known @ v)
+        beta = float(np.linalg.norm(v))
+        alphas.append(alpha)
+        bidiagonal = np.diag(alphas) + np.diag(betas, 1)
+        u_small, values, _ = np.linalg.svd(bidiagonal)
+        if beta * abs(u_small[-1, 0]) <= 1e-7 * values[0] or beta <= 1e-14 * values[0]:
+            break
+        betas.append(beta)
+        right.append(v / beta)
+    return float(values[0])
+
+
+def norm_is_below(square: np.ndarray, bound: float) -> bool:
+    """Decide ``||Y||_2 < bound`` from ``Y^T Y`` (lower triangle): one Cholesky factorisation of the difference."""
+    difference = -square
+    difference[np.diag_indices_from(difference)] += bound * bound
+    return bool(lapack.dpotrf(difference, lower=1, clean=0, overwrite_a=1)[1] == 0)
+
+
+def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
+    """Upper bound of ``||Y||_2`` from ``Y^T Y``, sharp to 1e-7.
+
+    Parameters
+    ----------
+    square : array, shape (n, n)
+        Lower triangle of ``Y^T Y``.
+    basis : array, shape (n, r)
+        Where the largest singular vectors are expected; a wrong guess costs time, never the bound.
+    """
+    columns = square.shape[0]
+    if columns <= SMALL:
+        values, _, _ = lapack.dsyevd(square, compute_v=0, lower=1)
+        return float(np.sqrt(max(values[-1], 0.0)))
+    symmetric = np.tril(square) + np.tril(square, -1).T
+    block = np.random.default_rng(0).standard_normal((columns, 8))
+    block = np.linalg.qr(np.hstack([basis.astype(np.float64)[:, : columns // 4], block]))[0]
+    top = 0.0
+    for _ in range(3):
+        image = symmetric @ block
+        top = float(np.sqrt(max(np.linalg.eigvalsh(block.T @ image)[-1], 0.0)))
+        if norm_is_below(symmetric, top * (1 + 1e-7) + 1e-300):
+            return top * (1 + 1e-7)
+        block = np.linalg.qr(image)[0]
+    values, _, _ = lapack.dsyevd(square, compute_v=0, lower=1)
+    return float(np.sqrt(max(values[-1], 0.0)))

@@ -1,0 +1,213 @@
+"""Inexact ALM and ADMM on one NumPy matrix: the same steps as the reference, in place and in blocks."""
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rpca_affect.arrays import Array, Observed
+from rpca_affect.decomposition import Decomposition, Factors, Status
+from rpca_affect.engine import certify
+from rpca_affect.engine.passes import LowRank, Passes
+from rpca_affect.engine.spectra import largest_singular_value
+from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.threshold import Thresholder
+from rpca_affect.protocol import Progress, Request
+from rpca_affect.prox import singular_value_threshold
+from rpca_affect.solvers.admm import ADMM
+from rpca_affect.solvers.base import cellwise, default_lam, framewise
+from rpca_affect.solvers.ialm import InexactALM
+
+__all__ = ["accepts", "run"]
+
+
+def accepts(data: Observed, solver: Any) -> bool:
+    """Tell whether the tuned form knows this solver: stock operators, numbers that are numbers, slack per column."""
+    if type(solver) not in (InexactALM, ADMM) or solver.lowrank is not singular_value_threshold:
+        return False
+    if solver.shrink not in (cellwise, framewise):
+        return False
+    if any(np.size(x) != 1 for x in (solver.growth, solver.relax, *_given(solver.lam, solver.mu))):
+        return False
+    shape = np.shape(solver.slack)
+    rows, columns = data.values.shape
+    if np.size(solver.slack) == 1:
+        return True
+    if solver.shrink is framewise:
+        return shape == (rows, 1)
+    return shape in ((columns,), (1, columns), (rows, 1))
+
+
+def _given(*numbers: Any) -> list[Any]:
+    return [number for number in numbers if number is not None]
+
+
+class _Step(NamedTuple):
+    """The last step: everything about the parts, but not the parts themselves."""
+
+    argument: np.ndarray
+    spare: np.ndarray
+    low: LowRank
+    mu: float
+    mu_next: float
+    violated: float
+    error: float
+
+
+def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
+    """Do what `rpca_affect.loop.run` does for one matrix; see `accepts`."""
+    with crew() as team:
+        return _Solve(data, float(unit[0, 0]), solver, init, request, team).answer()
+
+
+class _Solve:
+    """One solve, from the data to the answer; tall matrices only: a wide one is transposed on the way in and out."""
+
+    def __init__(
+        self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
+    ) -> None:
+        rows, columns = data.values.shape
+        self.data, self.unit, self.init, self.request = data, unit, init, request
+        self.wide = rows < columns
+        known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
+        frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
+        self.passes = Passes(self.scaled(), known, frames, team)
+        self.solver = self.tuned(solver)
+        self.passes.lam = float(np.asarray(self.solver.lam).reshape(()))
+        self.passes.slack = self._slack(self.solver.slack)
+
+    def turned(self, x: np.ndarray) -> np.ndarray:
+        """Transpose where the matrix is wide; its own inverse."""
+        return x.T if self.wide else x
+
+    def scaled(self) -> np.ndarray:
+        """Copy of the data whose largest cell lies between 1 and 2."""
+        values = self.turned(self.data.values)
+        return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
+
+    def _slack(self, slack: Any) -> Any:
+        if np.size(slack) == 1:
+            return float(np.asarray(slack).reshape(()))
+        slack = np.asarray(slack, dtype=self.data.values.dtype)
+        slack = slack[None, :] if slack.ndim == 1 else slack
+        return self.turned(slack)
+
+    def tuned(self, solver: Any) -> Any:
+        """Fill in the open numbers, as ``solver.tuned`` does."""
+        solver = replace(
+            solver,
+            slack=solver.slack / self.unit,
+            mu=None if solver.mu is None else float(np.asarray(solver.mu).reshape(())) * self.unit,
+        )
+        if solver.lam is None:
+            solver = replace(solver, lam=float(default_lam(self.data, solver.sparse_kind).reshape(())))
+        self.top: float | None = None
+        if solver.name == "ialm" and (solver.mu is None or self.init is None):
+            passes = self.passes
+            self.top = largest_singular_value(passes.values, passes.product, passes.inner, passes.crew)
+        if solver.mu is None:
+            if solver.name == "ialm":
+                solver = replace(solver, mu=1.25 / (self.top or 1.0))
+            else:
+                values, known = self.passes.values, self.passes.known
+                count = values.size if known is None else np.count_nonzero(known)
+                mean = self.passes.total(lambda rows: float(np.sum(np.abs(values[rows]), dtype=np.float64))) / count
+                solver = replace(solver, mu=0.625 / (mean or 1.0))
+        return solver
+
+    def first_argument(self) -> np.ndarray:
+        """What the first step thresholds."""
+        values, solver = self.passes.values, self.solver
+        if self.init is not None:
+            return self._resumed()
+        if solver.name == "admm":
+            return values.copy()
+        out = np.empty_like(values)
+        largest = max(self.passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), self.passes.blocks))
+        top = max(self.top or 0.0, largest / self.passes.lam)
+        self.passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
+        return out
+
+    def _resumed(self) -> np.ndarray:
+        before, passes = self.init, self.passes
+        if before.dual is None or before.low_rank is None:
+            observed = Observed(self.data.values / self.unit, self.data.mask)
+            state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
+            return np.ascontiguousarray(self.turned(state.argument), dtype=passes.values.dtype)
+        out = np.multiply(self.turned(before.dual), 1 / self.solver.mu, out=np.empty_like(passes.values))
+        low_rank = self.turned(before.low_rank)
+        for rows in passes.blocks:
+            out[rows] += low_rank[rows] / self.unit
+        return out
+
+    def iterate(self, exact: bool) -> tuple[_Step, dict[str, list], int]:
+        """Repeat the step until its error is at most ``tol``."""
+        solver, request, passes = self.solver, self.request, self.passes
+        threshold = Thresholder(passes, exact)
+        argument, spare = self.first_argument(), np.empty_like(passes.values)
+        history: dict[str, list] = {"error": [], "rank": [], "mu": []}
+        growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
+        mu, largest_mu = solver.mu, solver.mu_range * solver.mu
+        for count in range(1, request.max_iter + 1):
+            low = threshold(argument, 1 / mu)
+            mu_next = min(growth * mu, largest_mu)
+            sums = passes.step(argument, spare, low, mu, mu_next, relax)
+            violated = math.sqrt(sums.violated)
+            scale = passes.norm if solver.name == "ialm" else min(passes.norm, math.sqrt(sums.kept) or passes.norm)
+            error = violated / (scale or 1.0)
+            step = _Step(argument, spare, low, mu, mu_next, violated, error)
+            history["error"].append(error)
+            history["rank"].append(low.rank)
+            history["mu"].append(mu_next)
+            stop = request.callback is not None and request.callback(Progress(count, error, low.rank, mu_next))
+            if stop or error <= request.tol:
+                break
+            argument, spare, mu = spare, argument, mu_next
+        return step, history, count
+
+    def answer(self) -> Decomposition:
+        """Iterate, check, and write the parts over the working memory."""
+        step, history, count = self.iterate(exact=False)
+        if not certify.complete(self.passes, step.argument, step.low, step.mu, step.spare):
+            step, history, count = self.iterate(exact=True)
+        passes, low, request = self.passes, step.low, self.request
+        proof = certify.prove(passes, step.argument, low, step.mu, step.mu_next, step.spare, 0.0)
+        dual = step.spare if request.keep_dual else None
+        noise = None
+        if passes.noisy:
+            noise = np.empty_like(step.spare) if dual is step.spare else step.spare
+        factors = self._factors(step.argument, low) if request.factored else None
+        nonzero = passes.finish(step.argument, low, step.mu, step.mu_next, noise)
+        cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)
+        for part in (passes.values, step.argument, noise):
+            if part is not None and self.unit != 1.0:
+                passes.crew.run(
+                    lambda _, rows, part=part: np.multiply(part[rows], self.unit, out=part[rows]), passes.blocks
+                )
+        shape, dtype = self.data.values.shape, passes.values.dtype
+        floor = 10 * max(shape) * np.finfo(dtype).eps
+        shrunk = low.shrunk
+        return Decomposition(
+            low_rank=None if request.factored else self.turned(step.argument),
+            sparse=self.turned(passes.values),
+            noise=np.broadcast_to(np.zeros((1, 1), dtype), shape) if noise is None else self.turned(noise),
+            n_iter=count,
+            status=Status(step.error <= request.tol, ""),
+            rank=int(np.count_nonzero(shrunk > floor * shrunk[0])) if low.rank else 0,
+            sparsity=nonzero / cells,
+            residual=step.violated / (passes.norm or 1.0),
+            gap=proof.gap,
+            lam=passes.lam,
+            history=history,
+            solver=self.solver.name,
+            factors=factors,
+            dual=None if dual is None else self.turned(dual),
+        )
+
+    def _factors(self, argument: np.ndarray, low: LowRank) -> Factors:
+        left, triangle = np.linalg.qr(self.passes.product(argument, low.basis))
+        u, values, vt = np.linalg.svd(triangle * (low.shrunk / low.values))
+        left, right = left @ u.astype(left.dtype), vt.astype(left.dtype) @ low.basis.T
+        values = (values * self.unit).astype(left.dtype)
+        return Factors(right.T, values, left.T) if self.wide else Factors(left, values, right)

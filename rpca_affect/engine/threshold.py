@@ -1,0 +1,126 @@
+"""Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
+
+import numpy as np
+from scipy.linalg import lapack
+
+from rpca_affect.engine.passes import LowRank, Passes
+from rpca_affect.engine.spectra import SMALL, eigh_descending, gram
+
+__all__ = ["Thresholder"]
+
+DENSE = 0.3  # share of singular values from which a subspace costs more than all of them
+SETTLED = 1e-2  # relative change of a Ritz value between power steps below which it has settled
+CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
+GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
+
+
+class Thresholder:
+    """Singular-value threshold with memory: each call starts from the subspace of the one before.
+
+    Attributes
+    ----------
+    passes : Passes
+        Whose products are used.
+    exact : bool
+        Never take a subspace.
+    """
+
+    def __init__(self, passes: Passes, exact: bool = False, basis: np.ndarray | None = None) -> None:
+        self.passes = passes
+        self.columns = passes.values.shape[1]
+        self.exact = exact or self.columns <= SMALL
+        self.draw = np.random.default_rng(0)
+        self.basis = basis
+        self.rank = 0 if basis is None else basis.shape[1]
+        self.top = 0.0
+
+    def __call__(self, a: np.ndarray, level: float) -> LowRank:
+        """Return what lies above ``level``."""
+        if self.top > GRAM_RANGE * level:
+            low = self.by_svd(a, level)
+        elif self.exact or self.rank > DENSE * self.columns:
+            low = self.by_gram(a, level)
+        else:
+            low = self.by_subspace(a, level)
+        self.rank = low.rank
+        if low.rank:
+            self.top = float(low.values[0])
+        return low
+
+    def by_gram(self, a: np.ndarray, level: float) -> LowRank:
+        """Eigenvectors of ``A^T A``."""
+        few = self.columns > 32 and self.rank < DENSE * self.columns
+        squares, vectors = eigh_descending(gram(a, self.passes.crew), level * level if few else None)
+        count = int(np.count_nonzero(squares > level * level))
+        return self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
+
+    def by_svd(self, a: np.ndarray, level: float) -> LowRank:
+        """Singular vectors of the triangular factor of A: exact at every scale."""
+        triangle = np.linalg.qr(a.astype(np.float64, copy=False), mode="r")
+        _, values, right, info = lapack.dgesdd(triangle, full_matrices=0)
+        if info != 0:
+            values, right = lapack.dgesvd(triangle, full_matrices=0)[1:3]
+        count = int(np.count_nonzero(values > level))
+        return self._low_rank(values[:count], right[:count].T, level, True)
+
+    def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
+        """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
+        guard = max(5, self.columns // 50)
+        basis = self._extended(self.basis, guard if self.basis is None else 2)
+        before = None
+        for _ in range(12):
+            image = self.passes.product(a, basis)
+            orthonormal, lengths = _orthonormal(image)
+            if orthonormal is None:
+                return self.by_gram(a, level)
+            back = self.passes.inner(a, orthonormal)
+            squares, vectors = eigh_descending(_small_gram(back))
+            values = np.sqrt(np.maximum(squares, 0.0))
+            count = int(np.count_nonzero(values > level))
+            if count + 2 > DENSE * self.columns:
+                return self.by_gram(a, level)
+            ritz = back @ (vectors / np.maximum(values, 1e-300)).astype(a.dtype)
+            if values[-1] > CLEAR * level or count > len(values) - 2:
+                basis, before = self._extended(ritz, max(guard, count // 2)), None
+                continue
+            before = np.sort(lengths)[::-1] if before is None else before
+            if np.all(np.abs(before[:count] - values[:count]) <= SETTLED * values[:count]):
+                self.basis = ritz[:, : count + guard]
+                return self._low_rank(values[:count], ritz[:, :count], level, False)
+            basis, before = ritz, values
+        return self.by_gram(a, level)
+
+    def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
+        """Append fresh random directions, without which a new singular vector could stay unseen for ever."""
+        fresh = self.draw.standard_normal((self.columns, more)).astype(self.passes.values.dtype)
+        if basis is None:
+            return np.linalg.qr(fresh)[0]
+        fresh -= basis @ (basis.T @ fresh)
+        fresh /= np.linalg.norm(fresh, axis=0)
+        return np.hstack([basis, fresh])
+
+    def _low_rank(self, values: np.ndarray, vectors: np.ndarray, level: float, exact: bool) -> LowRank:
+        basis = np.ascontiguousarray(vectors, dtype=self.passes.values.dtype)
+        if exact:
+            self.basis = basis
+        return LowRank(basis, values, level, exact)
+
+
+def _small_gram(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float64, copy=False)
+    return x.T @ x
+
+
+def _orthonormal(image: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Cholesky-QR, twice, on scaled columns; None where the columns are dependent. Also the column lengths."""
+    lengths = np.sqrt(np.einsum("ij,ij->j", image, image, dtype=np.float64))
+    out = image / np.maximum(lengths, 1e-300).astype(image.dtype)
+    for _ in range(2):
+        factor, info = lapack.dpotrf(_small_gram(out), lower=1)
+        if info != 0:
+            return None, lengths
+        inverse, info = lapack.dtrtri(factor, lower=1)
+        if info != 0:
+            return None, lengths
+        out = out @ inverse.T.astype(out.dtype)
+    return out, lengths
