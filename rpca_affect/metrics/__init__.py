@@ -1,0 +1,27 @@
+"""How good a split is when the answer is known, and how much it explains when it is not."""
+
+from rpca_affect.metrics.events import EventScores, interval_iou, match_events
+from rpca_affect.metrics.splits import (
+    SupportScores,
+    density,
+    objective,
+    rank_of,
+    relative_error,
+    residual,
+    subspace_distance,
+    support_scores,
+)
+
+__all__ = [
+    "EventScores",
+    "SupportScores",
+    "density",
+    "interval_iou",
+    "match_events",
+    "objective",
+    "rank_of",
+    "relative_error",
+    "residual",
+    "subspace_distance",
+    "support_scores",
+]
