@@ -17,7 +17,7 @@ FLOORS = {
     "prox": 1, "noise": 1, "metrics": 1, "synthetic": 1, "certificate": 1,
     "solvers": 2, "engine": 2,
     "loop": 3, "extremes": 3, "solving": 3,
-    "estimators": 4,
+    "estimators": 4, "distributed": 4,
     "events": 5, "session": 5,
     "report": 6, "cli": 6,
 }  # fmt: skip

@@ -2,6 +2,13 @@
 
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpca_affect.solvers.admm import ADMM as ADMM
+    from rpca_affect.solvers.altproj import AltProj as AltProj
+    from rpca_affect.solvers.godec import GoDec as GoDec
+    from rpca_affect.solvers.ialm import InexactALM as InexactALM
 
 __all__ = ["available_solvers"]
 
