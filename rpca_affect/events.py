@@ -50,7 +50,7 @@ def find_events(
     time: Any = None,
     frame_numbers: Any = None,
     fps: float | None = None,
-    min_peak: float = 1.0,
+    min_peak: float = 2.0,
     min_frames: int = 2,
     max_gap: int = 2,
     sequence: int = 0,
@@ -59,7 +59,8 @@ def find_events(
 
     In each feature, the non-zero cells of the sparse part are joined to runs. A run counts when it is long enough and
     somewhere strong enough: a low threshold finds its extent, a high one decides whether it exists. The strongest run
-    then collects the runs of other features that lie at least half inside it; together they are one event. The rest follow in the same way, so that events never chain into one long event.
+    then collects the runs of other features that lie at least half inside it; together they are one event. The rest
+    follow in the same way, so that events never chain into one long event.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def find_events(
         What the input calls its frames; rows counted from 0 when left out.
     fps : float, optional
         Frames per second: how long the last frame of an event lasts. Measured from ``time`` when left out.
-    min_peak : float, default 1.0
+    min_peak : float, default 2.0
         Smallest peak of a run, in standard deviations of the noise. It adds to the threshold that the cells have
         already passed.
     min_frames : int, default 2
@@ -185,10 +186,11 @@ def _runs(strength: np.ndarray, min_peak: float, min_frames: int, max_gap: int) 
 
 
 def _joined(runs: list[Run]) -> list[list[Run]]:
-    """Groups of runs, the leading one first: greedy, from the run of largest energy down."""
+    """Groups of runs, the leading one first: greedy, from the highest peak down."""
     if not runs:
         return []
-    runs = sorted(runs, key=lambda run: -run.energy)
+    # By peak, not energy: a long weak run must not swallow the strong short ones inside it.
+    runs = sorted(runs, key=lambda run: -run.peak)
     first, last = (np.array([getattr(run, name) for run in runs]) for name in ("first", "last"))
     free = np.ones(len(runs), dtype=bool)
     groups = []

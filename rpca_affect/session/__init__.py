@@ -1,0 +1,7 @@
+"""A recording in, its emotional base and transient fluctuations out."""
+
+from rpca_affect.session.decomposing import decompose
+from rpca_affect.session.model import SequenceSplit
+from rpca_affect.session.split import Split, Summary
+
+__all__ = ["SequenceSplit", "Split", "Summary", "decompose"]

@@ -1,0 +1,178 @@
+"""The front door for recordings: read, solve every sequence on its own, return everything in the input's units."""
+
+import math
+import platform
+import time as clock
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from rpca_affect.noise import ColumnScale
+from rpca_affect.recordings import Recording, from_array, from_frame, read
+from rpca_affect.session.model import split_sequence, status_of
+from rpca_affect.session.split import Split
+
+__all__ = ["decompose"]
+
+
+def decompose(
+    source: Any,
+    *,
+    noise: Any = "auto",
+    threshold: float = 2.0,
+    lam: float | None = None,
+    solver: Any = "auto",
+    sparse: Literal["cells", "frames"] = "cells",
+    scale: Literal["noise", "spread", "none"] = "noise",
+    floor: float = 0.01,
+    features: str | Sequence[str] | None = None,
+    min_confidence: float = 0.8,
+    format: str | None = None,
+    mask: Any = None,
+    fps: float | None = None,
+    max_gap: float = 1.0,
+    key: str | None = None,
+    tol: float = 1e-5,
+    **options: Any,
+) -> Split:
+    r"""Split a recording into emotional base, transient fluctuations and noise.
+
+    Every unbroken sequence is solved on its own: features are centred at their median and divided by their noise
+    (`rpca_affect.noise_level`, at least ``floor`` of their spread), then
+
+    .. math:: \min \|L\|_* + \lambda g(S) + \|N\|_F^2 / (2\,\mathrm{slack}) \quad\text{subject to}\quad L + S + N = M
+
+    on the observed cells, with ``slack = sqrt(2 p max(m, n))`` (p the observed share), so that noise makes no component
+    of L, and ``lam = threshold / slack``, so that a cell enters S when it lies more than ``threshold`` standard
+    deviations of the noise from the base. The parts are returned in the units of the input.
+
+    Parameters
+    ----------
+    source : path, DataFrame, array of shape (n_frames, n_features), or Recording
+        One row per frame; see `rpca_affect.read` for the files that are understood. Never modified.
+    noise : "auto", float, array of shape (n_features,) or None, default "auto"
+        Standard deviation of the dense noise in the units of the input; ``"auto"`` measures it per feature. None leaves
+        the noise part out, which real recordings do not forgive: the status says so.
+    threshold : float, default 2.0
+        How many standard deviations of the noise a cell must lie from the base to be a transient. The noise is measured
+        from frame to frame and includes jitter that neighbouring features share and that the base explains, so on faces
+        2 of these are about 4 to 5 standard deviations of the residual; on features with independent noise they are 2
+        (4.6 % of the cells by chance, which `Split.events` ignores).
+    lam : float, optional
+        Weight of the sparse part in scaled units; replaces ``threshold``. Without a noise part it defaults to
+        ``1 / sqrt(p max(m, n))``.
+    solver : str or solver object, default "auto"
+        As in `rpca_affect.solve`; ``"auto"`` is ADMM wherever there is a noise part.
+    sparse : {"cells", "frames"}
+        Whether a transient is a single cell or a whole frame.
+    scale : {"noise", "spread", "none"}
+        What features are divided by for the solve.
+    floor : float, default 0.01
+        Smallest noise of a feature as a share of its spread; a filtered track would count as exact without it.
+    features, min_confidence, format, mask, fps, max_gap, key
+        As in `rpca_affect.read`.
+    tol : float, default 1e-5
+        Relative error to stop at.
+    **options
+        Passed on to `rpca_affect.solve`: ``rank``, ``cardinality``, ``max_iter``, ``callback``, ``random_state``.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    RecordingError
+        A ValueError that names file and place, for a source that cannot be read.
+    TypeError, ValueError
+        For parameters that cannot be used.
+
+    References
+    ----------
+    Zhou, Li, Wright, Candes & Ma (2010), Stable principal component pursuit.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, rpca_affect as ra
+    >>> frames = np.arange(200)
+    >>> table = pd.DataFrame(np.outer(np.sin(frames / 30), [2.0, 1.0, 3.0]), columns=["AU06", "AU12", "AU25"])
+    >>> table += np.random.default_rng(0).normal(0, 0.02, table.shape)
+    >>> split = ra.decompose(table)
+    >>> bool(np.allclose(split.base + split.transient + split.residual, table))
+    True
+    """
+    if not 0 < threshold < math.inf:
+        raise ValueError(f"threshold is {threshold}: give standard deviations of the noise, such as 2.0")
+    if sparse not in ("cells", "frames"):
+        raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
+    reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
+    recording = _recording(source, format, min_confidence, key, reading)
+    model = {"noise": noise, "threshold": threshold, "lam": lam, "solver": solver, "sparse": sparse, "scale": scale}
+    started = clock.perf_counter()
+    whole = ColumnScale.fit(recording.values, recording.mask, by=scale, floor=floor)
+    base = np.repeat(whole.center[None, :], recording.n_frames, axis=0)
+    transient, residual = np.zeros_like(base), np.zeros_like(base)
+    sequences = []
+    for rows in _sequence_rows(recording):
+        values, known = recording.values[rows], recording.mask[rows]
+        part = split_sequence(values, known, whole, rows, model, floor, {"tol": tol, **options})
+        sequences.append(part)
+        if part.decomposition is not None:
+            base[rows] = part.scale.undo(part.decomposition.low_rank, center=True)
+            transient[rows] = part.scale.undo(part.decomposition.sparse)
+            residual[rows] = np.where(known, values - base[rows] - transient[rows], 0.0)
+    parameters = {
+        **model,
+        "noise": noise if noise is None or isinstance(noise, str) else np.asarray(noise).tolist(),
+        "solver": solver if isinstance(solver, str) else repr(solver),
+        "solver_used": sorted({p.decomposition.solver for p in sequences if p.decomposition is not None}),
+        "lam_used": [float(p.decomposition.lam) for p in sequences if p.decomposition and p.decomposition.lam],
+        "floor": floor,
+        "features": features if features is None or isinstance(features, str) else list(features),
+        "min_confidence": recording.meta.get("min_confidence"),
+        "max_gap": recording.meta.get("max_gap"),
+        "fps": fps,
+        "tol": tol,
+        **{name: value for name, value in options.items() if isinstance(value, (int, float, str))},
+    }
+    seconds = clock.perf_counter() - started
+    status = status_of(recording, sequences, noise)
+    return Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
+
+
+def _recording(source: Any, format: str | None, min_confidence: float, key: str | None, reading: dict) -> Recording:
+    if isinstance(source, Recording):
+        unused = [
+            name for name, value in (("format", format), ("mask", reading["mask"]), ("key", key)) if value is not None
+        ]
+        if unused:
+            raise ValueError(f"{unused[0]} belongs to the reading of a file, and this is a Recording: give it to read")
+        return source if reading["features"] is None else source.select(reading["features"])
+    if isinstance(source, (str, Path)):
+        return read(source, format, min_confidence=min_confidence, key=key, **reading)
+    if isinstance(source, pd.DataFrame):
+        return from_frame(source, format, min_confidence=min_confidence, **reading)
+    return from_array(source, **reading)
+
+
+def _sequence_rows(recording: Recording) -> list[np.ndarray]:
+    if recording.sequence_id is None:
+        return [np.arange(recording.n_frames)]
+    return [np.flatnonzero(recording.sequence_id == k) for k in np.unique(recording.sequence_id)]
+
+
+def _versions() -> dict[str, str]:
+    import scipy
+
+    from rpca_affect import __version__
+
+    return {
+        "rpca_affect": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "pandas": pd.__version__,
+    }

@@ -1,0 +1,254 @@
+"""The split of a recording: base, transients and residual in the input's own form, events, summary, plot, report."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.events import find_events
+from rpca_affect.recordings import Recording
+from rpca_affect.session.model import SequenceSplit
+
+__all__ = ["Split", "Summary"]
+
+
+class Summary(dict):
+    """Plain numbers and sentences about a split: a dict that JSON can hold and that prints as a short table."""
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{key.replace('_', ' '):<22}{_shown(value)}" for key, value in self.items() if value not in ([], None)
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """A recording split into ``base + transient + residual``.
+
+    On observed cells the three add up to the input. In a missing cell the base holds its low-rank prediction (the
+    median of the feature where a whole frame is missing), transient and residual are 0, and `mask` is 0.
+
+    Attributes
+    ----------
+    recording : Recording
+        The input.
+    base_values, transient_values, residual_values : ndarray, shape (n_frames, n_features)
+        The parts as arrays, in the units of the input.
+    sequences : tuple of SequenceSplit
+        One for each unbroken sequence; each was solved on its own.
+    status : Status
+        How the solves ended, and every reason not to interpret the split, with its remedy.
+    parameters : dict
+        What the split was made with.
+    versions : dict
+        Of the package and the libraries that computed.
+    seconds : float
+        Time of the solves.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> frames = np.arange(300)
+    >>> features = np.outer(np.sin(frames / 40), np.linspace(1, 3, 20))
+    >>> features += np.random.default_rng(0).normal(0, 0.05, features.shape)
+    >>> features[100:106, 1] += 1.0
+    >>> split = ra.decompose(features)
+    >>> split.events()[["onset_frame", "offset_frame", "features"]].values.tolist()
+    [[100, 105, 'feature_1']]
+    """
+
+    recording: Recording
+    base_values: np.ndarray
+    transient_values: np.ndarray
+    residual_values: np.ndarray
+    sequences: tuple[SequenceSplit, ...]
+    status: Status
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    seconds: float
+
+    def __repr__(self) -> str:
+        shape = "{} x {}".format(*self.base_values.shape)
+        return f"<Split of {self.recording.meta['source']} ({shape}): {self.status}>"
+
+    @cached_property
+    def base(self) -> pd.DataFrame:
+        """Emotional base: the low-rank part, with the input's rows and columns; other columns as in the input."""
+        return self.recording.frame(self.base_values, left_out="keep")
+
+    @cached_property
+    def transient(self) -> pd.DataFrame:
+        """Transient fluctuations: the sparse part, with the input's rows and columns; other columns as in the input."""
+        return self.recording.frame(self.transient_values, left_out="zero")
+
+    @cached_property
+    def residual(self) -> pd.DataFrame:
+        """What is neither: dense noise, with the input's rows and columns; other columns as in the input."""
+        return self.recording.frame(self.residual_values, left_out="zero")
+
+    @cached_property
+    def mask(self) -> pd.DataFrame:
+        """1 where a feature cell was observed and 0 where it was missing; other columns as in the input."""
+        table = self.recording.frame(self.recording.mask.astype(np.int8), left_out="keep")
+        for label in self.recording.meta["left_out"]:
+            table[label] = table[label].notna().astype(np.int8)
+        return table
+
+    @property
+    def decompositions(self) -> tuple[Decomposition, ...]:
+        """The solves, one for each sequence with an observed cell, in scaled units."""
+        return tuple(part.decomposition for part in self.sequences if part.decomposition is not None)
+
+    @property
+    def decomposition(self) -> Decomposition:
+        """The solve, in scaled units, of a recording that is one sequence."""
+        if len(self.decompositions) != 1:
+            raise ValueError(f"the recording has {len(self.decompositions)} sequences: see decompositions")
+        return self.decompositions[0]
+
+    def events(self, *, min_peak: float = 2.0, min_frames: int = 2, max_gap: int = 2) -> pd.DataFrame:
+        """List the transient events in the order of their onset.
+
+        Parameters
+        ----------
+        min_peak, min_frames, max_gap
+            As in `rpca_affect.events.find_events`.
+
+        Returns
+        -------
+        DataFrame
+            One row per event; the columns are those of `rpca_affect.events.find_events`.
+        """
+        numbers = _frame_numbers(self.recording)
+        time = self.recording.time
+        tables = [
+            find_events(
+                self.transient_values[part.rows],
+                part.sigma,
+                feature_names=self.recording.feature_names,
+                time=None if time is None else time[part.rows],
+                frame_numbers=numbers[part.rows],
+                fps=self.recording.fps,
+                min_peak=min_peak,
+                min_frames=min_frames,
+                max_gap=max_gap,
+                sequence=k,
+            )
+            for k, part in enumerate(self.sequences)
+        ]
+        filled = [table for table in tables if len(table)]
+        if not filled:
+            return tables[0]
+        return pd.concat(filled).sort_values(["onset_frame", "sequence"], kind="stable", ignore_index=True)
+
+    def summary(self) -> Summary:
+        """Sum the split up in plain numbers and sentences.
+
+        Returns
+        -------
+        Summary
+            A dict. ``rank`` (of each sequence), ``rank_share`` (largest rank as a share of the features),
+            ``density`` (share of the observed cells in the transient part), ``residual`` (``||residual|| / ||input -
+            median||`` over the observed cells, each feature divided by its scale) and ``residual_in_units`` (the same
+            without dividing), ``duality_gap``, ``status``, ``warnings``, ``notices`` and the parameters.
+        """
+        recording, known = self.recording, self.recording.mask
+        solved = self.decompositions
+        ranks = [int(part.rank) for part in solved]
+        gaps = [float(part.gap) for part in solved if part.gap is not None]
+        return Summary(
+            source=str(recording.meta["source"]),
+            format=recording.meta["format"],
+            frames=recording.n_frames,
+            features=recording.n_features,
+            fps=None if recording.fps is None else round(float(recording.fps), 3),
+            sequences=len(self.sequences),
+            missing_share=float(1 - known.mean()),
+            rank=ranks,
+            rank_share=max(ranks, default=0) / recording.n_features,
+            density=float(np.mean(self.transient_values[known] != 0)),
+            residual=self._residual_share(scaled=True),
+            residual_in_units=self._residual_share(scaled=False),
+            duality_gap=max(gaps) if gaps else None,
+            steps=[int(part.n_iter) for part in solved],
+            events=len(self.events()),
+            converged=self.status.converged,
+            status=self.status.sentence,
+            warnings=list(self.status.warnings),
+            notices=list(recording.notices),
+            parameters=self.parameters,
+            versions=self.versions,
+            seconds=round(self.seconds, 3),
+        )
+
+    def _residual_share(self, scaled: bool) -> float:
+        rest = whole = 0.0
+        for part in self.sequences:
+            known = self.recording.mask[part.rows]
+            unit = part.scale.scale if scaled else 1.0
+            centred = (self.recording.values[part.rows] - part.scale.center) / unit
+            whole += float(np.sum(np.where(known, centred, 0.0) ** 2))
+            rest += float(np.sum((self.residual_values[part.rows] / unit) ** 2))
+        return math.sqrt(rest / whole) if whole else 0.0
+
+    def plot(self, features: Any = None, **options: Any) -> Any:
+        """Draw observed, base, transient and residual of the leading features; see `rpca_affect.plot_decomposition`.
+
+        Parameters
+        ----------
+        features : list of str, optional
+            Which features; those with the strongest transients when left out.
+        **options
+            Passed on.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from rpca_affect.plots import plot_decomposition
+
+        return plot_decomposition(self, features=features, **options)
+
+    def report(self, path: Any) -> Path:
+        """Write one self-contained HTML file with pictures, events, warnings and a methods paragraph.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; replaced when it exists.
+
+        Returns
+        -------
+        Path
+        """
+        from rpca_affect.report import write_report
+
+        return write_report(self, path)
+
+
+def _frame_numbers(recording: Recording) -> np.ndarray:
+    """What the input calls its frames: its ``frame`` column, or rows counted from 0."""
+    rest = recording.meta["passthrough"]
+    for label in rest.columns:
+        if str(label).strip().casefold() == "frame" and pd.api.types.is_numeric_dtype(rest[label]):
+            numbers = rest[label].to_numpy(dtype=np.float64, na_value=np.nan)
+            if np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
+                return numbers.astype(np.int64)
+    return np.arange(recording.n_frames)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items() if item is not None)
+    if isinstance(value, (list, tuple)) and len(value) > 8 and all(isinstance(item, (int, float)) for item in value):
+        return f"{_shown(min(value))} to {_shown(max(value))} ({len(value)} sequences)"
+    if isinstance(value, (list, tuple)):
+        return " ".join(_shown(item) for item in value)
+    return str(value)
