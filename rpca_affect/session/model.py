@@ -104,7 +104,7 @@ def status_of(recording: Recording, sequences: list[SequenceSplit], noise: Any) 
     others: dict[str, list[int]] = {}
     for k, _, answer in solved:
         for warning in answer.status.warnings:
-            finding, _, _ = warning.partition("; ")
+            finding, _, _ = warning.partition(" is what dense noise looks like")
             if finding.startswith("Meaningless split: "):
                 meaningless[k] = finding.removeprefix("Meaningless split: ")
             else:
@@ -140,7 +140,7 @@ def status_of(recording: Recording, sequences: list[SequenceSplit], noise: Any) 
 def _remedy(noise: Any, all_short: bool) -> str:
     if noise is None:
         return (
-            "this is what dense noise looks like without a noise part, not base and transients: "
+            "this is what dense noise looks like where the model has no part for it, not base and transients: "
             "use the noise-aware model (noise='auto')"
         )
     if all_short:

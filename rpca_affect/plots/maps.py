@@ -1,0 +1,146 @@
+"""The whole recording at a glance: heat maps of the four parts on one scale, and the map of missing cells."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.plots.parts import COLORS, NAMES, Parts, announce, new_axes, parts_of, short, style
+
+__all__ = ["plot_heatmaps", "plot_missing"]
+
+WIDTH = 1200  # columns of pixels that a picture can show; more frames than that are drawn by their largest cell
+HEIGHT = 600
+
+
+def plot_heatmaps(split: Any, *, observed: Any = None, axes: Any = None) -> Any:
+    """Draw all features over time as four heat maps with one colour scale.
+
+    Observed and base are shown as the distance from the median of the feature. All are divided by the noise of the
+    feature, on a scale that is linear up to two standard deviations and logarithmic beyond. Missing cells are grey.
+
+    Parameters
+    ----------
+    split : Split or Decomposition
+    observed : array, shape (n_frames, n_features), optional
+        As in `rpca_affect.plot_decomposition`.
+    axes : array of 4 Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import SymLogNorm
+
+    parts = parts_of(split, observed)
+    order, ticks, labels = _by_group(parts)
+    with style():
+        if axes is None:
+            axes = new_axes(4, 1, size=(7.2, 6.4), sharex=True)
+        grid = np.asarray(axes, dtype=object).ravel()
+        if grid.shape != (4,):
+            raise ValueError(f"axes has {grid.size} entries, expected 4: one for each part")
+        shown = {}
+        for name in NAMES:
+            values = parts.of(name) - (parts.centre if name in ("observed", "base") else 0.0)
+            shown[name] = _thinned((values / parts.sigma)[:, order], parts.mask[:, order] | (name == "base"))
+        top = max(float(np.abs(shown[name].filled(0.0)).max()) for name in ("observed", "base", "transient"))
+        norm = SymLogNorm(2.0, vmin=-max(top, 4.0), vmax=max(top, 4.0), base=10)
+        colors = colormaps["PuOr_r"].with_extremes(bad=COLORS["lost"])
+        extent = (*_span(parts), len(order) - 0.5, -0.5)
+        for ax, name in zip(grid, NAMES):
+            image = ax.imshow(
+                shown[name].T, aspect="auto", norm=norm, cmap=colors, interpolation="nearest", extent=extent
+            )
+            ax.set_yticks(ticks, labels, parse_math=False)
+            ax.set_title(name, loc="left", fontweight="bold")
+            ax.tick_params(labelbottom=name == NAMES[-1])
+        grid[-1].set_xlabel(parts.axis)
+        figure = grid[0].figure
+        unit = "standard deviations of the noise" if (parts.sigma != 1).any() else "input's unit"
+        bar = figure.colorbar(image, ax=list(grid), shrink=0.6, pad=0.01, label=unit)
+        tens = [10.0**k for k in range(6) if 2 < 10.0**k <= top]
+        # The outermost tens are enough where they would collide.
+        ends = tens[-2:] if len(tens) > 2 else tens
+        bar.set_ticks([-v for v in ends[::-1]] + [-2, 0, 2] + ends, labels=[f"{v:g}" for v in
+                      [-v for v in ends[::-1]] + [-2, 0, 2] + ends])  # fmt: skip
+        bar.minorticks_off()
+        announce(grid[0], parts.warnings)
+    return figure
+
+
+def plot_missing(split: Any, *, observed: Any = None, ax: Any = None) -> Any:
+    """Draw where cells were missing: features down, time to the right, missing cells dark.
+
+    Parameters
+    ----------
+    split : Split or Decomposition
+    observed : array, shape (n_frames, n_features), optional
+        As in `rpca_affect.plot_decomposition`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    from matplotlib.colors import ListedColormap
+
+    parts = parts_of(split, observed)
+    order, ticks, labels = _by_group(parts)
+    with style():
+        ax = new_axes(size=(7.2, 1.8))[0, 0] if ax is None else ax
+        missing = _thinned((~parts.mask[:, order]).astype(float), np.ones_like(parts.mask))
+        colors = ListedColormap(["#F4F4F4", "#222222"])
+        extent = (*_span(parts), len(order) - 0.5, -0.5)
+        ax.imshow(missing.T, aspect="auto", cmap=colors, vmin=0, vmax=1, interpolation="nearest", extent=extent)
+        ax.set_yticks(ticks, labels, parse_math=False)
+        ax.set_xlabel(parts.axis)
+        share = 1 - parts.mask.mean()
+        ax.set_title(f"missing cells: {share:.1%}", loc="left", fontweight="bold")
+    return ax
+
+
+def _by_group(parts: Parts) -> tuple[np.ndarray, list[float], list[str]]:
+    """Features ordered by group, and where the name of each group stands."""
+    members = [np.asarray(columns, dtype=int) for columns in parts.groups.values()]
+    order = np.concatenate(members)
+    starts = np.cumsum([0, *map(len, members)])
+    middle = [float((a + b - 1) / 2) for a, b in pairwise(starts)]
+    labels = [short(str(name), 16) for name in parts.groups]
+    # A small group next to a large one has no room for a label of its own.
+    near, kept = -np.inf, []
+    for k in np.argsort(middle):
+        if middle[k] - near >= 0.09 * len(order):
+            kept.append(k)
+            near = middle[k]
+    return order, [middle[k] for k in kept], [labels[k] for k in kept]
+
+
+def _thinned(values: np.ndarray, known: np.ndarray) -> np.ma.MaskedArray:
+    """At most WIDTH x HEIGHT cells, each block by its largest one, so that no short event disappears."""
+    table = np.ma.MaskedArray(np.where(known, values, 0.0), mask=~known)
+    for axis, most in ((0, WIDTH), (1, HEIGHT)):
+        length = table.shape[axis]
+        if length <= most:
+            continue
+        block = -(-length // most)
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = (0, -length % block)
+        data = np.pad(table.filled(0.0), padding)
+        hidden = np.pad(np.ma.getmaskarray(table), padding, constant_values=True)
+        shape = (-1, block, data.shape[1]) if axis == 0 else (data.shape[0], -1, block)
+        data, hidden = data.reshape(shape), hidden.reshape(shape)
+        place = np.argmax(np.abs(data), axis=axis + 1, keepdims=True)
+        table = np.ma.MaskedArray(
+            np.take_along_axis(data, place, axis + 1).squeeze(axis + 1), mask=hidden.all(axis=axis + 1)
+        )
+    return table
+
+
+def _span(parts: Parts) -> tuple[float, float]:
+    """Left and right end of the picture; frame numbers where the time does not simply go on."""
+    steps = np.diff(parts.time)
+    if np.isfinite(parts.time).all() and (steps >= 0).all() and parts.time[-1] > parts.time[0]:
+        return float(parts.time[0]), float(parts.time[-1])
+    return -0.5, len(parts.time) - 0.5

@@ -1,0 +1,182 @@
+"""What the pictures need of a split, whether it came from a recording or straight from a solver; colours and style."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rpca_affect.arrays import to_numpy
+
+__all__ = ["COLORS", "NAMES", "Parts", "announce", "new_axes", "parts_of", "short", "style"]
+
+NAMES = ("observed", "base", "transient", "residual")
+# Okabe and Ito's palette: told apart with any colour vision, and by lightness in a grey print.
+COLORS = {
+    "observed": "#444444",
+    "base": "#0072B2",
+    "transient": "#D55E00",
+    "residual": "#8A8A8A",
+    "warning": "#B00020",
+    "lost": "#E9E9E9",
+}
+
+
+class Parts(NamedTuple):
+    """Arrays of one split, on the host.
+
+    Attributes
+    ----------
+    observed, base, transient, residual : ndarray, shape (n_frames, n_features)
+    mask : ndarray of bool, shape (n_frames, n_features)
+    names : tuple of str
+    groups : dict of str to ndarray of int
+    time : ndarray, shape (n_frames,)
+        Seconds, or frame numbers.
+    axis : str
+        Label of the time axis.
+    sequences : list of ndarray of int
+        Rows of every unbroken sequence.
+    sigma : ndarray, shape (n_features,)
+        Noise of every feature; ones where it is not known.
+    centre : ndarray, shape (n_features,)
+    warnings : tuple of str
+    solves : tuple of Decomposition
+    """
+
+    observed: np.ndarray
+    base: np.ndarray
+    transient: np.ndarray
+    residual: np.ndarray
+    mask: np.ndarray
+    names: tuple[str, ...]
+    groups: dict[str, np.ndarray]
+    time: np.ndarray
+    axis: str
+    sequences: list[np.ndarray]
+    sigma: np.ndarray
+    centre: np.ndarray
+    warnings: tuple[str, ...]
+    solves: tuple[Any, ...]
+
+    def of(self, name: str) -> np.ndarray:
+        """One part by name, with missing cells of the observed as NaN."""
+        values = getattr(self, name)
+        return np.where(self.mask, values, np.nan) if name in ("observed", "residual") else values
+
+    def leading(self, count: int) -> list[int]:
+        """Features with the most transient energy in noise units; the most variable ones fill up."""
+        energy = np.sum((self.transient / self.sigma) ** 2, axis=0)
+        spread = np.nanstd(np.where(self.mask.any(axis=0), self.base, 0.0) / self.sigma, axis=0)
+        order = np.lexsort((-spread, -energy))
+        return [int(i) for i in order[:count]]
+
+    def column(self, feature: Any) -> int:
+        """Position of a feature given by name or number."""
+        if isinstance(feature, (int, np.integer)):
+            if not -len(self.names) <= feature < len(self.names):
+                raise ValueError(f"feature {feature} does not exist: there are {len(self.names)} features")
+            return int(feature) % len(self.names)
+        if str(feature).strip() not in self.names:
+            raise ValueError(f"feature {feature!r} does not exist: the first are {', '.join(self.names[:6])}")
+        return self.names.index(str(feature).strip())
+
+
+def parts_of(split: Any, observed: Any = None) -> Parts:
+    """Gather the parts of a `rpca_affect.Split` or of one `rpca_affect.Decomposition`."""
+    if hasattr(split, "recording"):
+        recording = split.recording
+        timed = recording.time is not None and np.isfinite(recording.time).any()
+        return Parts(
+            recording.values,
+            split.base_values,
+            split.transient_values,
+            split.residual_values,
+            recording.mask,
+            recording.feature_names,
+            recording.groups or {"features": np.arange(recording.n_features)},
+            recording.time if timed else np.arange(recording.n_frames, dtype=float),
+            "time (s)" if timed else "frame",
+            [part.rows for part in split.sequences],
+            np.median([part.sigma for part in split.sequences], axis=0),
+            np.median([part.scale.center for part in split.sequences], axis=0),
+            split.status.warnings,
+            split.decompositions,
+        )
+    if not hasattr(split, "sparse"):
+        raise TypeError(f"there is nothing to draw in a {type(split).__name__}: give a Split or a Decomposition")
+    low_rank = split.factors.matrix() if split.low_rank is None else split.low_rank
+    base, transient, noise = (to_numpy(part) for part in (low_rank, split.sparse, split.noise))
+    if base.ndim != 2:
+        raise ValueError(f"the parts have shape {base.shape}: draw one matrix of a stack at a time")
+    whole = base + transient + noise if observed is None else np.asarray(to_numpy(observed), dtype=float)
+    if whole.shape != base.shape:
+        raise ValueError(f"observed has shape {whole.shape}, the parts have {base.shape}")
+    mask = np.isfinite(whole)
+    frames, features = base.shape
+    return Parts(
+        whole,
+        base,
+        transient,
+        np.where(mask, whole - base - transient, 0.0),
+        mask,
+        tuple(f"feature_{i}" for i in range(features)),
+        {"features": np.arange(features)},
+        np.arange(frames, dtype=float),
+        "frame",
+        [np.arange(frames)],
+        np.ones(features),
+        np.zeros(features),
+        split.status.warnings,
+        (split,),
+    )
+
+
+def announce(ax: Any, warnings: tuple[str, ...]) -> None:
+    """Write on the picture that the split must not be read, where that is so."""
+    found = [text for text in warnings if text.startswith("Meaningless split")]
+    if found:
+        # About how many letters of this size fit into the axes.
+        wide = ax.figure.get_figwidth() * ax.get_position(original=True).width * 72 / 5.0
+        text = textwrap.fill(found[0].partition("; ")[0] + ".", max(int(wide), 24))
+        box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": COLORS["warning"], "alpha": 0.95}
+        ax.text(
+            0.5, 0.94, text, transform=ax.transAxes, ha="center", va="top", color=COLORS["warning"],
+            fontsize=8, fontweight="bold", bbox=box, zorder=20, parse_math=False,
+        )  # fmt: skip
+
+
+def short(name: str, most: int = 28) -> str:
+    """A name that leaves room for the picture."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Quiet axes, thin lines and one small font, for the time of a drawing."""
+    import matplotlib
+
+    settings: Any = {
+        "font.size": 8,
+        "axes.titlesize": 9,
+        "axes.labelsize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "lines.linewidth": 0.9,
+        "legend.frameon": False,
+        "svg.hashsalt": "rpca_affect",
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def new_axes(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options: Any) -> Any:
+    """Axes on a figure of their own, shape (rows, columns)."""
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+    return axes

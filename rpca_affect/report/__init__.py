@@ -1,0 +1,140 @@
+"""One self-contained HTML file about a split: pictures, events, warnings in plain words, a methods paragraph."""
+
+import base64
+import io
+import os
+import tempfile
+import warnings
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rpca_affect.report.words import findings, methods, numbers
+
+__all__ = ["methods", "write_report"]
+
+EVENTS = 60  # rows of the table; all of them are in events.csv
+
+
+def write_report(split: Any, path: Any) -> Path:
+    """Write a split as one HTML file that needs nothing but itself.
+
+    Every name that comes from the input is escaped; pictures are embedded. The file is written under a temporary name
+    and renamed.
+
+    Parameters
+    ----------
+    split : Split
+        What `rpca_affect.decompose` returned.
+    path : str or Path
+        File to write; replaced when it exists.
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
+    path = Path(path)
+    text = render(split)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def render(split: Any) -> str:
+    """Return the report as a string of HTML."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string((files(__package__) / "report.html.jinja").read_text(encoding="utf-8"))
+    summary = split.summary()
+    events = split.events()
+    strongest = events.sort_values("energy", ascending=False, kind="stable").head(EVENTS).sort_index()
+    timed = bool(len(events)) and bool(events["start"].notna().all())
+    return template.render(
+        source=Path(summary["source"]).name,
+        summary=summary,
+        meaningless=any(text.startswith("Meaningless split") for text in summary["warnings"]),
+        findings=findings(summary),
+        numbers=numbers(summary),
+        pictures=_pictures(split),
+        events=[_event(event, timed) for event in strongest.itertuples(index=False)],
+        timed=timed,
+        hidden=len(events) - len(strongest),
+        methods=methods(summary),
+        groups={name: len(columns) for name, columns in split.recording.groups.items()},
+    )
+
+
+def _event(event: Any, timed: bool) -> dict[str, Any]:
+    names = event.features.split(";")
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return {
+        "onset": f"{event.onset:.2f}" if timed else str(event.onset_frame),
+        "apex": f"{event.apex:.2f}" if timed else str(event.apex_frame),
+        "duration": f"{event.duration:.2f}" if timed else str(event.n_frames),
+        "leading": event.leading_feature,
+        "peak": f"{event.peak:+.3g}",
+        "sigma": f"{event.peak_sigma:+.1f}",
+        "energy": f"{event.energy:.3g}",
+        "features": ", ".join(names[:6]) + more,
+    }
+
+
+def _pictures(split: Any) -> dict[str, str]:
+    """Every picture as a data URI; inside an image nothing of the input can act as markup."""
+    from matplotlib.figure import Figure
+
+    from rpca_affect import plots
+
+    drawn = {}
+    with warnings.catch_warnings():
+        # A feature name in a script that the plotting font lacks is drawn with boxes; the tables show it right.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        count = min(4, split.recording.n_features)
+        figure = Figure(figsize=(max(2.6 * count, 5.2), 5.4), layout="constrained")
+        with plots.parts.style():
+            axes = figure.subplots(4, count, squeeze=False, sharex=True)
+        plots.plot_decomposition(split, count=count, axes=axes)
+        drawn["panels"] = _embedded(figure)
+
+        figure = Figure(figsize=(9.6, 7.0), layout="constrained")
+        with plots.parts.style():
+            axes = figure.subplots(4, 1, sharex=True)
+        plots.plot_heatmaps(split, axes=axes)
+        drawn["maps"] = _embedded(figure)
+
+        rows = min(max(split.events()["leading_feature"].nunique(), 3), 20)
+        for name, height, draw in (
+            ("events", 0.9 + 0.17 * rows, plots.plot_events),
+            ("missing", 1.9, plots.plot_missing),
+        ):
+            figure = Figure(figsize=(9.6, height), layout="constrained")
+            with plots.parts.style():
+                ax = figure.subplots()
+            draw(split, ax=ax)
+            drawn[name] = _embedded(figure)
+
+        figure = Figure(figsize=(9.6, 2.9), layout="constrained")
+        with plots.parts.style():
+            left, right = figure.subplots(1, 2)
+        plots.plot_spectrum(split, ax=left)
+        plots.plot_convergence(split, ax=right)
+        drawn["solve"] = _embedded(figure)
+    return drawn
+
+
+def _embedded(figure: Any) -> str:
+    from rpca_affect.plots.parts import style
+
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
