@@ -223,10 +223,11 @@ def _solve_with(data: Observed, solver: Any, init: Decomposition | None, request
         if clipped is not None:
             answer = extremes.restored(data, clipped, run(clipped))
     answer = run(data) if answer is None else answer
-    return replace(answer, status=_status(answer, data, request))
+    own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
+    return replace(answer, status=_status(answer, data, request, own))
 
 
-def _status(answer: Decomposition, data: Observed, request: Request) -> Status:
+def _status(answer: Decomposition, data: Observed, request: Request, own: tuple[str, ...]) -> Status:
     error = answer.history["error"][-1] if answer.history["error"] else 0.0
     steps = int(largest(answer.n_iter))
     proof = "" if answer.gap is None else f", relative duality gap {largest(answer.gap):.1e}"
@@ -240,4 +241,4 @@ def _status(answer: Decomposition, data: Observed, request: Request) -> Status:
             "raise max_iter or tol."
         )
     warnings = doubts(answer.rank, answer.sparsity, answer.gap, tuple(data.values.shape), answer.solver)
-    return Status(answer.status.converged, sentence, warnings)
+    return Status(answer.status.converged, sentence, warnings + own)

@@ -41,6 +41,6 @@ def _home(data: Observed, solver: Any) -> Any:
         except ImportError:
             return None
         return stacks if stacks.accepts(data, solver) else None
-    from rpca_affect.engine import splitting
+    from rpca_affect.engine import projections, splitting
 
-    return splitting if splitting.accepts(data, solver) else None
+    return next((home for home in (splitting, projections) if home.accepts(data, solver)), None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from rpca_affect.engine.threads import Crew
 
-__all__ = ["LowRank", "Passes", "Sums"]
+__all__ = ["LowRank", "Passes", "Sums", "square_length"]
 
 BLOCK = 1 << 15  # cells of a block: five of them stay in a core's own cache
 
@@ -78,7 +78,8 @@ def _rows(x: Any, rows: slice) -> Any:
     return x[rows] if isinstance(x, np.ndarray) and x.shape[0] > 1 else x
 
 
-def _square(x: np.ndarray) -> float:
+def square_length(x: np.ndarray) -> float:
+    """Sum of squares of a contiguous block."""
     flat = x.reshape(-1)
     return float(np.dot(flat, flat))
 
@@ -108,7 +109,7 @@ class Passes:
             height, self.blocks = rows, [slice(0, rows)]
         self.workers = crew.size if len(self.blocks) > 1 else 1
         self._scratch = [np.empty((4, height, columns), values.dtype) for _ in range(self.workers)]
-        self.norm = float(np.sqrt(self.total(lambda rows: _square(values[rows]))))
+        self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))
 
     @property
     def noisy(self) -> bool:
@@ -118,6 +119,10 @@ class Passes:
     def total(self, of_rows: Any) -> float:
         """Sum of a function of the row blocks."""
         return sum(self.crew.run(lambda _, rows: of_rows(rows), self.blocks))
+
+    def scale(self, x: np.ndarray, by: float) -> None:
+        """Multiply in place."""
+        self.crew.run(lambda _, rows: np.multiply(x[rows], by, out=x[rows]), self.blocks)
 
     def shares(self) -> list[slice]:
         """One run of rows per worker."""
@@ -153,17 +158,17 @@ class Passes:
             kept = self._keep(wanted, rows, bound)
             if relax == 1.0 and self.known is None:
                 np.subtract(kept, carried, out=carried)
-                violated = _square(carried)
+                violated = square_length(carried)
                 np.add(base, kept, out=carried)
                 return violated, 0.0
-            own = _square(kept)
+            own = square_length(kept)
             base += carried
             np.subtract(kept, carried, out=kept)
             np.multiply(kept, relax, out=carried)
             carried += base
             if self.known is not None:
                 kept *= self.known[rows]
-            return _square(kept), own
+            return square_length(kept), own
 
         sums = self.crew.run(work, self.blocks)
         return Sums(sum(s[0] for s in sums), sum(s[1] for s in sums))

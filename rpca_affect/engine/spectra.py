@@ -90,12 +90,12 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
     betas: list[float] = []
     left: list[np.ndarray] = []
     for _ in range(min(columns, 150)):
-        u = product(x, right[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
+        u: Any = product(x, right[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
         if left:
             u -= betas[-1] * left[-1]
         alpha = float(np.linalg.norm(u))
         left.append(u / (alpha or 1.0))
-        v = inner(x, left[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
+        v: Any = inner(x, left[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
         known = np.array(right)
         for _ in range(2):
             v -= known.T @ (known @ v)
@@ -137,7 +137,7 @@ def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
     top = 0.0
     for _ in range(3):
         image = symmetric @ block
-        top = float(np.sqrt(max(np.linalg.eigvalsh(block.T @ image)[-1], 0.0)))
+        top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image)[-1]), 0.0)))
         if norm_is_below(symmetric, top * (1 + 1e-7) + 1e-300):
             return top * (1 + 1e-7)
         block = np.linalg.qr(image)[0]

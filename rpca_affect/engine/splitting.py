@@ -120,7 +120,7 @@ class _Solve:
         """What the first step thresholds."""
         values, solver = self.passes.values, self.solver
         if self.init is not None:
-            return self._resumed()
+            return self._resumed(self.init)
         if solver.name == "admm":
             return values.copy()
         out = np.empty_like(values)
@@ -129,8 +129,8 @@ class _Solve:
         self.passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
         return out
 
-    def _resumed(self) -> np.ndarray:
-        before, passes = self.init, self.passes
+    def _resumed(self, before: Decomposition) -> np.ndarray:
+        passes = self.passes
         if before.dual is None or before.low_rank is None:
             observed = Observed(self.data.values / self.unit, self.data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
@@ -182,9 +182,7 @@ class _Solve:
         cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)
         for part in (passes.values, step.argument, noise):
             if part is not None and self.unit != 1.0:
-                passes.crew.run(
-                    lambda _, rows, part=part: np.multiply(part[rows], self.unit, out=part[rows]), passes.blocks
-                )
+                passes.scale(part, self.unit)
         shape, dtype = self.data.values.shape, passes.values.dtype
         floor = 10 * max(shape) * np.finfo(dtype).eps
         shrunk = low.shrunk

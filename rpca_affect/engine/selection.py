@@ -1,0 +1,71 @@
+"""Exact order statistics of a large matrix without sorting or copying it."""
+
+import numpy as np
+
+from rpca_affect.engine.threads import Crew
+
+__all__ = ["kth_largest", "median_size"]
+
+SAMPLE = 1 << 14
+
+
+def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> tuple[float, np.ndarray | None]:
+    """Find the absolute value above which fewer than ``count`` cells lie, and the cells at it that make up the count.
+
+    Parameters
+    ----------
+    x : array, shape (m, n)
+    count : int
+        From 0 to m n.
+    team : Crew
+    blocks : list of slice
+        Row blocks of ``x``.
+
+    Returns
+    -------
+    level : float
+        inf for ``count`` 0.
+    ties : array of bool, shape (m, n), or None
+        Cells exactly at ``level`` that belong to the largest ``count``, the first ones by position; None if all do
+        not or all do: then ``level`` is just below them.
+    """
+    if count == 0:
+        return np.inf, None
+    if count >= x.size:
+        return -1.0, None
+    level = _order_statistic(x, count, team, blocks)
+    above = sum(team.run(lambda _, rows: int(np.count_nonzero(np.abs(x[rows]) > level)), blocks))
+    at = np.empty(x.shape, bool)
+    team.run(lambda _, rows: np.equal(np.abs(x[rows]), level, out=at[rows]), blocks)
+    flat = at.reshape(-1)
+    flat[np.flatnonzero(flat)[count - above :]] = False
+    return level, at
+
+
+def _order_statistic(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> float:
+    """The ``count``-th largest absolute value: a sample brackets it, and only the bracket is sorted."""
+    flat = x.reshape(-1)
+    stride = max(1, x.size // SAMPLE) | 1
+    sample = np.sort(np.abs(flat[::stride]))[::-1]
+    share, size = count / x.size, len(sample)
+    spread = 4 * np.sqrt(size * share * (1 - share)) + 4
+    first, last = int(share * size - spread), int(share * size + spread)
+    high = sample[first] if first >= 0 else np.inf
+    low = sample[last] if last < size else -1.0
+
+    def gather(_: int, rows: slice) -> tuple[int, np.ndarray]:
+        absolute = np.abs(x[rows])
+        return int(np.count_nonzero(absolute > high)), absolute[(absolute >= low) & (absolute <= high)]
+
+    parts = team.run(gather, blocks)
+    wanted = count - sum(part[0] for part in parts)
+    inside = np.concatenate([part[1] for part in parts])
+    if not 1 <= wanted <= len(inside):  # the sample misled: sort everything
+        inside, wanted = np.abs(flat), count
+    return float(np.partition(inside, len(inside) - wanted)[len(inside) - wanted])
+
+
+def median_size(x: np.ndarray, team: Crew, blocks: list[slice]) -> float:
+    """Median absolute value of the cells that are not 0; 0 for a zero matrix."""
+    nonzero = sum(team.run(lambda _, rows: int(np.count_nonzero(x[rows])), blocks))
+    return _order_statistic(x, nonzero - nonzero // 2, team, blocks) if nonzero else 0.0
