@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types benchmark floor phase hard-cases clips gpu-check slow clean
+.PHONY: demo test lint types notebooks benchmark floor phase hard-cases clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -39,3 +39,7 @@ slow: $(VENV)/all.stamp
 
 clean:
 	rm -rf $(VENV) .venv-bench demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The notebooks from their paired scripts, executed at full size.
+notebooks: $(VENV)/all.stamp
+	$(BIN)/python notebooks/build.py
