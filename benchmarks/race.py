@@ -73,7 +73,8 @@ class Worker:
             env={**os.environ, **count, "PYTHONPATH": paths},
         )
         self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
         self.error = self._reply(120).get("error")
 
     def _listen(self) -> None:
@@ -104,6 +105,8 @@ class Worker:
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
+        self.listener.join()
+        self.process.stdout.close()
 
 
 @dataclass
