@@ -71,7 +71,7 @@ class AltProj:
         First threshold, in medians of the observed sizes that are not 0.
     power : int
         Power steps per projection.
-    random_state : int or numpy.random.Generator, optional
+    random_state : int or numpy.random.Generator, default 0
         Seed of the first projection.
 
     References
@@ -94,7 +94,7 @@ class AltProj:
     momentum: float = 0.5
     start: float = 10.0
     power: int = 1
-    random_state: Any = None
+    random_state: Any = 0
 
     name: ClassVar[str] = "altproj"
     convex: ClassVar[bool] = False

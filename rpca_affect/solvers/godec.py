@@ -50,7 +50,7 @@ class GoDec:
         Soft threshold, in the units of the input; replaces ``cardinality``.
     power : int
         Power steps of the bilateral random projection; 0 is inaccurate where singular values decay slowly.
-    random_state : int or numpy.random.Generator, optional
+    random_state : int or numpy.random.Generator, default 0
         Seed of the first projection.
 
     References
@@ -71,7 +71,7 @@ class GoDec:
     cardinality: float | None = None
     level: Any = None
     power: int = 2
-    random_state: Any = None
+    random_state: Any = 0
 
     name: ClassVar[str] = "godec"
     convex: ClassVar[bool] = False
