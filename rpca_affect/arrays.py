@@ -14,6 +14,7 @@ __all__ = [
     "as_floating",
     "device",
     "frobenius",
+    "is_array_api_obj",
     "is_cupy_array",
     "is_numpy_array",
     "observe",

@@ -1,8 +1,9 @@
 """The reference loop: a solver's own ``step``, repeated on any array library, one matrix or a stack."""
 
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
-from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_share
+from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, is_array_api_obj, observed_share
 from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.protocol import Progress, Request
@@ -36,20 +37,82 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     finished = xp.zeros_like(unit, dtype=xp.bool)
     steps = xp.zeros_like(unit, dtype=xp.int64)
     history: dict[str, list] = {"error": [], "mu": []}
+    work = _Work(observed, solver, state, steps, finished)
+    gone: list[tuple[Array, Any, Array]] = []
+    places = xp.arange(unit.shape[0], device=device(unit))
+    past = {"error": 0.0, "mu": 0.0}  # largest among the matrices that have left
     for count in range(1, request.max_iter + 1):
-        moved = solver.step(observed, state)
-        # A finished matrix of a stack keeps its answer, so that it does not depend on its neighbours.
-        state = type(state)(*(xp.where(finished, old, new) for old, new in zip(state, moved))) if count > 1 else moved
-        steps = xp.where(finished, steps, xp.full_like(steps, count))
-        finished = state.error <= request.tol
-        history["error"].append(float(xp.max(state.error)))
-        history["mu"].append(float(xp.max(state.mu)) if hasattr(state, "mu") else None)
+        work = _stepped(work, count, request.tol)
+        history["error"].append(max(past["error"], float(xp.max(work.state.error))))
+        penalty = max(past["mu"], float(xp.max(work.state.mu))) if hasattr(state, "mu") else None
+        history["mu"].append(penalty)
         stop = request.callback is not None and request.callback(
             Progress(count, history["error"][-1], None, history["mu"][-1])
         )
-        if stop or bool(xp.all(finished)):
+        if stop or bool(xp.all(work.finished)):
             break
+        if unit.ndim > 2:
+            done = work.done()
+            left = done.shape[0] - int(xp.sum(xp.astype(done, xp.int64)))
+            if 2 * left <= done.shape[0]:
+                # Finished matrices leave the working set, half of it at a time: every departure copies the rest.
+                order = xp.argsort(xp.astype(done, xp.int64), stable=True)
+                ended = work.rows(order[left:])
+                gone.append((xp.take(places, order[left:]), ended.state, ended.steps))
+                past["error"] = max(past["error"], float(xp.max(ended.state.error)))
+                past["mu"] = max(past["mu"], float(xp.max(ended.state.mu))) if hasattr(state, "mu") else 0.0
+                work, places = work.rows(order[:left]), xp.take(places, order[:left])
+    if gone:
+        order = xp.argsort(xp.concat([*(piece[0] for piece in gone), places]))
+        states = [*(piece[1] for piece in gone), work.state]
+        state = type(state)(*(xp.take(xp.concat(parts), order, axis=0) for parts in zip(*states)))
+        steps = xp.take(xp.concat([*(piece[2] for piece in gone), work.steps]), order, axis=0)
+    else:
+        state, steps = work.state, work.steps
     return _decomposition(observed, unit, solver, state, steps, history, request)
+
+
+class _Work(NamedTuple):
+    """The matrices still at work: data, solver with its numbers for them, state, steps taken, and who has finished."""
+
+    observed: Observed
+    solver: Any
+    state: Any
+    steps: Array
+    finished: Array
+
+    def done(self) -> Array:
+        """Entries of the first axis that have nothing left to do, shape (b,)."""
+        xp = array_namespace(self.finished)
+        return xp.all(xp.reshape(self.finished, (self.finished.shape[0], -1)), axis=-1)
+
+    def rows(self, which: Array) -> "_Work":
+        """Keep some entries of the first axis, with the solver's numbers for them."""
+        count, ndim = self.finished.shape[0], self.finished.ndim
+        xp = array_namespace(self.finished)
+
+        def taken(x: Any) -> Any:
+            own = is_array_api_obj(x) and x.ndim == ndim and x.shape[0] == count
+            return xp.take(x, which, axis=0) if own else x
+
+        numbers = {field.name: taken(getattr(self.solver, field.name)) for field in fields(self.solver)}
+        return _Work(
+            Observed(*(taken(x) for x in self.observed)),
+            replace(self.solver, **numbers),
+            type(self.state)(*(taken(x) for x in self.state)),
+            taken(self.steps),
+            taken(self.finished),
+        )
+
+
+def _stepped(work: _Work, count: int, tol: float) -> _Work:
+    """One step; a finished matrix keeps its answer, so that it does not depend on its neighbours."""
+    observed, solver, state, steps, finished = work
+    xp = array_namespace(finished)
+    moved = solver.step(observed, state)
+    state = type(state)(*(xp.where(finished, old, new) for old, new in zip(state, moved))) if count > 1 else moved
+    steps = xp.where(finished, steps, xp.full_like(steps, count))
+    return _Work(observed, solver, state, steps, state.error <= tol)
 
 
 def _decomposition(

@@ -1,0 +1,254 @@
+"""The compiled form of the stacks' iteration: a few matrices in lock-step, warm-started Jacobi sweeps; needs numba."""
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+__all__ = ["available", "iterate", "kernel", "suits"]
+
+LANES = 8  # matrices whose eigenproblems advance together: the width of a vector register
+SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
+SWEEPS = 20
+EXACT = 1e-13  # of a matrix: how far off diagonal its Gram matrix may stay
+
+
+def available() -> bool:
+    """Tell whether numba is installed."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def suits(side: int, frames: bool) -> bool:
+    """Tell whether the compiled form covers matrices of this smaller side: small ones, with sparse cells."""
+    return side <= SMALLER_SIDE and not frames and available()
+
+
+def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
+    """Do what the NumPy iteration of `rpca_affect.engine.lockstep` does, matrix by matrix in a few lanes.
+
+    Parameters
+    ----------
+    group : rpca_affect.engine.lockstep.Group
+    answer : rpca_affect.engine.lockstep.Answer
+        Empty; is filled.
+    tol : float
+    max_iter : int
+
+    Returns
+    -------
+    rpca_affect.engine.lockstep.Answer
+    """
+    nothing = np.empty((0, 0, 0))
+    slack = nothing if group.slack is None else np.broadcast_to(group.slack, group.values.shape).copy()
+    numbers = (np.ascontiguousarray(x[:, 0, 0]) for x in (group.lam, group.cap, group.growth, group.relax, group.size))
+    answer.mu[:] = group.mu[:, 0, 0]
+    errors, penalties = np.zeros(max_iter), np.zeros(max_iter)
+    known = nothing if group.known is None else group.known
+    noise = nothing if answer.noise is None else answer.noise
+    data = (group.values, group.argument, known, slack, *numbers, group.two_sided)
+    parts = (answer.low_rank, answer.sparse, noise, answer.dual)
+    ends = (answer.error, answer.steps, answer.mu, answer.rank, answer.nuclear, answer.violation)
+    kernel()(*data, tol, max_iter, *parts, *ends, errors, penalties)
+    last = int(answer.steps.max())
+    return answer._replace(errors=errors[:last], penalties=penalties[:last])
+
+
+@cache
+def kernel() -> Callable:
+    """Compile on first use; the machine code is kept on disk where there is a place for it."""
+    import numba
+
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+    functions = (_diagonalise, _cells, _parts, _steps)
+    try:
+        compiled = [numba.njit(cache=True, **options)(function) for function in functions]
+    except RuntimeError:  # nowhere to write
+        compiled = [numba.njit(**options)(function) for function in functions]
+    globals().update({function.__name__: ready for function, ready in zip(functions, compiled)})
+    return compiled[-1]
+
+
+def _diagonalise(gram, vectors, allowed):
+    """Cyclic Jacobi sweeps on all lanes; rows of ``vectors`` become the eigenvectors.
+
+    ``allowed`` is the square of what may stay off the diagonal of each lane. A lane turns only what it needs itself, so
+    its answer does not depend on its neighbours.
+    """
+    d = gram.shape[0]
+    own_p, own_q, left = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    cosine, sine = np.empty(LANES), np.empty(LANES)
+    lanes = cosine.size  # unknown to the compiler, which would unroll the short loops and leave them scalar
+    for _ in range(SWEEPS):
+        done = True
+        for p in range(d - 1):
+            for q in range(p + 1, d):
+                at_p, at_q = p * LANES, q * LANES
+                needed = 0.0
+                for b in range(LANES):
+                    off = gram[p, at_q + b]
+                    needed = max(needed, off * off - allowed[b])
+                if needed <= 0:
+                    continue
+                done = False
+                for b in range(LANES):
+                    whole = gram[p, at_q + b]
+                    off = whole if whole * whole > allowed[b] else 0.0
+                    apart = gram[q, at_q + b] - gram[p, at_p + b]
+                    tangent = 2 * off / (abs(apart) + np.sqrt(apart * apart + 4 * off * off) + 1e-300)
+                    tangent = tangent if apart >= 0 else -tangent
+                    own_p[b] = gram[p, at_p + b] - tangent * off
+                    own_q[b] = gram[q, at_q + b] + tangent * off
+                    left[b] = whole - off
+                    cosine[b] = 1 / np.sqrt(1 + tangent * tangent)
+                    sine[b] = tangent * cosine[b]
+                for i in range(0, d * lanes, lanes):
+                    for b in range(lanes):
+                        x, y = vectors[p, i + b], vectors[q, i + b]
+                        vectors[p, i + b] = cosine[b] * x - sine[b] * y
+                        vectors[q, i + b] = sine[b] * x + cosine[b] * y
+                for i in range(0, d * lanes, lanes):
+                    for b in range(lanes):
+                        x, y = gram[p, i + b], gram[q, i + b]
+                        gram[p, i + b] = cosine[b] * x - sine[b] * y
+                        gram[q, i + b] = sine[b] * x + cosine[b] * y
+                for b in range(LANES):
+                    gram[p, at_p + b] = own_p[b]
+                    gram[q, at_q + b] = own_q[b]
+                    gram[p, at_q + b] = left[b]
+                    gram[q, at_p + b] = left[b]
+                for i in range(d):
+                    for b in range(LANES):
+                        gram[i, at_p + b] = gram[p, i * LANES + b]
+                        gram[i, at_q + b] = gram[q, i * LANES + b]
+        if done:
+            break
+
+
+def _cells(values, known, slack, argument, base, following, lam, ratio, mu, relax):
+    """Shrink what ``base`` leaves, write the next argument; return the squared violation and kept part."""
+    violated, held = 0.0, 0.0
+    over = relax - 1
+    if known.size == 0 and slack.size == 0:
+        level = lam / mu
+        for i in range(values.shape[0]):
+            for j in range(values.shape[1]):
+                carried = (argument[i, j] - base[i, j]) * ratio
+                wanted = values[i, j] - base[i, j] + carried
+                kept = min(max(wanted, -level), level)
+                change = kept - carried
+                violated += change * change
+                held += kept * kept
+                following[i, j] = base[i, j] + kept + over * change
+        return violated, held
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            seen = known[i, j] if known.size else 1.0
+            loosening = 1 + mu * slack[i, j] if slack.size else 1.0
+            level = lam * loosening / mu
+            carried = (argument[i, j] - base[i, j]) * ratio
+            wanted = seen * (values[i, j] - base[i, j] + carried)
+            kept = min(max(wanted, -level), level) / loosening
+            change = kept - carried
+            violated += seen * change * change
+            held += kept * kept
+            following[i, j] = base[i, j] + kept + over * change
+    return violated, held
+
+
+def _parts(values, known, slack, argument, base, lam, ratio, mu, sparse, noise, dual):
+    """Write the parts that belong to a step, with the same arithmetic as the step."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            seen = known[i, j] if known.size else 1.0
+            loosening = 1 + mu * slack[i, j] if slack.size else 1.0
+            level = lam * loosening / mu
+            carried = (argument[i, j] - base[i, j]) * ratio
+            wanted = seen * (values[i, j] - base[i, j] + carried)
+            loose = min(max(wanted, -level), level)
+            sparse[i, j] = wanted - loose
+            dual[i, j] = mu * loose / loosening
+            if noise.size:
+                noise[i, j] = loose - loose / loosening
+
+
+def _steps(
+    values, start, known, slack, lam, cap, growth, relax, size, two_sided, tol, max_iter,
+    low_rank, sparse, noise, dual, error, steps, mu, rank, nuclear, violation, errors, penalties,
+):  # fmt: skip
+    """Run every matrix to its end; a lane that is done takes the next matrix."""
+    count, d, n = values.shape
+    lanes = min(LANES, count)
+    clip = np.arange(lanes)
+    waiting = lanes
+    argument, base = np.empty((lanes, 2, d, n)), np.empty((d, n))
+    side = np.zeros(lanes, np.int64)
+    own = np.empty((lanes, d, d))
+    square, turned, weights = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    gram, vectors = np.zeros((d, d * LANES)), np.zeros((d, d * LANES))
+    allowed = np.ones(LANES)
+    for b in range(lanes):
+        argument[b, 0] = start[b]
+        own[b] = np.eye(d)
+    while waiting < count + lanes:
+        for b in range(lanes):
+            if clip[b] < 0:
+                continue
+            a = argument[b, side[b]]
+            np.dot(a, a.T, square)
+            np.dot(own[b], square, turned)
+            np.dot(turned, own[b].T, square)
+            for i in range(d):
+                for j in range(d):
+                    gram[i, j * LANES + b] = 0.5 * (square[i, j] + square[j, i])
+                    vectors[i, j * LANES + b] = own[b, i, j]
+            # an entry g off the diagonal shifts the thresholded matrix by at most about g / level
+            allowed[b] = (EXACT / mu[clip[b]]) ** 2 * np.trace(square)
+        _diagonalise(gram, vectors, allowed)
+        for b in range(lanes):
+            c = clip[b]
+            if c < 0:
+                continue
+            total, above = 0.0, 0
+            for i in range(d):
+                singular = np.sqrt(max(gram[i, i * LANES + b], 0.0))
+                left = max(singular - 1 / mu[c], 0.0)
+                total += left
+                above += left > 0
+                share = left / singular if left > 0 else 0.0
+                for j in range(d):
+                    own[b, i, j] = vectors[i, j * LANES + b]
+                    turned[i, j] = share * own[b, i, j]
+            np.dot(own[b].T, turned, weights)
+            a, following = argument[b, side[b]], argument[b, 1 - side[b]]
+            np.dot(weights, a, base)
+            mu_next = min(growth[c] * mu[c], cap[c])
+            ratio = mu[c] / mu_next
+            seen = known[c] if known.size else known[:0].reshape(0, 0)
+            loosen = slack[c] if slack.size else slack[:0].reshape(0, 0)
+            violated, held = _cells(values[c], seen, loosen, a, base, following, lam[c], ratio, mu_next, relax[c])
+            violation[c], held = np.sqrt(violated), np.sqrt(held)
+            scale = min(size[c], held) if two_sided and held > 0 else size[c]
+            error[c] = violation[c] / scale if scale > 0 else violation[c]
+            mu[c] = mu_next
+            errors[steps[c]] = max(errors[steps[c]], error[c])
+            penalties[steps[c]] = max(penalties[steps[c]], mu_next)
+            steps[c] += 1
+            side[b] = 1 - side[b]
+            if error[c] <= tol or steps[c] == max_iter:
+                hidden = noise[c] if noise.size else noise[:0].reshape(0, 0)
+                _parts(values[c], seen, loosen, a, base, lam[c], ratio, mu_next, sparse[c], hidden, dual[c])
+                low_rank[c] = base
+                rank[c], nuclear[c] = above, total
+                clip[b] = -1
+                if waiting < count:
+                    clip[b] = waiting
+                    argument[b, 0] = start[waiting]
+                    own[b] = np.eye(d)
+                    side[b] = 0
+                else:
+                    for i in range(d):
+                        for j in range(d):
+                            gram[i, j * LANES + b] = 0.0
+                waiting += 1

@@ -1,0 +1,258 @@
+"""Matrices that advance together: one step for a whole group by the eigenproblem of the smaller Gram matrix."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rpca_affect.protocol import Progress, Request
+from rpca_affect.prox import group_threshold
+
+__all__ = ["Answer", "Group", "empty", "gap", "gram", "iterate", "length", "shrink"]
+
+
+class Group(NamedTuple):
+    """Matrices (b, d, n) with d <= n that one worker iterates together, in units where cells are at most 2.
+
+    Attributes
+    ----------
+    values, argument : array, shape (b, d, n)
+        Data with 0 on missing cells; what the first threshold is applied to.
+    known : array of float, shape (b, d, n), or None
+        1 on observed cells, 0 on missing ones.
+    lam, mu, cap, growth, relax, size : array, shape (b, 1, 1)
+        As in `rpca_affect.solvers.base.Splitting`; ``cap`` is the largest penalty, ``size`` the length of the data.
+    slack : array that broadcasts to (b, d, n), or None
+    axis : int or None
+        Axis of a sparse line; None when single cells are sparse.
+    two_sided : bool
+        Whether the error also looks at the multiplier, as ADMM's does.
+    """
+
+    values: np.ndarray
+    argument: np.ndarray
+    known: np.ndarray | None
+    lam: np.ndarray
+    mu: np.ndarray
+    cap: np.ndarray
+    growth: np.ndarray
+    relax: np.ndarray
+    size: np.ndarray
+    slack: np.ndarray | None
+    axis: int | None
+    two_sided: bool
+
+    def rows(self, which: Any) -> "Group":
+        """Return some of the matrices with their numbers."""
+        chosen: list[Any] = [x[which] if isinstance(x, np.ndarray) else x for x in self]
+        return Group(*chosen)
+
+
+class Answer(NamedTuple):
+    """What an iteration leaves of a group: the parts (b, d, n), and one number per matrix (b,).
+
+    ``nuclear`` is the nuclear norm of the low-rank part, ``violation`` the length of M - L - S - N; ``errors`` and
+    ``penalties`` hold, per step, the largest among the matrices still at work.
+    """
+
+    low_rank: np.ndarray
+    sparse: np.ndarray
+    noise: np.ndarray | None
+    dual: np.ndarray
+    error: np.ndarray
+    steps: np.ndarray
+    mu: np.ndarray
+    rank: np.ndarray
+    nuclear: np.ndarray
+    violation: np.ndarray
+    errors: np.ndarray
+    penalties: np.ndarray
+
+
+def iterate(group: Group, answer: Answer, request: Request) -> Answer:
+    """Step the matrices of a group together; those at work fill the front of every array."""
+    work = _copies(group)
+    place = np.arange(len(work.values))
+    errors, penalties = [], []
+    low, kept = np.empty_like(work.values), np.empty_like(work.values)
+    for step in range(1, request.max_iter + 1):
+        # ``now`` holds views of the first rows: those of the matrices still at work
+        now = work.rows(slice(len(place)))
+        change, base = now.argument, low[: len(place)]
+        shrunk, weights = _threshold(change, now.mu)
+        np.matmul(weights, change, out=base)
+        mu = np.minimum(now.growth * now.mu, now.cap)
+        change -= base
+        if not np.array_equal(mu, now.mu):
+            change *= now.mu / mu
+        wanted = np.subtract(now.values, base, out=kept[: len(place)])
+        wanted += change
+        if now.known is not None:
+            wanted *= now.known
+        held, _, _ = shrink(now, wanted, now.lam, mu, now.slack, out=wanted)
+        np.subtract(held, change, out=change)
+        violation = length(change if now.known is None else change * now.known)
+        error = violation / _scale(now, held)
+        now.mu[...] = mu
+        done = error <= request.tol
+        errors.append(error.max())
+        penalties.append(mu.max())
+        stop = request.callback and request.callback(Progress(step, errors[-1], None, penalties[-1]))
+        if stop or step == request.max_iter:
+            done[:] = True
+        if done.any():
+            _record(answer, now, place, done, base, held, change)
+            rows = place[done]
+            answer.error[rows], answer.violation[rows], answer.steps[rows] = error[done], violation[done], step
+            answer.rank[rows] = np.count_nonzero(shrunk[done], axis=-1)
+            answer.nuclear[rows] = shrunk[done].sum(axis=-1)
+            if done.all():
+                break
+        _advance(now, base, held, change)
+        if done.any():
+            place = _close_up(work, place, done)
+    return answer._replace(errors=np.array(errors), penalties=np.array(penalties))
+
+
+def _copies(group: Group) -> Group:
+    """The group with arrays of its own, one row per matrix."""
+    count = len(group.values)
+    slack = group.slack
+    if slack is not None:
+        slack = np.broadcast_to(slack, (count, *slack.shape[1:])).copy()
+    arrays = {name: getattr(group, name).copy() for name in ("argument", "mu", "lam", "cap", "growth", "relax", "size")}
+    known = None if group.known is None else group.known.copy()
+    return group._replace(values=group.values.copy(), known=known, slack=slack, **arrays)
+
+
+def empty(group: Group) -> Answer:
+    """An answer of the right shape, with all steps still to be taken."""
+    count = len(group.values)
+    nothing = np.empty(0)
+    return Answer(
+        low_rank=np.empty_like(group.values),
+        sparse=np.empty_like(group.values),
+        noise=None if group.slack is None else np.empty_like(group.values),
+        dual=np.empty_like(group.values),
+        error=np.zeros(count),
+        steps=np.zeros(count, dtype=np.int64),
+        mu=np.zeros(count),
+        rank=np.zeros(count, dtype=np.int64),
+        nuclear=np.zeros(count),
+        violation=np.zeros(count),
+        errors=nothing,
+        penalties=nothing,
+    )
+
+
+def gram(x: np.ndarray) -> np.ndarray:
+    """``x @ x.T`` of every matrix, in two halves: NumPy takes a slow symmetric product where both sides are one."""
+    half = (x.shape[1] + 1) // 2
+    product = np.empty((len(x), x.shape[1], x.shape[1]))
+    other = np.swapaxes(x, -1, -2)
+    np.matmul(x[:, :half], other, out=product[:, :half])
+    np.matmul(x[:, half:], other, out=product[:, half:])
+    return product
+
+
+def _threshold(argument: np.ndarray, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the threshold leaves of the singular values, and the matrices W with ``SVT(A) = W A``."""
+    power, vectors = np.linalg.eigh(gram(argument))
+    singular = np.sqrt(np.maximum(power, 0))
+    shrunk = np.maximum(singular - 1 / mu[:, 0], 0)
+    share = shrunk / np.where(singular > 0, singular, 1)
+    return shrunk, (vectors * share[:, None, :]) @ np.swapaxes(vectors, -1, -2)
+
+
+def shrink(group: Group, wanted: Any, lam: Any, mu: Any, slack: Any, out: Any = None) -> tuple[Any, Any, Any]:
+    """What the shrinkage holds back of ``wanted``; for a noise part also S and the loosened rest."""
+    if slack is None and group.axis is None:
+        level = lam / mu
+        return np.clip(wanted, -level, level, out=out), None, None
+    give = 1.0 if slack is None else 1 / (1 + mu * slack)
+    level = lam / (mu * give)
+    if group.axis is None:
+        loose = np.clip(wanted, -level, level)
+        sparse = wanted - loose
+    else:
+        sparse = group_threshold(wanted, level, axis=group.axis)
+        loose = wanted - sparse
+    return np.multiply(loose, give, out=out), sparse, loose
+
+
+def length(x: np.ndarray) -> np.ndarray:
+    """Frobenius norm of every matrix, shape (b,)."""
+    flat = np.reshape(x, (len(x), -1))
+    return np.sqrt(np.vecdot(flat, flat))
+
+
+def _scale(group: Group, held: np.ndarray) -> np.ndarray:
+    """What the violation is compared with, as the solver's ``error`` does."""
+    scale = group.size[:, 0, 0]
+    if group.two_sided:
+        own = length(held)
+        scale = np.where(own > 0, np.minimum(scale, own), scale)
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _advance(now: Group, base: np.ndarray, held: np.ndarray, change: np.ndarray) -> None:
+    """Next argument ``L + e + relax (c - e) = L + c + (relax - 1)(c - e)``, over the old one."""
+    if np.all(now.relax == 1):
+        np.add(base, held, out=change)
+    else:
+        change *= now.relax - 1
+        change += held
+        change += base
+
+
+def _record(
+    answer: Answer, now: Group, place: np.ndarray, done: np.ndarray, base: np.ndarray, held: np.ndarray, change: Any
+) -> None:
+    """Write the parts of the finished matrices; S is formed again, so that its zeros are exact."""
+    rows = place[done]
+    ended = now.rows(done)
+    base, held, change = base[done], held[done], change[done]
+    wanted = ended.values - base + (held - change)
+    if ended.known is not None:
+        wanted *= ended.known
+    kept, sparse, loose = shrink(ended, wanted, ended.lam, ended.mu, ended.slack)
+    answer.low_rank[rows] = base
+    answer.sparse[rows] = wanted - kept if sparse is None else sparse
+    answer.dual[rows] = ended.mu * held
+    answer.mu[rows] = ended.mu[:, 0, 0]
+    if answer.noise is not None:
+        answer.noise[rows] = loose - kept
+
+
+def _close_up(work: Group, place: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """Move the last matrices at work into the rows of those that are done; return the rows' new owners."""
+    left = int(np.count_nonzero(~done))
+    holes = np.flatnonzero(done[:left])
+    fillers = left + np.flatnonzero(~done[left:])
+    for x in (*work, place):
+        if isinstance(x, np.ndarray):
+            x[holes] = x[fillers]
+    return place[:left]
+
+
+def gap(group: Group, answer: Answer) -> np.ndarray:
+    """Relative duality gap, as `rpca_affect.certificate.relative_gap`, without its singular value decompositions.
+
+    The threshold has told the nuclear norm of L; the spectral norm of the dual matrix comes from its Gram matrix.
+    """
+    dual, lam = answer.dual, group.lam
+    top = np.sqrt(np.maximum(np.linalg.eigvalsh(gram(dual))[:, -1:, None], 1))
+    rest = group.values - answer.low_rank
+    if group.known is not None:
+        rest *= group.known
+    cells = np.reshape(group.values, (len(dual), -1)), np.reshape(dual, (len(dual), -1))
+    value = np.vecdot(*cells) / top[:, 0, 0]
+    size = np.abs(rest) if group.axis is None else np.sqrt(np.sum(rest * rest, axis=group.axis, keepdims=True))
+    if group.slack is None:
+        loss = lam[:, 0, 0] * np.sum(size, axis=(-2, -1))
+    else:
+        value -= np.sum(group.slack / 2 * (dual / top) ** 2, axis=(-2, -1))
+        knee = lam * group.slack
+        square = size * size / (2 * np.where(group.slack > 0, group.slack, 1))
+        loss = np.sum(np.where(size > knee, lam * (size - knee / 2), square), axis=(-2, -1))
+    best = answer.nuclear + loss
+    return np.where(best > 0, np.maximum(best - value, 0) / np.where(best > 0, best, 1), 0)
