@@ -157,7 +157,7 @@ class _GoDec(_Projections):
         if init is None:
             np.copyto(self.filled, self.values)
             draw = np.random.default_rng(self.solver.random_state).standard_normal(self.basis.shape)
-            self.basis = draw.astype(self.values.dtype)
+            self.basis = np.asarray(draw, dtype=self.values.dtype)
             return
         low_rank = self._low_rank_of(init)
         _, _, rows = np.linalg.svd(low_rank, full_matrices=False)

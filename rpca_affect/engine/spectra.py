@@ -98,7 +98,7 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
         v: Any = inner(x, left[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
         known = np.array(right)
         for _ in range(2):
-            v -= known.T @ (known @ v)
+            v = v - known.T @ (known @ v)
         beta = float(np.linalg.norm(v))
         alphas.append(alpha)
         bidiagonal = np.diag(alphas) + np.diag(betas, 1)
@@ -107,7 +107,7 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
             break
         betas.append(beta)
         right.append(v / beta)
-    return float(values[0])
+    return float(values.max())
 
 
 def norm_is_below(square: np.ndarray, bound: float) -> bool:
@@ -134,7 +134,6 @@ def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
     symmetric = np.tril(square) + np.tril(square, -1).T
     block = np.random.default_rng(0).standard_normal((columns, 8))
     block = np.linalg.qr(np.hstack([basis.astype(np.float64)[:, : columns // 4], block]))[0]
-    top = 0.0
     for _ in range(3):
         image = symmetric @ block
         top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image)[-1]), 0.0)))

@@ -9,7 +9,8 @@ from rpca_affect.engine.spectra import SMALL, eigh_descending, gram
 __all__ = ["Thresholder"]
 
 DENSE = 0.3  # share of singular values from which a subspace costs more than all of them
-SETTLED = 1e-2  # relative change of a Ritz value between power steps below which it has settled
+SETTLED = 1e-4  # relative change of a Ritz value between power steps below which it has settled
+FRESH = 2  # random directions that join the subspace in every step
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 
@@ -33,13 +34,15 @@ class Thresholder:
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
         self.top = 0.0
+        self.pause = 0  # steps to wait after a subspace that did not pay
 
     def __call__(self, a: np.ndarray, level: float) -> LowRank:
         """Return what lies above ``level``."""
         if self.top > GRAM_RANGE * level:
             low = self.by_svd(a, level)
-        elif self.exact or self.rank > DENSE * self.columns:
+        elif self.exact or self.pause or self.rank > DENSE * self.columns:
             low = self.by_gram(a, level)
+            self.pause = max(self.pause - 1, 0)
         else:
             low = self.by_subspace(a, level)
         self.rank = low.rank
@@ -66,28 +69,32 @@ class Thresholder:
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
         """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
         guard = max(5, self.columns // 50)
-        basis = self._extended(self.basis, guard if self.basis is None else 2)
+        basis = self._extended(self.basis, guard if self.basis is None else FRESH)
         before = None
-        for _ in range(12):
-            image = self.passes.product(a, basis)
-            orthonormal, lengths = _orthonormal(image)
+        for _ in range(max(4, self.columns // 100)):
+            orthonormal, lengths = _orthonormal(self.passes.product(a, basis))
             if orthonormal is None:
-                return self.by_gram(a, level)
+                break
             back = self.passes.inner(a, orthonormal)
             squares, vectors = eigh_descending(_small_gram(back))
             values = np.sqrt(np.maximum(squares, 0.0))
             count = int(np.count_nonzero(values > level))
-            if count + 2 > DENSE * self.columns:
-                return self.by_gram(a, level)
+            if count + FRESH > DENSE * self.columns:
+                break
             ritz = back @ (vectors / np.maximum(values, 1e-300)).astype(a.dtype)
-            if values[-1] > CLEAR * level or count > len(values) - 2:
+            if values[-1] > CLEAR * level or count > len(values) - FRESH:
                 basis, before = self._extended(ritz, max(guard, count // 2)), None
                 continue
             before = np.sort(lengths)[::-1] if before is None else before
-            if np.all(np.abs(before[:count] - values[:count]) <= SETTLED * values[:count]):
+            moved = np.abs(before[: len(values)] - values)
+            # The largest value below the threshold must have settled as well: it might still rise above it.
+            if np.all(moved[:count] <= SETTLED * values[:count]) and (
+                values[count] + 4 * moved[count] < level or moved[count] <= SETTLED * level
+            ):
                 self.basis = ritz[:, : count + guard]
                 return self._low_rank(values[:count], ritz[:, :count], level, False)
             basis, before = ritz, values
+        self.pause = 3
         return self.by_gram(a, level)
 
     def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
