@@ -27,7 +27,7 @@ def decompose(
     solver: Any = "auto",
     sparse: Literal["cells", "frames"] = "cells",
     scale: Literal["noise", "spread", "none"] = "noise",
-    floor: float = 0.01,
+    floor: float = 0.05,
     features: str | Sequence[str] | None = None,
     min_confidence: float = 0.8,
     format: str | None = None,
@@ -70,7 +70,7 @@ def decompose(
         Whether a transient is a single cell or a whole frame.
     scale : {"noise", "spread", "none"}
         What features are divided by for the solve.
-    floor : float, default 0.01
+    floor : float, default 0.05
         Smallest noise of a feature as a share of its spread; a filtered track would count as exact without it.
     features, min_confidence, format, mask, fps, max_gap, key
         As in `rpca_affect.read`.
