@@ -80,7 +80,7 @@ class DDM(nn.Module):
 
     ``argmin_S level ||S||_1 + group_level sum_t ||S_t||_2 + 0.5 ||S - X||_F^2`` with levels that are trained per feature and
     gated per frame by the energy and the speed of the base. Before it, a trained share of what points along the base in a
-    frame is taken out. Untrained it is soft thresholding with the given level.
+    frame is taken out, and a trained firmness keeps large transients unshrunk. Untrained it is soft thresholding.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ class DDM(nn.Module):
         self.log_sigmas = nn.Parameter(torch.tensor(sigmas).log())
         self.log_level = nn.Parameter(torch.zeros(n_features or 1))
         self.group = nn.Parameter(torch.zeros(()))
+        self.firmness = nn.Parameter(torch.zeros(()))
         self.gate = nn.Parameter(torch.zeros(2))
         self.coherence = nn.Parameter(torch.zeros(()))
 
@@ -138,7 +139,8 @@ class DDM(nn.Module):
         argument = argument - self.coherence * coherent
         if mask is not None:
             argument = torch.where(mask, argument, 0.0)
-        sparse = argument - torch.minimum(torch.maximum(argument, -level), level)
+        sparse = (1 + at_least_zero(self.firmness)) * (argument - torch.minimum(torch.maximum(argument, -level), level))
+        sparse = torch.where(sparse.abs() > argument.abs(), argument, sparse)
         # A frame of D cells at the cell level has length sqrt(D) level: that is the unit of the group level.
         return _frame_threshold(sparse, at_least_zero(self.group) * level.mean(-1, keepdim=True) * base.shape[-1] ** 0.5)
 

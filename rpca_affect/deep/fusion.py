@@ -1,0 +1,168 @@
+"""CIM: what a fluctuation means depends on the base it rides on; fused at several temporal scales."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Fused(NamedTuple):
+    """What CIM returns.
+
+    Attributes
+    ----------
+    tokens : Tensor of shape (B, T, H)
+        Per-frame representation; zero on masked frames.
+    embedding : Tensor of shape (B, H)
+        Of the whole clip.
+    reliability : Tensor of shape (B, T)
+        Between 0 (the frame is an outlier or missing) and 1.
+    """
+
+    tokens: Tensor
+    embedding: Tensor
+    reliability: Tensor
+
+
+class CIM(nn.Module):
+    """Consistency integration: fuse base and transients at temporal scales 1, 2, 4, 8.
+
+    At every scale a dilated convolution reads each part; the base modulates the transients feature by feature (an affine map
+    that starts as the identity), and a gate mixes the two. A frame whose transient is large beside the base of its sequence
+    counts as unreliable: its base is borrowed from reliable neighbours, its transient saturates, and its weight in the clip
+    embedding falls. Both are bounded, so one broken frame can move the result only so far.
+
+    Parameters
+    ----------
+    n_features : int
+        D.
+    hidden : int
+        H.
+    scales : sequence of int
+        Dilations, in frames.
+    modulate : bool
+        Whether the base modulates the transients.
+    robust : bool
+        Whether unreliable frames are told apart.
+
+    Examples
+    --------
+    >>> import torch
+    >>> fused = CIM(6, 8)(torch.randn(2, 20, 6), torch.zeros(2, 20, 6))
+    >>> fused.tokens.shape, fused.embedding.shape
+    (torch.Size([2, 20, 8]), torch.Size([2, 8]))
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        hidden: int = 32,
+        scales: Sequence[int] = (1, 2, 4, 8),
+        modulate: bool = True,
+        robust: bool = True,
+    ):
+        super().__init__()
+        self.modulate, self.robust = modulate, robust
+        self.base_in = nn.Linear(n_features, hidden)
+        self.transient_in = nn.Linear(n_features, hidden, bias=False)
+        self.scales = tuple(scales)
+        self.base_conv = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in scales)
+        self.transient_conv = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in scales)
+        self.affine = nn.ModuleList(nn.Linear(hidden, 2 * hidden) for _ in scales) if modulate else None
+        self.gate = nn.ModuleList(nn.Linear(2 * hidden, hidden) for _ in scales)
+        self.norm = nn.ModuleList(nn.LayerNorm(hidden) for _ in scales)
+        self.embed = nn.Linear(2 * hidden, hidden)
+        self.log_tolerance = nn.Parameter(torch.zeros(()))
+        for affine in self.affine or ():
+            nn.init.zeros_(affine.weight)
+            nn.init.zeros_(affine.bias)
+
+    def forward(self, base: Tensor, transient: Tensor, mask: Tensor | None = None) -> Fused:
+        """Fuse the two parts of a batch.
+
+        Parameters
+        ----------
+        base, transient : Tensor of shape (B, T, D)
+        mask : Tensor of bool, shape (B, T) or (B, T, D), optional
+            True where observed.
+
+        Returns
+        -------
+        Fused
+        """
+        frames = _frames(mask, base)
+        present = frames.to(base.dtype).unsqueeze(-1)
+        base, transient = torch.where(frames[..., None], base, 0.0), torch.where(frames[..., None], transient, 0.0)
+        unit = _root(base.square().mean(-1, keepdim=True).sum(-2, keepdim=True) / present.sum(-2, keepdim=True).clamp_min(1))
+        unit = torch.where(unit > 0, unit, 1.0)
+        size = _root(transient.square().mean(-1, keepdim=True)) / unit
+        trust = present
+        if self.robust:
+            trust = present / (1 + (size / self.log_tolerance.exp()).square())
+            base = borrow(base, trust, frames)
+            ratio = transient / unit
+            transient = transient / torch.sqrt(1 + (ratio / 3).square())
+        # Between the first and the last observed frame a borrowed base stands in; outside there is nothing.
+        inside = (_inside(frames).to(base.dtype) if self.robust else present[..., 0]).unsqueeze(-1)
+        tokens = self.base_in(base) * inside
+        s = torch.tanh(self.transient_in(transient)) * inside
+        for k, scale in enumerate(self.scales):
+            bk = self.base_conv[k](_neighbours(self.norm[k](tokens) * inside, scale))
+            sk = self.transient_conv[k](_neighbours(s, scale))
+            if self.affine is not None:
+                gain, shift = self.affine[k](bk).chunk(2, -1)
+                sk = (1 + gain) * sk + shift
+            g = torch.sigmoid(self.gate[k](torch.cat([bk, sk], -1)))
+            tokens = (tokens + F.gelu(g * bk + (1 - g) * sk)) * inside
+        tokens = tokens * present
+        weight = trust / trust.sum(-2, keepdim=True).clamp_min(1e-6)
+        mean = (weight * tokens).sum(-2)
+        # A weight near zero must not win the maximum: tokens shrink towards the mean as their frame loses trust.
+        peak = torch.where(frames[..., None], mean[:, None] + trust * (tokens - mean[:, None]), -torch.inf).amax(-2)
+        peak = torch.where(frames.any(-1, keepdim=True), peak, 0.0)
+        return Fused(tokens, self.embed(torch.cat([mean, peak], -1)), trust[..., 0])
+
+
+def borrow(x: Tensor, trust: Tensor, frames: Tensor, reach: int = 6) -> Tensor:
+    """Mix every frame with its trusted neighbours, the more the less it is trusted itself.
+
+    Parameters
+    ----------
+    x : Tensor of shape (B, T, D)
+    trust : Tensor of shape (B, T, 1)
+        Between 0 and 1.
+    frames : Tensor of bool, shape (B, T)
+        Observed frames.
+    reach : int
+        Neighbours on each side; nearer ones weigh more.
+    """
+    offsets = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
+    kernel = torch.exp(-offsets.abs()).expand(1, 1, -1)
+    kernel = torch.where(offsets == 0, 0.0, kernel)
+    stacked = torch.cat([trust, trust * x], -1).mT.reshape(-1, 1, x.shape[1])
+    sums = F.conv1d(stacked, kernel, padding=reach).reshape(len(x), -1, x.shape[1]).mT
+    around = sums[..., 1:] / sums[..., :1].clamp_min(1e-6)
+    known = (sums[..., :1] > 1e-6).to(x.dtype)
+    return x * (1 - (1 - trust) * known) + (1 - trust) * known * around
+
+
+def _neighbours(x: Tensor, distance: int) -> Tensor:
+    """Each frame beside the ones ``distance`` before and after it, (B, T, 3 H): a dilated convolution as one product."""
+    padded = F.pad(x, (0, 0, distance, distance))
+    return torch.cat([padded[:, : x.shape[1]], x, padded[:, 2 * distance :]], -1)
+
+
+def _frames(mask: Tensor | None, x: Tensor) -> Tensor:
+    if mask is None:
+        return torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
+    return mask if mask.ndim == 2 else mask.any(-1)
+
+
+def _inside(frames: Tensor) -> Tensor:
+    return (frames.cumsum(-1) > 0) & (frames.flip(-1).cumsum(-1).flip(-1) > 0)
+
+
+def _root(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, 1.0).sqrt() * (x > 0)

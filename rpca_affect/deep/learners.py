@@ -1,0 +1,354 @@
+"""scikit-learn's face of the deep part, through skorch: LSEFClassifier and LSEFRegressor."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
+from torch import Tensor
+
+from rpca_affect.deep.baselines import build
+from rpca_affect.deep.losses import LSEFLoss
+from rpca_affect.deep.metrics import ccc, war
+from rpca_affect.deep.model import LSEFOutput
+from rpca_affect.deep.rao import RAO
+from rpca_affect.deep.sequences import SequenceDataset, as_sequences, collate
+
+OPTIMIZERS: dict[str, Callable] = {"adamw": torch.optim.AdamW, "rao": RAO}
+
+
+class SequenceNet(NeuralNet):
+    """skorch's training loop over padded sequences; the loss sees the mask and the parts of the split."""
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss of one batch, on the device of the model."""
+        return self.criterion_(y_pred, y_true.to(self.device), X["mask"].to(self.device))
+
+    def train_step_single(self, batch, **fit_params):
+        """One backward pass, with the gradient's norm limited to 1."""
+        step = super().train_step_single(batch, **fit_params)
+        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), 1.0)
+        return step
+
+
+class Criterion(torch.nn.Module):
+    """`LSEFLoss` as the module skorch expects."""
+
+    def __init__(self, loss: LSEFLoss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output, target, mask):
+        """Loss of one batch."""
+        return self.loss(output, target, mask)
+
+
+def make_net(
+    module: torch.nn.Module,
+    loss: LSEFLoss,
+    *,
+    optimizer: str | Callable = "adamw",
+    lr: float = 3e-3,
+    weight_decay: float = 1e-2,
+    batch_size: int = 32,
+    epochs: int = 30,
+    device: str = "cpu",
+    net_class: type[SequenceNet] = SequenceNet,
+    **options: Any,
+) -> SequenceNet:
+    """A skorch net around a sequence model; the optimizer by name ("adamw", "rao") or as a class."""
+    if isinstance(optimizer, str):
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer is {optimizer!r}; give one of {', '.join(OPTIMIZERS)}.")
+        optimizer = OPTIMIZERS[optimizer]
+    return net_class(
+        module,
+        Criterion,
+        criterion__loss=loss,
+        optimizer=optimizer,
+        optimizer__weight_decay=weight_decay,
+        lr=lr,
+        max_epochs=epochs,
+        batch_size=batch_size,
+        iterator_train__shuffle=True,
+        iterator_train__collate_fn=collate,
+        iterator_valid__collate_fn=collate,
+        train_split=None,
+        callbacks__print_log=None,
+        device=device,
+        **options,
+    )
+
+
+def outputs(net: SequenceNet, sequences: list[np.ndarray]) -> Iterator[tuple[LSEFOutput | Tensor, int, int]]:
+    """For every sequence in turn: the batch's output, its row in it, and its number of frames."""
+    for batch in net.get_iterator(SequenceDataset(sequences), training=False):
+        with torch.no_grad():
+            found = net.evaluation_step(batch, training=False)
+        for row in range(len(batch[0]["x"])):
+            yield found, row, batch[0]["x"].shape[1]
+
+
+class _LSEFEstimator(BaseEstimator):
+    """What classifier and regressor share.
+
+    ``model`` is "lsef", "identity", "gru", "tcn" or "transformer": the baselines train in the same way.
+    """
+
+    def __init__(
+        self,
+        model: str = "lsef",
+        hidden: int = 32,
+        n_stages: int = 3,
+        solver: str = "ialm",
+        filter_width: int = 5,
+        modulate: bool = True,
+        robust: bool = True,
+        dropout: float = 0.1,
+        consistency: float = 0.1,
+        rank_weight: float = 0.0,
+        sparsity_weight: float = 0.0,
+        optimizer: str = "adamw",
+        lr: float = 3e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int = 32,
+        epochs: int = 30,
+        corruption: float = 0.0,
+        device: str = "cpu",
+        random_state: int = 0,
+    ):
+        self.model = model
+        self.hidden = hidden
+        self.n_stages = n_stages
+        self.solver = solver
+        self.filter_width = filter_width
+        self.modulate = modulate
+        self.robust = robust
+        self.dropout = dropout
+        self.consistency = consistency
+        self.rank_weight = rank_weight
+        self.sparsity_weight = sparsity_weight
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.corruption = corruption
+        self.device = device
+        self.random_state = random_state
+
+    def _config(self, n_features: int, n_outputs: int, per_frame: bool) -> dict[str, Any]:
+        config = {
+            "kind": self.model,
+            "n_features": n_features,
+            "n_outputs": n_outputs,
+            "per_frame": per_frame,
+            "hidden": self.hidden,
+            "dropout": self.dropout,
+        }
+        if self.model in ("lsef", "identity"):
+            config |= {
+                "n_stages": self.n_stages,
+                "solver": self.solver,
+                "filter_width": self.filter_width,
+                "modulate": self.modulate,
+                "robust": self.robust,
+            }
+        return config
+
+    def prepare(self, X: Any, y: Any, net_class: type[SequenceNet] = SequenceNet) -> tuple[SequenceNet, SequenceDataset]:
+        """Check the data and build the untrained net, as ``fit`` does; `rpca_affect.deep.train` trains it epoch by epoch.
+
+        Returns
+        -------
+        net : SequenceNet, not initialised
+        dataset : SequenceDataset
+        """
+        sequences = as_sequences(X)
+        if len(y) != len(sequences):
+            raise ValueError(f"there are {len(y)} targets for {len(sequences)} sequences; give one for each.")
+        targets, task, n_outputs, per_frame = self._targets(sequences, y)
+        self.n_features_in_ = sequences[0].shape[1]
+        self.config_ = self._config(self.n_features_in_, n_outputs, per_frame)
+        module = build(**self.config_)
+        module.scaler.fit(sequences)
+        self.net_ = make_net(
+            module,
+            LSEFLoss(task, self.consistency, self.rank_weight, self.sparsity_weight),
+            optimizer=self.optimizer,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            device=self.device,
+            net_class=net_class,
+        )
+        return self.net_, SequenceDataset(sequences, targets, self.corruption)
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train from scratch.
+
+        Parameters
+        ----------
+        X : list of array (T_i, D), array (B, T, D), or mapping with "x" and "mask"
+            NaN where missing.
+        y : array-like
+            One class per sequence; or ratings, a list of arrays (T_i,) or (T_i, C), or one array (n_sequences,) or
+            (n_sequences, C).
+
+        Returns
+        -------
+        self
+        """
+        # The caller's own random numbers are left where they were.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.random_state)
+            net, dataset = self.prepare(X, y)
+            net.fit(dataset)
+        return self
+
+    def _sequences(self, X: Any) -> list[np.ndarray]:
+        check_is_fitted(self)
+        sequences = as_sequences(X)
+        if sequences[0].shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {sequences[0].shape[1]} features, the model was fitted with {self.n_features_in_}; give the same ones."
+            )
+        return sequences
+
+    def split(self, X: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Base and transient of every sequence, in the units of the input.
+
+        Parameters
+        ----------
+        X : list of array (T_i, D), or (B, T, D)
+
+        Returns
+        -------
+        list of (base, transient), each of shape (T_i, D)
+        """
+        sequences = self._sequences(X)
+        parts = []
+        for s, (found, row, _) in zip(sequences, outputs(self.net_, sequences)):
+            if not isinstance(found, LSEFOutput):
+                raise ValueError(f"model {self.model!r} does not split its input; use model='lsef'.")
+            parts.append(tuple(part[row, : len(s)].numpy(force=True) for part in (found.base, found.transient)))
+        return parts
+
+    def embed(self, X: Any) -> np.ndarray:
+        """Clip embeddings (n_sequences, H) of an LSEF model, for another classifier or a picture."""
+        found = [out.embedding[row].numpy(force=True) for out, row, _ in outputs(self.net_, self._sequences(X))]
+        return np.stack(found)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+
+class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
+    """Classify sequences of per-frame features.
+
+    Parameters
+    ----------
+    model : {"lsef", "identity", "gru", "tcn", "transformer"}
+        The network; everything but "lsef" is a baseline ("identity" = LSEF without SEM and DDM).
+    hidden, n_stages, solver, filter_width, modulate, robust, dropout
+        See `rpca_affect.deep.LSEF`.
+    consistency, rank_weight, sparsity_weight : float
+        Weights of the terms of `rpca_affect.deep.LSEFLoss`.
+    optimizer : {"adamw", "rao"}
+    lr, weight_decay : float
+    batch_size, epochs : int
+    corruption : float
+        Augmentation: up to this share of the frames of every second training sequence is broken.
+    device : str
+        Of torch.
+    random_state : int
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+    net_ : skorch net; ``net_.history`` holds the loss of every epoch, ``net_.module_`` the torch model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(rng.integers(8, 15), 4)) + 3 * (i % 2) for i in range(12)]
+    >>> y = ["calm", "tense"] * 6
+    >>> LSEFClassifier(hidden=8, n_stages=2, epochs=15, lr=0.01).fit(X, y).predict(X[:2]).tolist()
+    ['calm', 'tense']
+    """
+
+    def _targets(self, sequences: list[np.ndarray], y: Any) -> tuple[Any, str, int, bool]:
+        self.classes_, targets = np.unique(np.asarray(y), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y holds one class, {self.classes_[0]!r}; give at least two.")
+        return targets, "classification", len(self.classes_), False
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities of shape (n_sequences, C)."""
+        rows = []
+        sequences = self._sequences(X)
+        for found, row, _ in outputs(self.net_, sequences):
+            scores = found.prediction if isinstance(found, LSEFOutput) else found
+            rows.append(torch.softmax(scores[row], -1).numpy(force=True))
+        return np.stack(rows)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class of each sequence."""
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+    def score(self, X: Any, y: Any) -> float:
+        """WAR (accuracy)."""
+        return war(y, self.predict(X))
+
+
+class LSEFRegressor(RegressorMixin, _LSEFEstimator):
+    """Predict continuous ratings (valence, arousal) per frame or per sequence; trained on 1 - CCC.
+
+    Parameters are those of `LSEFClassifier`. ``y`` is a list of arrays (T_i, C) for ratings per frame (NaN = not rated), or one
+    array (n_sequences, C) for one rating per sequence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(20, 3)).cumsum(0) for _ in range(6)]
+    >>> model = LSEFRegressor(hidden=8, n_stages=1, epochs=2).fit(X, [x[:, :2] for x in X])
+    >>> model.predict(X)[0].shape
+    (20, 2)
+    """
+
+    def _targets(self, sequences: list[np.ndarray], y: Any) -> tuple[Any, str, int, bool]:
+        self.per_frame_ = np.ndim(y[0]) == 2 or (np.ndim(y[0]) == 1 and not isinstance(y, np.ndarray))
+        targets = [np.asarray(t, dtype=np.float32) for t in y]
+        self._flat = targets[0].ndim == (1 if self.per_frame_ else 0)
+        targets = [t[..., None] if self._flat else t for t in targets]
+        if self.per_frame_:
+            # A padded array of ratings goes with a padded array of features: what was cut off there is cut off here.
+            cut = isinstance(y, np.ndarray)
+            targets = [t[: len(s)] if cut else t for t, s in zip(targets, sequences)]
+            for i, (t, s) in enumerate(zip(targets, sequences)):
+                if len(t) != len(s):
+                    raise ValueError(f"sequence {i} has {len(s)} frames and {len(t)} ratings; align them.")
+        return targets, "regression", targets[0].shape[-1], self.per_frame_
+
+    def predict(self, X: Any) -> list[np.ndarray] | np.ndarray:
+        """Ratings: a list of (T_i, C) per frame, or an array (n_sequences, C)."""
+        sequences = self._sequences(X)
+        found = []
+        for s, (out, row, _) in zip(sequences, outputs(self.net_, sequences)):
+            prediction = (out.prediction if isinstance(out, LSEFOutput) else out)[row].numpy(force=True)
+            prediction = prediction[: len(s)] if self.per_frame_ else prediction
+            found.append(prediction[..., 0] if self._flat else prediction)
+        return found if self.per_frame_ else np.stack(found)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Pooled CCC, averaged over the outputs."""
+        guess = self.predict(X)
+        rows = [np.concatenate([np.asarray(part) for part in side]) if self.per_frame_ else np.asarray(side) for side in (y, guess)]
+        sides = [np.reshape(side, (len(side), -1)).T.astype(np.float64) for side in rows]
+        return float(np.mean([ccc(t, g) for t, g in zip(*sides)]))

@@ -1,0 +1,159 @@
+"""LSEF: unrolled stages, then CIM, then a head; each part can be taken out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rpca_affect.deep.fusion import CIM
+from rpca_affect.deep.unroll import Stages, Unrolled
+from rpca_affect.solvers import ADMM, InexactALM
+
+_SOLVERS = {"ialm": InexactALM, "admm": ADMM}
+
+
+class LSEFOutput(NamedTuple):
+    """What LSEF returns.
+
+    Attributes
+    ----------
+    prediction : Tensor of shape (B, C) or (B, T, C)
+        Class scores before the softmax, or one value per output (and frame).
+    base, transient : Tensor of shape (B, T, D)
+        In the units of the input; the centre of the features is part of the base.
+    tokens : Tensor of shape (B, T, H)
+    embedding : Tensor of shape (B, H)
+    reliability : Tensor of shape (B, T)
+    stages : Stages or None
+        Parts after every stage, in scaled units; ``stages.diagnostics()`` gives rank, sparsity and residual per stage.
+    """
+
+    prediction: Tensor
+    base: Tensor
+    transient: Tensor
+    tokens: Tensor
+    embedding: Tensor
+    reliability: Tensor
+    stages: Stages | None
+
+
+class FeatureScale(nn.Module):
+    """Centre and spread of each feature, learned from data once and stored with the weights.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> scale = FeatureScale(1).fit([np.array([[1.0], [3.0]]), np.array([[np.nan]])])
+    >>> scale(torch.tensor([[[4.0]]])).item()
+    2.0
+    """
+
+    center: Tensor
+    spread: Tensor
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.register_buffer("center", torch.zeros(n_features))
+        self.register_buffer("spread", torch.ones(n_features))
+
+    def fit(self, sequences: Sequence) -> "FeatureScale":
+        """Mean and standard deviation over the observed (not NaN) cells of (T_i, D) arrays; a constant feature keeps 1."""
+        frames = torch.cat([torch.as_tensor(s, dtype=torch.float64) for s in sequences])
+        known = torch.isfinite(frames)
+        count = known.sum(0).clamp_min(1)
+        center = torch.where(known, frames, 0.0).sum(0) / count
+        variance = torch.where(known, (frames - center).square(), 0.0).sum(0) / count
+        spread = torch.where(variance > 0, variance, 1.0).sqrt()
+        self.center.copy_(center)
+        self.spread.copy_(torch.where(spread > 1e-9 * center.abs(), spread, 1.0))
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Centred and scaled features."""
+        return (x - self.center) / self.spread
+
+
+class LSEF(nn.Module):
+    """Low-rank and sparse network for sequences of per-frame features.
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+        Features per frame; classes, or continuous values.
+    per_frame : bool
+        One prediction per frame (valence/arousal) instead of one per clip.
+    hidden : int
+        Width of CIM.
+    n_stages : int
+        Unrolled steps; 0 replaces SEM and DDM by the identity (base = x, no transients).
+    solver : {"ialm", "admm"}
+        Iteration that is unrolled.
+    filter_width : int
+        Frames in SEM's trained low-pass; 1 = none.
+    scales : sequence of int
+        Temporal scales of CIM.
+    modulate, robust : bool
+        See `rpca_affect.deep.CIM`.
+    dropout : float
+        Before the head.
+
+    Examples
+    --------
+    >>> import torch
+    >>> out = LSEF(6, 3)(torch.randn(2, 20, 6))
+    >>> out.prediction.shape, out.base.shape, tuple(out.stages.diagnostics()["rank"].shape)
+    (torch.Size([2, 3]), torch.Size([2, 20, 6]), (3, 2))
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_outputs: int,
+        per_frame: bool = False,
+        hidden: int = 32,
+        n_stages: int = 3,
+        solver: str = "ialm",
+        filter_width: int = 5,
+        scales: Sequence[int] = (1, 2, 4, 8),
+        modulate: bool = True,
+        robust: bool = True,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if solver not in _SOLVERS:
+            raise ValueError(f"solver is {solver!r}; give one of {', '.join(_SOLVERS)}.")
+        self.per_frame = per_frame
+        self.scaler = FeatureScale(n_features)
+        self.unrolled = (
+            Unrolled(n_stages, n_features, _SOLVERS[solver](), filter_width) if n_stages else None
+        )
+        self.cim = CIM(n_features, hidden, scales, modulate, robust)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, n_outputs))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> LSEFOutput:
+        """Split, fuse and predict.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, T, D)
+        mask : Tensor of bool, shape (B, T) or (B, T, D), optional
+            True where observed.
+
+        Returns
+        -------
+        LSEFOutput
+        """
+        if x.ndim != 3 or x.shape[-1] != len(self.scaler.center):
+            raise ValueError(f"x has shape {tuple(x.shape)}; give (sequences, frames, {len(self.scaler.center)}).")
+        scaled = self.scaler(x)
+        if mask is not None:
+            cells = mask.unsqueeze(-1) if mask.ndim == 2 else mask
+            scaled = torch.where(cells, scaled, 0.0)
+        stages = None if self.unrolled is None else self.unrolled(scaled, mask)
+        base, transient = (scaled, torch.zeros_like(x)) if stages is None else (stages.base, stages.transient)
+        fused = self.cim(base, transient, mask)
+        prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
+        base = base * self.scaler.spread + self.scaler.center
+        transient = transient * self.scaler.spread
+        return LSEFOutput(prediction, base, transient, fused.tokens, fused.embedding, fused.reliability, stages)

@@ -1,0 +1,139 @@
+"""Weights and settings in one safetensors file, with a version; never a pickle."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rpca_affect.deep.baselines import build
+from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor, make_net
+from rpca_affect.deep.losses import LSEFLoss
+
+VERSION = 1
+_ESTIMATORS = {"LSEFClassifier": LSEFClassifier, "LSEFRegressor": LSEFRegressor}
+
+
+def save(estimator: LSEFClassifier | LSEFRegressor, path: str | Path) -> Path:
+    """Write a fitted estimator to one ``.safetensors`` file.
+
+    Parameters
+    ----------
+    estimator : LSEFClassifier or LSEFRegressor
+        Fitted.
+    path : path
+        Written under a temporary name and renamed, so that no half file is left behind.
+
+    Returns
+    -------
+    Path
+
+    See Also
+    --------
+    load
+    """
+    if not hasattr(estimator, "net_"):
+        raise ValueError(f"this {type(estimator).__name__} is not fitted; call fit before save.")
+    header: dict[str, Any] = {
+        "estimator": type(estimator).__name__,
+        "params": estimator.get_params(),
+        "config": estimator.config_,
+    }
+    if isinstance(estimator, LSEFClassifier):
+        header["classes"] = {"values": estimator.classes_.tolist(), "dtype": estimator.classes_.dtype.str}
+    else:
+        header |= {"per_frame": estimator.per_frame_, "flat": estimator._flat}
+    tensors = {k: v.detach().cpu() for k, v in estimator.net_.module_.state_dict().items()}
+    return write_tensors(path, tensors, header)
+
+
+def load(path: str | Path, device: str = "cpu") -> LSEFClassifier | LSEFRegressor:
+    """Read an estimator back, ready to predict.
+
+    Parameters
+    ----------
+    path : path
+        Written by `save`.
+    device : str
+        Of torch.
+
+    Returns
+    -------
+    LSEFClassifier or LSEFRegressor
+
+    Raises
+    ------
+    ValueError
+        Where the file is damaged, of another kind, of a newer version, or does not fit its own settings.
+    """
+    tensors, header = read_tensors(path)
+    name = Path(path).name
+    if header.get("estimator") not in _ESTIMATORS:
+        raise ValueError(f"{name} holds {header.get('estimator', 'no estimator')!r}; give a file written by save().")
+    estimator = _ESTIMATORS[header["estimator"]](**{**header["params"], "device": device})
+    estimator.config_ = header["config"]
+    module = build(**header["config"])
+    load_weights(module, tensors, name)
+    task = "classification" if isinstance(estimator, LSEFClassifier) else "regression"
+    estimator.net_ = make_net(module, LSEFLoss(task), batch_size=estimator.batch_size, device=device).initialize()
+    estimator.n_features_in_ = header["config"]["n_features"]
+    if isinstance(estimator, LSEFClassifier):
+        classes = header["classes"]
+        estimator.classes_ = np.array(classes["values"], dtype=np.dtype(classes["dtype"]))
+    else:
+        estimator.per_frame_, estimator._flat = header["per_frame"], header["flat"]
+    return estimator
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str = "the file") -> None:
+    """Copy tensors into a module, with one sentence that names the first difference if they do not fit."""
+    wanted = module.state_dict()
+    for key in [*wanted, *tensors]:
+        if key not in tensors:
+            raise ValueError(f"{name} lacks the weights {key!r}; it was saved by a model with other settings.")
+        if key not in wanted:
+            raise ValueError(f"{name} has weights {key!r} that this model lacks; build the model with its settings.")
+        if wanted[key].shape != tensors[key].shape:
+            raise ValueError(
+                f"{name} has {key!r} of shape {tuple(tensors[key].shape)}, this model {tuple(wanted[key].shape)}; "
+                "build the model with the settings in the file."
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
+    """Write tensors and a JSON header, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    metadata = {"rpca_affect": json.dumps({"version": VERSION, **header})}
+    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+    os.replace(temporary, path)
+    return path
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and header; the version is checked first."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; give a file written by save().")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path.name} is not a whole safetensors file ({error}); save it again.") from error
+    if "rpca_affect" not in metadata:
+        raise ValueError(f"{path.name} was not written by rpca_affect; give a file written by save().")
+    header = json.loads(metadata["rpca_affect"])
+    if header["version"] > VERSION:
+        raise ValueError(
+            f"{path.name} has format version {header['version']}, this rpca_affect reads up to {VERSION}; update the package."
+        )
+    return tensors, header

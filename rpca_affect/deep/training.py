@@ -1,0 +1,339 @@
+"""Recipes: train from a TOML file with checkpoints, exact resume and early stopping; predict from the result."""
+
+import json
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from skorch.hf import AccelerateMixin
+
+from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor, SequenceNet, make_net
+from rpca_affect.deep.losses import LSEFLoss
+from rpca_affect.deep.metrics import uar, war
+from rpca_affect.deep.planted import planted_affect
+from rpca_affect.deep.sequences import SequenceDataset, as_sequences, read_clip, read_folder
+from rpca_affect.deep.storage import load, load_weights, read_tensors, save, write_tensors
+
+
+class AcceleratedNet(AccelerateMixin, SequenceNet):
+    """The training loop on whatever accelerate is configured for: several GPUs, mixed precision, or one CPU."""
+
+    def train_step_single(self, batch, **fit_params):
+        """One backward pass under accelerate, with the gradient's norm limited to 1."""
+        step = AccelerateMixin.train_step_single(self, batch, **fit_params)
+        self.accelerator.clip_grad_norm_(self.module_.parameters(), 1.0)
+        return step
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a TOML recipe may say; unknown names are refused.
+
+    Attributes
+    ----------
+    task : {"classification", "regression"}
+    data : dict
+        ``kind = "folder"`` with ``folder``, ``labels``, ``target``; ``kind = "npz"`` with ``file`` (arrays X_train, y_train and
+        optionally X_test, y_test); or ``kind = "planted"`` with the arguments of `planted_affect`. Environment variables in
+        paths are expanded.
+    estimator : dict
+        Parameters of `LSEFClassifier` or `LSEFRegressor` (epochs, hidden, optimizer, random_state, ...).
+    validation : float
+        Share of the training sequences (of the persons, where they are known) held out for early stopping.
+    patience : int
+        Epochs without a better validation score before training stops; 0 = never.
+    mixed_precision : {"no", "fp16", "bf16"}
+    """
+
+    task: str = "classification"
+    data: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] = field(default_factory=dict)
+    validation: float = 0.2
+    patience: int = 0
+    mixed_precision: str = "no"
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recipe":
+        """Read a TOML file."""
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"the recipe {path} does not exist; see deep/configs for examples.")
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path.name} is not valid TOML: {error}.") from error
+        known = {f.name for f in fields(cls)}
+        for name in content:
+            if name not in known:
+                raise ValueError(f"{path.name} has the unknown entry {name!r}; known are {', '.join(sorted(known))}.")
+        recipe = cls(**content)
+        if recipe.task not in ("classification", "regression"):
+            raise ValueError(f"{path.name} has task {recipe.task!r}; give classification or regression.")
+        return recipe
+
+    def new_estimator(self) -> LSEFClassifier | LSEFRegressor:
+        """The estimator that the recipe describes, not fitted."""
+        kind = LSEFClassifier if self.task == "classification" else LSEFRegressor
+        known = kind().get_params()
+        for name in self.estimator:
+            if name not in known:
+                raise ValueError(f"the recipe's [estimator] has {name!r}; known are {', '.join(sorted(known))}.")
+        return kind(**self.estimator)
+
+
+def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Training and test sequences of a recipe: "X", "y", "person" and, where there are any, "X_test", "y_test"."""
+    data = dict(data)
+    kind = data.pop("kind", "folder")
+
+    def place(name: str) -> Path:
+        path = Path(os.path.expandvars(data[name]))
+        if "$" in str(path):
+            raise ValueError(f"{data[name]!r} names an environment variable that is not set; set it or give a path.")
+        return path if path.is_absolute() else base / path
+
+    if kind == "planted":
+        seed = data.pop("random_state", 0)
+        X, y = planted_affect(**data, random_state=seed)
+        X_test, y_test = planted_affect(**data, random_state=seed + 1)
+        return {"X": X, "y": y, "person": None, "X_test": X_test, "y_test": y_test}
+    if kind == "npz":
+        with np.load(place("file"), allow_pickle=False) as arrays:
+            found = {k: arrays[k] for k in ("X_train", "y_train", "X_test", "y_test") if k in arrays}
+        if "X_train" not in found or "y_train" not in found:
+            raise ValueError(f"{place('file').name} lacks X_train or y_train; give both arrays.")
+        split = {"X": list(found["X_train"]), "y": found["y_train"], "person": None}
+        if "X_test" in found:
+            split |= {"X_test": list(found["X_test"]), "y_test": found["y_test"]}
+        return split
+    if kind != "folder":
+        raise ValueError(f"the recipe's data has kind {kind!r}; give folder, npz or planted.")
+    table = read_folder(place("folder"), place("labels"), data.get("target", "label"))
+    test = np.zeros(len(table["X"]), bool) if table["split"] is None else table["split"] == "test"
+    person = table["person"]
+    split = {
+        "X": [x for x, out in zip(table["X"], test) if not out],
+        "y": table["y"][~test],
+        "person": None if person is None else person[~test],
+    }
+    if test.any():
+        split |= {"X_test": [x for x, out in zip(table["X"], test) if out], "y_test": table["y"][test]}
+    return split
+
+
+def train(
+    recipe: str | Path,
+    out: str | Path = "out/model",
+    *,
+    resume: bool = True,
+    quiet: bool = False,
+    on_epoch: Callable[[dict[str, Any]], Any] | None = None,
+) -> dict[str, Any]:
+    """Train what a recipe describes; a run that was killed continues, and ends with the very same weights.
+
+    Parameters
+    ----------
+    recipe : path
+        TOML file, see `Recipe`.
+    out : path
+        Folder for ``model.safetensors`` (the best epoch), ``checkpoint.safetensors`` (the last one), ``history.csv`` and
+        ``summary.json``.
+    resume : bool
+        Continue from the checkpoint in ``out`` if there is one of the same recipe.
+    quiet : bool
+        No progress display.
+    on_epoch : callable, optional
+        Called with the row of history after every epoch.
+
+    Returns
+    -------
+    dict
+        "model" path, "epochs" trained, "best_epoch", "validation" and "test" scores (UAR and WAR, or the pooled CCC).
+    """
+    recipe, out = Path(recipe), Path(out)
+    plan = Recipe.read(recipe)
+    data = read_data(plan.data, recipe.parent)
+    estimator = plan.new_estimator()
+    run = _Run(plan, estimator, data, out)
+    history = run.resume() if resume else []
+    epochs = estimator.epochs
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=quiet or not run.main) as bar:
+        task = bar.add_task("training", total=epochs, completed=len(history))
+        while len(history) < epochs and not run.exhausted(history):
+            history.append(run.epoch(len(history)))
+            run.checkpoint(history)
+            if on_epoch is not None:
+                on_epoch(history[-1])
+            bar.update(task, advance=1, description=f"loss {history[-1]['loss']:.3f}  score {history[-1]['score']:.3f}")
+    return run.finish(history)
+
+
+class _Run:
+    """One training run: the net, its data, and where it keeps its state."""
+
+    def __init__(self, plan: Recipe, estimator: Any, data: dict[str, Any], out: Path):
+        self.plan, self.estimator, self.data, self.out = plan, estimator, data, out
+        self.seed = estimator.random_state
+        X = as_sequences(data["X"])
+        chosen, held = _hold_out(len(X), plan.validation, data["person"], self.seed)
+        y = data["y"]
+        self.held = ([X[i] for i in held], [y[i] for i in held])
+        self.accelerator = Accelerator(mixed_precision=plan.mixed_precision, cpu=not torch.cuda.is_available())
+        self.main = self.accelerator.is_main_process
+        net_class = lambda *args, **kwargs: AcceleratedNet(  # noqa: E731
+            *args, accelerator=self.accelerator, unwrap_after_train=False, **{**kwargs, "device": None}
+        )
+        torch.manual_seed(self.seed)
+        prepared = estimator.prepare([X[i] for i in chosen], [y[i] for i in chosen], net_class=net_class)
+        self.net, self.dataset = prepared
+        self.net.set_params(max_epochs=1)
+        self.net.initialize()
+        self.module = self.accelerator.unwrap_model(self.net.module_)
+        self.best: dict[str, torch.Tensor] = {}
+
+    def epoch(self, number: int) -> dict[str, Any]:
+        """Train one epoch; its random numbers depend on the seed and its number alone, so a resumed run repeats them."""
+        torch.manual_seed(self.seed * 100_003 + number + 1)
+        self.net.partial_fit(self.dataset)
+        loss = self.net.history[-1]["train_loss"]
+        return {"epoch": number + 1, "loss": float(loss), "score": self.score(*self.held)["score"]}
+
+    def score(self, X: list, y: list) -> dict[str, float]:
+        """Scores of the current weights; "score" is the one that early stopping looks at."""
+        if not X:
+            return {"score": float("nan")}
+        if self.plan.task == "regression":
+            return {"score": self.estimator.score(X, y)}
+        guess = self.estimator.predict(X)
+        return {"score": uar(y, guess), "uar": uar(y, guess), "war": war(y, guess)}
+
+    def exhausted(self, history: list[dict]) -> bool:
+        """Whether the validation score has not improved for ``patience`` epochs."""
+        return bool(self.plan.patience) and len(history) - _best(history) > self.plan.patience
+
+    def checkpoint(self, history: list[dict]) -> None:
+        """Write weights, optimizer, best weights and history."""
+        weights = {k: v.detach().cpu().clone() for k, v in self.module.state_dict().items()}
+        if _best(history) == len(history):
+            self.best = weights
+        if not self.main:
+            return
+        optimizer = self.net.optimizer_.state_dict()
+        tensors = {f"model/{k}": v for k, v in weights.items()} | {f"best/{k}": v for k, v in self.best.items()}
+        plain: dict[str, dict[str, Any]] = {}
+        for index, state in optimizer["state"].items():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"optimizer/{index}/{name}"] = value.detach().cpu().clone()
+                else:
+                    plain.setdefault(str(index), {})[name] = value
+        header = {"recipe": self._identity(), "history": history, "plain": plain, "groups": optimizer["param_groups"]}
+        write_tensors(self.out / "checkpoint.safetensors", tensors, header)
+
+    def resume(self) -> list[dict]:
+        """Take up the checkpoint of an earlier run of the same recipe, if there is one."""
+        path = self.out / "checkpoint.safetensors"
+        if not path.exists():
+            return []
+        tensors, header = read_tensors(path)
+        if header["recipe"] != self._identity():
+            raise ValueError(f"{path} belongs to another recipe; give another output folder or resume=False.")
+        part = lambda name: {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(name + "/")}  # noqa: E731
+        load_weights(self.module, part("model"), path.name)
+        self.best = part("best")
+        state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in header["plain"].items()}
+        for key, value in part("optimizer").items():
+            index, name = key.split("/")
+            state.setdefault(int(index), {})[name] = value
+        self.net.optimizer_.load_state_dict({"state": state, "param_groups": header["groups"]})
+        return header["history"]
+
+    def finish(self, history: list[dict]) -> dict[str, Any]:
+        """Write the best weights, the history and the scores."""
+        load_weights(self.module, self.best)
+        summary: dict[str, Any] = {
+            "model": str(self.out / "model.safetensors"),
+            "epochs": len(history),
+            "best_epoch": _best(history),
+            "validation": self.score(*self.held),
+        }
+        if "X_test" in self.data:
+            summary["test"] = self.score(as_sequences(self.data["X_test"]), list(self.data["y_test"]))
+        if self.main:
+            save(self.estimator, self.out / "model.safetensors")
+            pd.DataFrame(history).to_csv(self.out / "history.csv", index=False)
+            (self.out / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+        return summary
+
+    def _identity(self) -> dict[str, Any]:
+        return json.loads(json.dumps({"task": self.plan.task, "data": self.plan.data, "estimator": self.estimator.get_params()}))
+
+
+def _best(history: list[dict]) -> int:
+    """Number of the epoch with the best validation score; without validation, the last."""
+    scores = [row["score"] for row in history]
+    return len(history) if np.isnan(scores).all() else int(np.nanargmax(scores)) + 1
+
+
+def _hold_out(count: int, share: float, person: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and to hold out; a person is never on both sides."""
+    everything = np.arange(count)
+    if not share:
+        return everything, everything[:0]
+    splitter = ShuffleSplit if person is None else GroupShuffleSplit
+    return next(splitter(1, test_size=share, random_state=seed).split(everything, groups=person))
+
+
+def predict(model: str | Path, data: str | Path, out: str | Path | None = None) -> pd.DataFrame:
+    """Predict with a saved model.
+
+    Parameters
+    ----------
+    model : path
+        ``model.safetensors``, or the folder that `train` wrote.
+    data : path
+        One ``(T, D)`` ``.npy`` file, or a folder of them.
+    out : path, optional
+        CSV to write.
+
+    Returns
+    -------
+    DataFrame
+        Classification: one row per clip with the class and a probability per class. Regression: one row per frame (or clip).
+    """
+    model, data = Path(model), Path(data)
+    estimator = load(model / "model.safetensors" if model.is_dir() else model)
+    files = sorted(data.glob("*.npy")) if data.is_dir() else [data]
+    if not files:
+        raise ValueError(f"{data} holds no .npy file; give (T, D) arrays saved with numpy.save.")
+    sequences = [read_clip(file) for file in files]
+    names = [file.stem for file in files]
+    if isinstance(estimator, LSEFClassifier):
+        share = estimator.predict_proba(sequences)
+        frame = pd.DataFrame(share, columns=[f"p_{c}" for c in estimator.classes_])
+        frame.insert(0, "clip", names)
+        frame.insert(1, "predicted", estimator.classes_[share.argmax(1)])
+    else:
+        found = estimator.predict(sequences)
+        rows = [np.atleast_2d(f if np.ndim(f) == 2 else np.reshape(f, (-1, 1) if estimator.per_frame_ else (1, -1))) for f in found]
+        frame = pd.DataFrame(np.concatenate(rows), columns=[f"output_{i}" for i in range(rows[0].shape[1])])
+        frame.insert(0, "clip", np.repeat(names, [len(r) for r in rows]))
+        if estimator.per_frame_:
+            frame.insert(1, "frame", np.concatenate([np.arange(len(r)) for r in rows]))
+    if out is not None:
+        out = Path(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = out.with_name(out.name + ".tmp")
+        frame.to_csv(temporary, index=False)
+        os.replace(temporary, out)
+    return frame

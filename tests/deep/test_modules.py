@@ -1,0 +1,162 @@
+"""CIM and LSEF: masks, borrowing, bounded influence, every part trainable, results in the units of the input."""
+
+import numpy as np
+import pytest
+import torch
+
+from rpca_affect.deep import CIM, LSEF, FeatureScale, LSEFLoss, LSEFOutput, SequenceModel, build, concordance
+from rpca_affect.deep.fusion import borrow
+
+KINDS = ("lsef", "identity", "gru", "tcn", "transformer")
+
+
+def batch(seed=0):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, 18, 5, generator=g).cumsum(1)
+    mask = torch.ones(3, 18, dtype=torch.bool)
+    mask[0, 11:] = False
+    mask[1, 4:7] = False
+    return x, mask
+
+
+def predicted(out):
+    return out.prediction if isinstance(out, LSEFOutput) else out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_masked_and_padded_frames_have_no_influence(kind, per_frame):
+    x, mask = batch()
+    model = build(kind, 5, 3, per_frame, hidden=8).double().eval()
+    x = x.double()
+    out = predicted(model(x, mask))
+    assert out.shape == ((3, 18, 3) if per_frame else (3, 3))
+    for value in (1e6, float("nan")):
+        other = predicted(model(torch.where(mask[..., None], x, value), mask))
+        observed = mask if per_frame else slice(None)
+        assert torch.equal(out[observed], other[observed])
+    padded = predicted(model(torch.nn.functional.pad(x, (0, 0, 0, 9)), torch.nn.functional.pad(mask, (0, 9))))
+    shorter = predicted(model(x[:1, :11], mask[:1, :11]))
+    torch.testing.assert_close(shorter, out[:1, :11] if per_frame else out[:1], rtol=1e-7, atol=1e-8)
+    padded = padded[:, :18] if per_frame else padded
+    torch.testing.assert_close(padded[observed], out[observed], rtol=1e-7, atol=1e-8)
+
+
+def test_parts_are_in_the_units_of_the_input():
+    x, mask = batch()
+    x = 100 + 7 * x
+    model = LSEF(5, 3, hidden=8, n_stages=12).eval()
+    model.scaler.fit(list(x.numpy()))
+    with torch.no_grad():
+        out = model(x, mask)
+    seen = mask[..., None].expand_as(x)
+    rest = (x - out.base - out.transient)[seen]
+    assert rest.abs().mean() < 0.1 * x[seen].std()
+    found = out.stages.diagnostics()
+    assert found["rank"].shape == (12, 3) and found["residual"][-1].max() < 0.05
+
+
+def test_every_parameter_of_lsef_learns():
+    x, mask = batch()
+    for per_frame, target in ((False, torch.tensor([0, 1, 2])), (True, torch.randn(3, 18, 3))):
+        model = LSEF(5, 3, per_frame, hidden=8, dropout=0.0)
+        task = "regression" if per_frame else "classification"
+        LSEFLoss(task, rank=0.1, sparsity=0.1)(model(x, mask), target, mask).backward()
+        for name, p in model.named_parameters():
+            if name.split(".")[-1] in {"log_share", "log_sigmas"} or (per_frame and "cim.embed" in name):
+                continue  # used where a module stands alone; the clip embedding
+            assert p.grad is not None and torch.isfinite(p.grad).all(), name
+
+
+def test_one_broken_frame_moves_the_robust_embedding_only_so_far():
+    torch.manual_seed(3)
+    base = torch.randn(1, 40, 6).cumsum(1)
+    transient = torch.zeros_like(base)
+    cim = CIM(6, 8).eval()
+    plain = CIM(6, 8, robust=False).eval()
+    plain.load_state_dict(cim.state_dict())
+    moved = {}
+    for size in (10.0, 1e3, 1e5):
+        broken = transient.clone()
+        broken[0, 20] = size
+        with torch.no_grad():
+            moved[size] = (cim(base, broken).embedding - cim(base, transient).embedding).norm()
+            trust = cim(base, broken).reliability[0]
+    assert trust[20] < 1e-6 and (trust[:20] > 0.99).all()
+    assert moved[1e5] < 1.5 * moved[1e3] + 1e-6
+    with torch.no_grad():
+        broken = base.clone()
+        spike = torch.zeros_like(base)
+        broken[0, 20], spike[0, 20] = 1e3, 1e3
+        robust = (cim(broken, spike).embedding - cim(base, transient).embedding).norm()
+        naive = (plain(broken, spike).embedding - plain(base, transient).embedding).norm()
+    assert robust < naive
+
+
+def test_borrowing():
+    x = torch.arange(9.0).reshape(1, 9, 1)
+    trust = torch.ones(1, 9, 1)
+    trust[0, 4] = 0
+    frames = torch.ones(1, 9, dtype=torch.bool)
+    broken = x.clone()
+    broken[0, 4] = 1e6
+    torch.testing.assert_close(borrow(broken, trust, frames), x)
+    lonely = torch.zeros(1, 9, 1)
+    torch.testing.assert_close(borrow(x, lonely, frames), x)
+
+
+def test_cim_modulation_starts_as_the_identity():
+    torch.manual_seed(0)
+    base, transient = torch.randn(2, 10, 4), torch.randn(2, 10, 4)
+    with_affine = CIM(4, 8).eval()
+    without = CIM(4, 8, modulate=False).eval()
+    without.load_state_dict({k: v for k, v in with_affine.state_dict().items() if not k.startswith("affine")})
+    torch.testing.assert_close(with_affine(base, transient).tokens, without(base, transient).tokens)
+
+
+def test_losses():
+    truth = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0]])
+    assert concordance(truth, truth).tolist() == [1.0, 1.0]
+    assert (concordance(torch.zeros(3, 2), truth) == 0).all()
+    loss = LSEFLoss("regression")
+    assert loss(truth, truth).item() == pytest.approx(0)
+    # A frame that is not rated, and a masked one, do not count.
+    ratings = torch.stack([truth, truth])
+    guess = ratings.clone()
+    guess[0, 0] = 99
+    unrated = ratings.clone()
+    unrated[0, 0] = float("nan")
+    assert loss(guess, unrated).item() == pytest.approx(0)
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    mask[0, 0] = False
+    assert loss(guess, ratings, mask).item() == pytest.approx(0)
+    assert loss(guess, ratings).item() > 0.1
+
+
+def test_split_terms_prefer_low_rank_sparse_and_complete():
+    x, mask = batch()
+    model = LSEF(5, 3, hidden=8, n_stages=2)
+    out = model(x, mask)
+    assert LSEFLoss(consistency=1.0).split_terms(out).item() == pytest.approx(
+        out.stages.residual[-1].square().mean().item(), rel=1e-5
+    )
+    both = LSEFLoss(consistency=0.0, rank=1.0).split_terms(out)
+    assert 1 / 5 <= both <= 1
+    assert 0 <= LSEFLoss(consistency=0.0, sparsity=1.0).split_terms(out) <= 1
+
+
+def test_scaler_ignores_missing_and_constant_features():
+    x = [np.array([[1.0, 5.0], [np.nan, 5.0]]), np.array([[3.0, 5.0]])]
+    scale = FeatureScale(2).fit(x)
+    assert scale.center.tolist() == [2.0, 5.0] and scale.spread.tolist() == [1.0, 1.0]
+
+
+def test_bad_settings_are_named():
+    with pytest.raises(ValueError, match="solver"):
+        LSEF(4, 2, solver="newton")
+    with pytest.raises(ValueError, match="body"):
+        SequenceModel("lstm", 4, 2)
+    with pytest.raises(ValueError, match="model"):
+        build("svm", 4, 2)
+    with pytest.raises(ValueError, match=r"sequences, frames, 4"):
+        LSEF(4, 2)(torch.zeros(2, 10, 3))

@@ -1,0 +1,116 @@
+"""Sequences in every form people hold them in; corruption; planted sessions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rpca_affect.deep import corrupt, planted_affect
+from rpca_affect.deep.sequences import SequenceDataset, as_sequences, collate, read_clip, read_folder
+
+
+def test_list_padded_mask_and_mapping_agree():
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(n, 3)).astype(np.float32) for n in (4, 7, 2)]
+    padded = np.zeros((3, 7, 3), np.float32)
+    mask = np.zeros((3, 7), bool)
+    for row, (s, x) in enumerate(zip(sequences, padded)):
+        x[: len(s)], mask[row, : len(s)] = s, True
+    for form in (as_sequences(sequences), as_sequences(padded, mask), as_sequences({"x": padded, "mask": mask})):
+        assert all(np.array_equal(a, b) for a, b in zip(form, sequences))
+    assert [len(s) for s in as_sequences(torch.as_tensor(padded), mask)] == [4, 7, 2]
+    inner = mask.copy()
+    inner[0, 1] = False
+    assert np.isnan(as_sequences(padded, inner)[0][1]).all() and not np.isnan(padded).any()
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ([], "no sequence"),
+        ([np.zeros((3, 2)), np.zeros((3, 4))], "same features"),
+        ([np.zeros(3)], r"\(frames, features\)"),
+        ([np.full((2, 2), np.inf)], "infinite"),
+        ([np.full((2, 2), np.nan)], "no observed cell"),
+    ],
+)
+def test_bad_sequences_are_named(bad, words):
+    with pytest.raises(ValueError, match=words):
+        as_sequences(bad)
+    with pytest.raises(TypeError, match="list of"):
+        as_sequences(3)
+
+
+def test_collate_pads_sequences_and_ratings():
+    data = SequenceDataset([np.ones((2, 3)), np.full((4, 3), np.nan)], [np.ones((2, 2)), np.zeros((4, 2))])
+    inputs, y = collate([data[0], data[1]])
+    assert inputs["mask"].any(-1).sum(1).tolist() == [2, 0] and torch.isfinite(inputs["x"]).all()
+    assert torch.isnan(y[0, 2:]).all() and y.shape == (2, 4, 2)
+    with pytest.raises(ValueError, match="one for each"):
+        SequenceDataset([np.ones((2, 3))], [1, 2])
+
+
+def test_folder_of_npy(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(5, 3)))
+    table = tmp_path / "labels.csv"
+    pd.DataFrame({"clip": ["a", "b"], "label": ["calm", "tense"], "person": ["p1", "p2"], "v": [0.1, 0.2]}).to_csv(
+        table, index=False
+    )
+    found = read_folder(tmp_path, table)
+    assert found["y"].tolist() == ["calm", "tense"] and found["person"].tolist() == ["p1", "p2"] and found["split"] is None
+    assert read_folder(tmp_path, table, ["v"])["y"].tolist() == [[0.1], [0.2]]
+    with pytest.raises(ValueError, match="arousal"):
+        read_folder(tmp_path, table, "arousal")
+    np.save(tmp_path / "b.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="plain"):
+        read_folder(tmp_path, table)
+    np.save(tmp_path / "b.npy", np.zeros(4))
+    with pytest.raises(ValueError, match="frames, features"):
+        read_clip(tmp_path / "b.npy")
+    with pytest.raises(FileNotFoundError, match="label table"):
+        read_clip(tmp_path / "none.npy")
+
+
+@pytest.mark.parametrize("kind", ["dropped", "zeroed", "spiked", "frozen", "mixed"])
+def test_corruption_breaks_the_share_asked_for_and_nothing_else(kind):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(50, 4)) + 1 for _ in range(6)]
+    before = [x.copy() for x in X]
+    broken = corrupt(X, 0.3, kind, 7)
+    assert all(np.array_equal(a, b) for a, b in zip(X, before))
+    changed = [int((a != b).any(1).sum()) for a, b in zip(X, broken)]
+    assert all(10 <= c <= 15 for c in changed)
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(broken, corrupt(X, 0.3, kind, 7)))
+    assert all(np.array_equal(a, b) for a, b in zip(X, corrupt(X, 0.0, kind)))
+    with pytest.raises(ValueError, match="share"):
+        corrupt(X, 1.5, kind)
+    with pytest.raises(ValueError, match="kind"):
+        corrupt(X, 0.1, "melted")
+
+
+def test_augmentation_follows_torchs_generator():
+    data = SequenceDataset([np.random.default_rng(0).normal(size=(30, 3)) + 3] * 8, corruption=0.5)
+    torch.manual_seed(1)
+    first = [data[i][0] for i in range(8)]
+    torch.manual_seed(1)
+    assert all(np.array_equal(a, data[i][0], equal_nan=True) for i, a in enumerate(first))
+    changed = [not np.array_equal(a, data.sequences[0], equal_nan=True) for a in first]
+    assert any(changed) and not all(changed)
+
+
+def test_planted_affect_is_what_it_says():
+    X, y = planted_affect(20, random_state=3)
+    again, _ = planted_affect(20, random_state=3)
+    assert all(np.array_equal(a, b) for a, b in zip(X, again))
+    flat, ratings = np.concatenate(X), np.concatenate(y)
+    assert np.abs(ratings).max() <= 1 and (ratings.std(0) > 0.2).all()
+    # Valence is a function of the base: a linear map of the leading components explains it; arousal is not.
+    u, s, vh = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    scores = u[:, :3] * s[:3]
+    for column, low, high in ((0, 0.7, 1.0), (1, 0.0, 0.2)):
+        target = np.arctanh(np.clip(ratings[:, column], -0.99, 0.99))
+        fitted = scores @ np.linalg.lstsq(scores, target - target.mean(), rcond=None)[0]
+        share = 1 - np.var(target - target.mean() - fitted) / np.var(target)
+        assert low <= share <= high
