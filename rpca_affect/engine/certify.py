@@ -1,5 +1,6 @@
 """What is known about an answer afterwards: that no singular value was missed, and how far from the optimum it is."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from rpca_affect.engine.spectra import gram, norm_bound, norm_is_below
 
 __all__ = ["Proof", "complete", "prove"]
 
+FULL = 512  # largest Gram matrix of which only one triangle is filled
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
 
@@ -34,7 +36,7 @@ class Proof(NamedTuple):
 
 
 def prove(
-    passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float, dual: np.ndarray, extra: float
+    passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float, dual: np.ndarray, refill: Callable
 ) -> Proof:
     """Write the dual matrix of the step from ``a``, and bound the minimum of the model with it.
 
@@ -45,23 +47,29 @@ def prove(
         The step.
     dual : array, shape (m, n)
         Receives Y, which respects the bound of the sparse norm by construction.
-    extra : float
-        Sparse norm of what was clipped from the data beforehand: it adds to both sides alike.
+    refill : callable
+        Makes the data again: next to a square matrix they make room for its Gram matrix meanwhile.
     """
     loss, linear, quadratic = passes.prove(a, low, mu, mu_next, dual)
+    crowded = 4 * dual.shape[1] > dual.shape[0] and dual.shape[1] > FULL
+    if crowded:
+        passes.values = np.empty((0, 0))
     norm = norm_bound(gram(dual, passes.crew), low.basis)
+    if crowded:
+        passes.values = refill()
     shrink = 1 / max(norm, 1.0)
-    value = shrink * (linear + passes.lam * extra) - shrink * shrink * quadratic / 2
-    return Proof(float(np.sum(low.shrunk)) + loss + passes.lam * extra, value, norm)
+    value = shrink * linear - shrink * shrink * quadratic / 2
+    return Proof(float(np.sum(low.shrunk)) + loss, value, norm)
 
 
 def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.ndarray) -> bool:
-    """Decide whether ``low`` holds every singular value of ``a`` above the threshold.
+    """Decide whether ``low`` holds every singular value of ``a`` above the threshold; overwrites ``spare``.
 
     L is the singular-value threshold of A at ``1 / mu`` if and only if ``||mu (A - L)||_2 <= 1``; one Cholesky
     factorisation decides that, with a tolerance of 1e-3.
     """
-    if low.exact:
-        return True
     passes.rest(a, low, mu, spare)
-    return norm_is_below(gram(spare, passes.crew), 1 + MISSED)
+    square = gram(spare, passes.crew)
+    if len(square) <= FULL:
+        return norm_bound(square, low.basis) <= 1 + MISSED
+    return norm_is_below(square, 1 + MISSED)

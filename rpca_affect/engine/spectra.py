@@ -14,17 +14,20 @@ SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheape
 CHUNK = 1 << 17  # cells per product
 
 
-def gram(x: np.ndarray, crew: Crew) -> np.ndarray:
-    """Return ``x.T @ x`` in double precision; only its lower triangle need be filled.
+def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndarray:
+    """Return ``x.T @ x`` in double precision.
 
     Parameters
     ----------
     x : array, shape (m, n), C-ordered
     crew : Crew
+    memory : array of float64, optional
+        At least n^2 cells that may be overwritten with the result, for large n.
 
     Returns
     -------
     array, shape (n, n), Fortran-ordered
+        Both triangles filled when n > 512, else at least the lower one.
     """
     rows, columns = x.shape
     if x.size <= CHUNK:
@@ -39,34 +42,41 @@ def gram(x: np.ndarray, crew: Crew) -> np.ndarray:
 
         crew.run(add, blocks)
         return sum(sums[1:], start=sums[0])
-    total = np.zeros((columns, columns), order="F")
+    if memory is not None and memory.dtype == np.float64:
+        total = memory.reshape(-1)[: columns * columns].reshape(columns, columns, order="F")
+    else:
+        total = np.empty((columns, columns), order="F")
     half = columns // 2
     tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
-    height = rows if x.dtype == np.float64 else max(1, 4 * CHUNK // columns)
+    height = rows if x.dtype == np.float64 else max(1, CHUNK // columns)
 
     def tile(_: int, place: tuple[slice, slice]) -> None:
         for start in range(0, rows, height):
-            part = x[start : start + height]
-            if x.dtype == np.float64:
-                total[place] += part[:, place[0]].T @ part[:, place[1]]
+            part = x[start : start + height].astype(np.float64, copy=False)
+            if start == 0:
+                np.matmul(part[:, place[0]].T, part[:, place[1]], out=total.T[place])
             else:
-                total[place] += part[:, place[0]].T.astype(np.float64) @ part[:, place[1]].astype(np.float64)
+                total.T[place] += part[:, place[0]].T @ part[:, place[1]]
 
     crew.run(tile, tiles)
+    total[half:, :half] = total[:half, half:].T
     return total
 
 
 def eigh_descending(square: np.ndarray, above: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a symmetric matrix (lower triangle), largest first; only those ``above`` if given."""
+    """Eigenvalues and vectors of a symmetric matrix (lower triangle), largest first.
+
+    With ``above`` only the larger ones, and ``square`` is overwritten.
+    """
     if above is not None:
-        values, vectors, found, _, info = lapack.dsyevr(square, lower=1, range="V", vl=above, vu=np.finfo(float).max)
+        top = np.finfo(float).max
+        values, vectors, found, _, info = lapack.dsyevr(square, lower=1, range="V", vl=above, vu=top, overwrite_a=1)
         if info == 0:
             return values[:found][::-1], vectors[:, :found][:, ::-1]
+        raise np.linalg.LinAlgError("the eigendecomposition of a Gram matrix failed")
     values, vectors, info = lapack.dsyevd(square, lower=1)
     if info != 0:
         values, vectors = np.linalg.eigh(square, UPLO="L")
-    if above is not None:
-        vectors, values = vectors[:, values > above], values[values > above]
     return values[::-1], vectors[:, ::-1]
 
 
@@ -111,10 +121,20 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
 
 
 def norm_is_below(square: np.ndarray, bound: float) -> bool:
-    """Decide ``||Y||_2 < bound`` from ``Y^T Y`` (lower triangle): one Cholesky factorisation of the difference."""
-    difference = -square
-    difference[np.diag_indices_from(difference)] += bound * bound
-    return bool(lapack.dpotrf(difference, lower=1, clean=0, overwrite_a=1)[1] == 0)
+    """Decide ``||Y||_2 < bound`` from a full ``Y^T Y``: one Cholesky factorisation of ``bound^2 I - Y^T Y``."""
+    diagonal = square.diagonal().copy()
+    np.negative(square, out=square)
+    square[np.diag_indices_from(square)] += bound * bound
+    # The factor takes the lower triangle's place; the upper one keeps what is needed to restore it.
+    info = lapack.dpotrf(square, lower=1, clean=0, overwrite_a=1)[1]
+    np.negative(square, out=square)
+    for start in range(0, len(square), SMALL):
+        stop = start + SMALL
+        square[stop:, start:stop] = square[start:stop, stop:].T
+        tile = square[start:stop, start:stop]
+        tile[:] = np.triu(tile, 1) + np.triu(tile, 1).T
+    square[np.diag_indices_from(square)] = diagonal
+    return bool(info == 0)
 
 
 def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
@@ -123,22 +143,21 @@ def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
     Parameters
     ----------
     square : array, shape (n, n)
-        Lower triangle of ``Y^T Y``.
+        As from `gram`.
     basis : array, shape (n, r)
         Where the largest singular vectors are expected; a wrong guess costs time, never the bound.
     """
     columns = square.shape[0]
-    if columns <= SMALL:
-        values, _, _ = lapack.dsyevd(square, compute_v=0, lower=1)
-        return float(np.sqrt(max(values[-1], 0.0)))
-    symmetric = np.tril(square) + np.tril(square, -1).T
-    block = np.random.default_rng(0).standard_normal((columns, 8))
-    block = np.linalg.qr(np.hstack([basis.astype(np.float64)[:, : columns // 4], block]))[0]
-    for _ in range(3):
-        image = symmetric @ block
-        top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image)[-1]), 0.0)))
-        if norm_is_below(symmetric, top * (1 + 1e-7) + 1e-300):
-            return top * (1 + 1e-7)
-        block = np.linalg.qr(image)[0]
-    values, _, _ = lapack.dsyevd(square, compute_v=0, lower=1)
+    if columns > 512:  # where `gram` fills both triangles
+        block = np.random.default_rng(0).standard_normal((columns, 8))
+        block = np.hstack([basis.astype(np.float64)[:, : columns // 4], block])
+        for _ in range(3):
+            block = np.linalg.qr(square @ block)[0]
+            top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ (square @ block)).max()), 0.0)))
+            bound = top * (1 + 1e-7) + 1e-300
+            if norm_is_below(square, bound):
+                return bound
+    values, _, info = lapack.dsyevd(square, compute_v=0, lower=1)
+    if info != 0:
+        values = np.linalg.eigvalsh(square, UPLO="L")
     return float(np.sqrt(max(values[-1], 0.0)))

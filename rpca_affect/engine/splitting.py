@@ -150,7 +150,7 @@ class _Solve:
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
         mu, largest_mu = solver.mu, solver.mu_range * solver.mu
         for count in range(1, request.max_iter + 1):
-            low = threshold(argument, 1 / mu)
+            low = threshold(argument, 1 / mu, spare)
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax)
             violated = math.sqrt(sums.violated)
@@ -168,11 +168,13 @@ class _Solve:
 
     def answer(self) -> Decomposition:
         """Iterate, check, and write the parts over the working memory."""
+        passes, request = self.passes, self.request
         step, history, count = self.iterate(exact=False)
-        if not certify.complete(self.passes, step.argument, step.low, step.mu, step.spare):
+        proof = self.prove(step)
+        if not self.is_complete(step, proof):
             step, history, count = self.iterate(exact=True)
-        passes, low, request = self.passes, step.low, self.request
-        proof = certify.prove(passes, step.argument, low, step.mu, step.mu_next, step.spare, 0.0)
+            proof = self.prove(step)
+        low = step.low
         dual = step.spare if request.keep_dual else None
         noise = None
         if passes.noisy:
@@ -202,6 +204,26 @@ class _Solve:
             factors=factors,
             dual=None if dual is None else self.turned(dual),
         )
+
+    def prove(self, step: _Step) -> certify.Proof:
+        """Certificate of a step; its dual matrix is left in ``step.spare``."""
+        return certify.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare, self.scaled)
+
+    def is_complete(self, step: _Step, proof: certify.Proof) -> bool:
+        """Decide whether no singular value above the threshold was missed.
+
+        The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
+        decides: what a missed value could add to L then is below ten times the tolerance.
+        """
+        if step.low.exact or proof.gap <= 10 * self.request.tol:
+            return True
+        largest = proof.dual_norm + step.mu_next * step.violated
+        if largest <= 1 + certify.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:
+            return True
+        complete = certify.complete(self.passes, step.argument, step.low, step.mu, step.spare)
+        if complete and self.request.keep_dual:
+            self.prove(step)
+        return complete
 
     def _factors(self, argument: np.ndarray, low: LowRank) -> Factors:
         left, triangle = np.linalg.qr(self.passes.product(argument, low.basis))

@@ -34,10 +34,12 @@ class Thresholder:
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
         self.top = 0.0
+        self.memory: np.ndarray | None = None
         self.pause = 0  # steps to wait after a subspace that did not pay
 
-    def __call__(self, a: np.ndarray, level: float) -> LowRank:
-        """Return what lies above ``level``."""
+    def __call__(self, a: np.ndarray, level: float, memory: np.ndarray | None = None) -> LowRank:
+        """Return what lies above ``level``; ``memory`` of the size of ``a`` may be overwritten."""
+        self.memory = memory
         if self.top > GRAM_RANGE * level:
             low = self.by_svd(a, level)
         elif self.exact or self.pause or self.rank > DENSE * self.columns:
@@ -52,8 +54,12 @@ class Thresholder:
 
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
         """Eigenvectors of ``A^T A``."""
-        few = self.columns > 32 and self.rank < DENSE * self.columns
-        squares, vectors = eigh_descending(gram(a, self.passes.crew), level * level if few else None)
+        few = self.columns > 160 and self.rank < DENSE * self.columns
+        square = gram(a, self.passes.crew, self.memory)
+        try:
+            squares, vectors = eigh_descending(square, level * level if few else None)
+        except np.linalg.LinAlgError:
+            return self.by_svd(a, level)
         count = int(np.count_nonzero(squares > level * level))
         return self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
 
@@ -68,10 +74,10 @@ class Thresholder:
 
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
         """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
-        guard = max(5, self.columns // 50)
-        basis = self._extended(self.basis, guard if self.basis is None else FRESH)
-        before = None
-        for _ in range(max(4, self.columns // 100)):
+        guard = max(5, self.columns // 100)
+        basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
+        before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
+        for _ in range(rounds):
             orthonormal, lengths = _orthonormal(self.passes.product(a, basis))
             if orthonormal is None:
                 break
@@ -94,7 +100,7 @@ class Thresholder:
                 self.basis = ritz[:, : count + guard]
                 return self._low_rank(values[:count], ritz[:, :count], level, False)
             basis, before = ritz, values
-        self.pause = 3
+        self.pause = 0 if self.basis is None else 3
         return self.by_gram(a, level)
 
     def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
@@ -107,7 +113,7 @@ class Thresholder:
         return np.hstack([basis, fresh])
 
     def _low_rank(self, values: np.ndarray, vectors: np.ndarray, level: float, exact: bool) -> LowRank:
-        basis = np.ascontiguousarray(vectors, dtype=self.passes.values.dtype)
+        basis = np.array(vectors, dtype=self.passes.values.dtype, order="C")
         if exact:
             self.basis = basis
         return LowRank(basis, values, level, exact)
@@ -130,4 +136,6 @@ def _orthonormal(image: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         if info != 0:
             return None, lengths
         out = out @ inverse.T.astype(out.dtype)
+        if factor.diagonal().min() > 0.1:  # well conditioned: once is enough
+            break
     return out, lengths

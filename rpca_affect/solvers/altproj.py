@@ -211,7 +211,8 @@ class AltProj:
         if observed.values.ndim > 2:
             return ()
         xp = array_namespace(observed.values)
-        trusted = xp.abs(answer.sparse) <= 1e-6 * xp.max(xp.abs(observed.values))
+        largest = xp.maximum(xp.max(observed.values), -xp.min(observed.values))
+        trusted = xp.abs(answer.sparse) <= 1e-6 * largest
         if observed.mask is not None:
             trusted = trusted & observed.mask
         sentences = []
