@@ -1,0 +1,338 @@
+"""Inexact ALM and ADMM on CuPy arrays: one fused pass and one batched eigenproblem per step, few synchronisations."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
+from rpca_affect.decomposition import Decomposition, Factors, Status
+from rpca_affect.engine.gpu_kernels import Cells, advanced, held_square, kept_and_carried, violated_square
+from rpca_affect.engine.gpu_spectral import GramThreshold, SubspaceThreshold, gram, largest
+from rpca_affect.protocol import Progress, Request
+from rpca_affect.prox import singular_value_threshold
+from rpca_affect.solvers.admm import ADMM
+from rpca_affect.solvers.base import cellwise, default_lam
+from rpca_affect.solvers.ialm import InexactALM
+
+__all__ = ["accepts", "namespace", "run"]
+
+CHECK_EVERY = 5  # steps between looks at the device: each look waits for everything before it
+GRAM_SIDE = 768  # a single larger matrix takes the subspace route
+BATCH_SIDE = 128  # larger matrices of a stack are worth a solve each
+NUMBERS = ("lam", "slack", "mu", "growth", "relax")
+
+
+def namespace() -> Any:
+    """Import CuPy, or say what to install.
+
+    Raises
+    ------
+    ImportError
+        With one sentence, when CuPy or a GPU is missing.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        raise ImportError(
+            "CuPy is not installed: `pip install 'rpca-affect[gpu]'`, or for CUDA 12 `pip install cupy-cuda12x`"
+        ) from error
+    try:
+        found = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise ImportError(f"CuPy is installed but finds no GPU: check the NVIDIA driver ({error})") from error
+    if not found:
+        raise ImportError("CuPy is installed but finds no GPU: check the NVIDIA driver")
+    return cupy
+
+
+def accepts(data: Observed, solver: Any) -> bool:
+    """Tell whether these are CuPy arrays and a convex solver with its own operators for sparse cells."""
+    return is_cupy_array(data.values) and fits(data, solver)
+
+
+def fits(data: Observed, solver: Any) -> bool:
+    """Tell whether the iteration covers this shape and solver, whatever the array library."""
+    return (
+        (data.values.ndim == 2 or min(data.values.shape[-2:]) <= BATCH_SIDE)
+        and type(solver) in (InexactALM, ADMM)
+        and solver.lowrank is singular_value_threshold
+        and solver.shrink is cellwise
+    )
+
+
+class _Work(NamedTuple):
+    """Matrices (b, d, n) still at work. Arrays of numbers (b, 1, 1) are float64 and stay on the device."""
+
+    values: Array
+    argument: Array
+    seen: Array | None
+    slack: Array | None
+    lam: Array
+    mu: Array
+    cap: Array
+    growth: Array
+    relax: Array
+    size: Array
+    error: Array
+    steps: Array
+    done: Array
+    place: Array
+
+    def rows(self, which: Array) -> "_Work":
+        chosen: list[Any] = [x if x is None or (name == "slack" and len(x) == 1) else x[which]
+                             for name, x in zip(self._fields, self)]  # fmt: skip
+        return _Work(*chosen)
+
+    def cells(self, base: Array, mu: Array) -> Cells:
+        return Cells(self.values, self.argument, base, self.seen, self.slack, self.lam, self.mu / mu, mu)
+
+
+def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
+    """Do what `rpca_affect.loop.run` does; the host looks at the errors every few steps only.
+
+    A matrix that has met ``tol`` is frozen on the device in the very step, so its answer is that of the reference
+    whenever the host notices; when half of a stack has finished, it leaves. NumPy arrays take the same path (that is
+    how it is tested where there is no GPU).
+    """
+    with nullcontext() if is_numpy_array(data.values) else data.values.device:  # new arrays belong beside the data
+        solve = _Solve(data, unit, solver, init, request)
+        pieces, course = solve.iterate()
+        return solve.decomposition(pieces, course)
+
+
+class _Solve:
+    def __init__(self, data: Observed, unit: Array, solver: Any, init: Any, request: Request) -> None:
+        self.shape, self.request = tuple(data.values.shape), request
+        self.xp = xp = np if is_numpy_array(data.values) else namespace()
+        self.wide = self.shape[-2] <= self.shape[-1]
+        self.unit = self.flat(unit)
+        mask = None if data.mask is None else self.flat(data.mask)
+        self.observed = Observed(self.flat(data.values) / self.unit, mask)
+        self.work, self.solver = self.first(solver.rescaled(unit), init)
+        single = len(self.unit) == 1 and min(self.shape[-2:]) > GRAM_SIDE
+        self.threshold: Any = SubspaceThreshold(xp, min(self.shape[-2:])) if single else GramThreshold(xp)
+
+    def flat(self, x: Array) -> Array:
+        """All leading axes in one (or a first axis of length 1)."""
+        return x.reshape(-1, *x.shape[-2:])
+
+    def turned(self, x: Array) -> Array:
+        """Matrices with their smaller side first (or back)."""
+        return x if self.wide else x.swapaxes(-1, -2)
+
+    def number(self, x: Any) -> Any:
+        """A number of the solver as float64 on the device, its first axis counting matrices (or of length 1)."""
+        x = self.xp.asarray(x, dtype=self.xp.float64)
+        if x.ndim > 3:
+            x = self.flat(self.xp.broadcast_to(x, (*self.shape[:-2], *x.shape[-2:])))
+        return x.reshape((1,) * (3 - x.ndim) + x.shape)
+
+    def first(self, solver: Any, init: Any) -> tuple[_Work, Any]:
+        """Fill in the solver's open numbers, and the argument of the first threshold."""
+        xp, observed = self.xp, self.observed
+        solver = replace(
+            solver,
+            **{name: self.number(getattr(solver, name)) for name in NUMBERS if getattr(solver, name) is not None},
+        )
+        if solver.lam is None:
+            solver = replace(solver, lam=self.number(default_lam(observed)))
+        values = xp.ascontiguousarray(self.turned(observed.values))
+        top = None
+        if solver.name == "ialm":  # the spectral norm by the Gram matrix, where first_mu would take an SVD
+            top = xp.sqrt(xp.maximum(largest(xp, gram(xp, values)), 0))
+            top = xp.where(top > 0, top, 1.0)
+            solver = solver if solver.mu is not None else replace(solver, mu=1.25 / top)
+        elif solver.mu is None:
+            solver = replace(solver, mu=self.number(solver.first_mu(observed)))
+        column = xp.ones((len(values), 1, 1), dtype=xp.float64)
+        mu = solver.mu * column
+        slack = self.turned(solver.slack)
+        if not bool((slack != 0).any()):
+            slack = None
+        if init is not None:
+            before = {name: getattr(init, name) for name in ("low_rank", "sparse", "noise", "dual")}
+            before = {name: None if x is None else self.flat(x) for name, x in before.items()}
+            if before["low_rank"] is None:
+                before["low_rank"] = self.flat(init.factors.matrix())
+            start = solver.resume(observed, replace(init, **before), self.unit).argument
+            argument = xp.array(self.turned(start), dtype=values.dtype, order="C")
+        elif top is None:
+            argument = values.copy()
+        else:  # InexactALM.init, with the norm that is known already: one shrinkage of M + Y / mu
+            top = xp.maximum(top, abs(values).max(axis=(-2, -1), keepdims=True) / solver.lam)
+            shift = (1 / (mu * top)).astype(values.dtype)
+            nothing = xp.zeros_like(values)
+            cells = Cells(values, values * shift, nothing, self.seen(), slack, solver.lam * column, mu / mu, mu)
+            argument = kept_and_carried(cells)[0]
+        flags = xp.zeros((len(values), 1, 1), dtype=bool)
+        work = _Work(
+            values,
+            xp.ascontiguousarray(argument),
+            self.seen(),
+            slack,
+            solver.lam * column,
+            mu,
+            solver.mu_range * mu,
+            solver.growth * column,
+            solver.relax * column,
+            xp.sqrt((values.astype(xp.float64) ** 2).sum(axis=(1, 2), keepdims=True)),
+            xp.full_like(column, xp.inf),
+            xp.zeros((len(values), 1, 1), dtype=xp.int64),
+            flags,
+            xp.arange(len(values)),
+        )
+        return work, solver
+
+    def seen(self) -> Array | None:
+        mask = self.observed.mask
+        return None if mask is None else self.xp.ascontiguousarray(self.turned(mask))
+
+    def iterate(self) -> tuple[list[dict], list[tuple[Array, Array]]]:
+        """Step until everything is frozen; return the finished parts, and the course of error and penalty."""
+        xp, request, work = self.xp, self.request, self.work
+        pieces: list[dict] = []
+        course: list[tuple[Array, Array]] = []
+        past = [xp.zeros(()), xp.zeros(())]
+        for count in range(1, request.max_iter + 1):
+            low = self.threshold(work.argument, work.mu)
+            mu = xp.minimum(work.growth * work.mu, work.cap)
+            cells = work.cells(low.low_rank, mu)
+            violation = xp.sqrt(violated_square(cells))
+            scale = work.size
+            if self.solver.name == "admm":
+                own = xp.sqrt(held_square(cells))
+                scale = xp.where(own > 0, xp.minimum(scale, own), scale)
+            error = violation / xp.where(scale > 0, scale, 1.0)
+            work = work._replace(
+                error=xp.where(work.done, work.error, error), steps=work.steps + (~work.done).astype(xp.int64)
+            )
+            work = work._replace(done=work.error <= request.tol)
+            course.append((xp.maximum(past[0], work.error.max()), xp.maximum(past[1], mu.max())))
+            last = count == request.max_iter
+            looks = last or request.callback is not None or count % CHECK_EVERY == 0
+            if request.callback is not None:
+                progress = Progress(count, float(course[-1][0]), None, float(course[-1][1]))
+                last = bool(request.callback(progress)) or last
+            if looks:
+                ended = int(work.done.sum())
+                if last or ended == len(work.values):
+                    if last or self.threshold.complete(work.argument, low.low_rank, work.mu):
+                        pieces.append(self.parts(work, low, mu, violation))
+                        return pieces, course
+                    # a singular value was missed: go on by the route that cannot miss one
+                    self.threshold = GramThreshold(xp)
+                    work = work._replace(done=xp.zeros_like(work.done))
+                    ended = 0
+            work = work._replace(
+                argument=advanced(work.cells(low.low_rank, mu), work.relax, work.done),
+                mu=xp.where(work.done, work.mu, mu),
+            )
+            if looks and 2 * ended >= len(work.values):
+                order = xp.argsort(work.done[:, 0, 0].astype(xp.int8))  # those at work first
+                leave, stay = order[len(order) - ended :], order[: len(order) - ended]
+                some = type(low)(low.low_rank[leave], low.shrunk[leave])
+                pieces.append(self.parts(work.rows(leave), some, mu[leave], violation[leave]))
+                past = [xp.maximum(past[0], work.error[leave].max()), xp.maximum(past[1], mu[leave].max())]
+                work = work.rows(stay)
+        raise AssertionError("the last step returns")
+
+    def parts(self, work: _Work, low: Any, mu: Array, violation: Array) -> dict:
+        """The parts of matrices whose argument is that of their last step, with their certificates."""
+        xp = self.xp
+        cells = work.cells(low.low_rank, mu)
+        kept, carried = kept_and_carried(cells)
+        dtype = kept.dtype
+        wanted = work.values - low.low_rank + carried
+        loose = kept
+        if work.slack is not None:
+            loose = kept * (1 + mu * work.slack).astype(dtype)
+        level = (work.lam / mu).astype(dtype)
+        if work.slack is not None:
+            level = level * (1 + mu * work.slack).astype(dtype)
+        sparse = xp.where(abs(wanted) > level, wanted - loose, xp.zeros_like(kept))
+        if work.seen is not None:
+            sparse = sparse * work.seen
+        dual = kept * mu.astype(dtype)
+        size = work.size
+        count = work.values[0].size if work.seen is None else work.seen.sum(axis=(1, 2), keepdims=True)
+        return {
+            "place": work.place,
+            "low_rank": low.low_rank,
+            "sparse": sparse,
+            "noise": None if work.slack is None else loose - kept,
+            "dual": dual,
+            "steps": work.steps,
+            "error": work.error,
+            "rank": (low.shrunk > 0).sum(axis=-1)[:, None, None],
+            "residual": violation / xp.where(size > 0, size, 1.0),
+            "sparsity": (sparse != 0).sum(axis=(1, 2), keepdims=True) / count,
+            "gap": self.gap(work, low, dual),
+            "lam": work.lam,
+        }
+
+    def gap(self, work: _Work, low: Any, dual: Array) -> Array:
+        """Relative duality gap, as `rpca_affect.certificate.relative_gap`, without a singular value decomposition."""
+        xp = self.xp
+        top = xp.sqrt(xp.maximum(largest(xp, gram(xp, dual)), 1))
+        value = (work.values * dual).sum(axis=(1, 2), keepdims=True, dtype=xp.float64) / top
+        size = abs(work.values - low.low_rank)
+        if work.seen is not None:
+            size = size * work.seen
+        if work.slack is None:
+            loss = work.lam * size.sum(axis=(1, 2), keepdims=True, dtype=xp.float64)
+        else:
+            value = value - (work.slack / 2 * (dual / top) ** 2).sum(axis=(1, 2), keepdims=True)
+            knee = work.lam * work.slack
+            square = size * size / (2 * xp.where(work.slack > 0, work.slack, 1))
+            loss = xp.where(size > knee, work.lam * (size - knee / 2), square).sum(axis=(1, 2), keepdims=True)
+        best = low.shrunk.sum(axis=-1)[:, None, None] + loss
+        return xp.where(best > 0, xp.maximum(best - value, 0) / xp.where(best > 0, best, 1), 0)
+
+    def decomposition(self, pieces: list[dict], course: list[tuple[Array, Array]]) -> Decomposition:
+        """Put order, orientation, units and shape back."""
+        xp, request, outer = self.xp, self.request, self.shape[:-2]
+        order = xp.argsort(xp.concatenate([piece["place"] for piece in pieces]))
+        dtype = self.observed.values.dtype
+
+        def joined(name: str) -> Any:
+            parts = [piece[name] for piece in pieces]
+            return parts[0][order] if len(parts) == 1 else xp.concatenate(parts)[order]
+
+        def matrices(name: str, scale: Any) -> Any:
+            return (self.turned(joined(name)) * scale).astype(dtype, copy=False).reshape(self.shape)
+
+        def numbers(name: str, kind: type) -> Any:
+            x = joined(name).reshape(outer)
+            return kind(x) if not outer else x.astype(dtype if kind is float else xp.int64)
+
+        noise = None if pieces[0]["noise"] is None else matrices("noise", self.unit)
+        if noise is None or not bool((noise != 0).any()):
+            noise = xp.broadcast_to(xp.zeros((), dtype=dtype), self.shape)
+        # one transfer at the end; the host may have noticed the end some steps late
+        history = xp.stack([xp.stack(pair) for pair in course])[: int(joined("steps").max())]
+        low_rank = matrices("low_rank", self.unit)
+        factors = _factors(xp, low_rank, numbers("rank", int)) if request.factored else None
+        return Decomposition(
+            low_rank=None if request.factored else low_rank,
+            sparse=matrices("sparse", self.unit),
+            noise=noise,
+            n_iter=numbers("steps", int),
+            status=Status(bool((joined("error") <= request.tol).all()), ""),
+            rank=numbers("rank", int),
+            sparsity=numbers("sparsity", float),
+            residual=numbers("residual", float),
+            gap=numbers("gap", float),
+            lam=numbers("lam", float),
+            history={"error": history[:, 0].tolist(), "mu": history[:, 1].tolist()},
+            solver=self.solver.name,
+            factors=factors,
+            dual=matrices("dual", 1.0) if request.keep_dual else None,
+        )
+
+
+def _factors(xp: Any, low_rank: Array, rank: int) -> Factors:
+    """Thin factors of one matrix: the answer is on its way out, so a full decomposition is paid once."""
+    u, s, vt = xp.linalg.svd(low_rank, full_matrices=False)
+    return Factors(u[:, :rank], s[:rank], vt[:rank, :])
