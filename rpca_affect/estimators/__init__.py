@@ -1,5 +1,8 @@
 """Estimators in scikit-learn's grammar: one matrix, many sequences, a stream, descriptors, and the choice of lambda."""
 
+from rpca_affect.estimators.descriptors import SequenceDescriptors
+from rpca_affect.estimators.incremental import IncrementalRobustPCA
 from rpca_affect.estimators.robust_pca import Certificate, RobustPCA
+from rpca_affect.estimators.sequence_pca import SequenceRobustPCA
 
-__all__ = ["Certificate", "RobustPCA"]
+__all__ = ["Certificate", "IncrementalRobustPCA", "RobustPCA", "SequenceDescriptors", "SequenceRobustPCA"]

@@ -9,6 +9,8 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, device, is_numpy_array, observe
+from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
 from rpca_affect.estimators.projection import KNEE, robust_scores, split_rest
 from rpca_affect.protocol import Progress
 
@@ -41,14 +43,16 @@ class Documented(BaseEstimator):
 
 
 class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, Documented):
-    """Estimator with a learned base (``components_``, ``mean_``, ``noise_scale_``) that transforms by robust projection.
+    """Estimator with a learned base, applied to frames by robust projection.
 
-    A subclass sets the parameters ``sparse``, ``output`` and ``missing`` and learns those three arrays.
+    A subclass sets the parameters ``sparse``, ``output`` and ``missing`` and learns ``components_``, ``mean_``,
+    ``noise_scale_`` and ``explained_variance_``.
     """
 
     output: str
     sparse: str
     missing: str
+    random_state: Any
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -81,14 +85,14 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
                 ensure_all_finite=finite,
                 ensure_min_samples=least,
             )
-        if not reset and array_namespace(X) is not array_namespace(self.components_):
+        learned = getattr(self, "components_", None)
+        if not reset and learned is not None and array_namespace(X) is not array_namespace(learned):
             raise ValueError(
                 f"The input of {type(self).__name__}.{method}() must use the same namespace as the input of fit: "
-                f"it is {type(X).__module__}, the fitted arrays are {type(self.components_).__module__}"
+                f"it is {type(X).__module__}, the fitted arrays are {type(learned).__module__}"
             )
         if not reset:
-            X = array_namespace(X).astype(X, self.components_.dtype, copy=False)
-            return _cells(X)
+            return _cells(X if learned is None else array_namespace(X).astype(X, learned.dtype, copy=False))
         observed = observe(X)
         if observed.mask is not None and self.missing != "mask":
             raise ValueError("the frames hold missing cells (NaN): set missing='mask', or fill them before")
@@ -165,6 +169,87 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             )
         scores = xp.asarray(scores, dtype=self.components_.dtype, device=device(self.components_))
         return scores @ self.components_ + self.mean_
+
+    def decompose(self, X: Any) -> Decomposition:
+        """Split frames on the learned base into low-rank, sparse and noise parts.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+
+        Returns
+        -------
+        rpca_affect.Decomposition
+            Parts in the units of the input; a missing cell carries its prediction in ``low_rank``.
+        """
+        check_is_fitted(self)
+        self._check_words()
+        observed = self._frames(X, reset=False, method="decompose")
+        xp = array_namespace(observed.values)
+        scores, low_rank, sparse, noise = self._parts(observed)
+        cells = observed.values.shape[0] * observed.values.shape[1]
+        if observed.mask is not None:
+            cells = max(1, int(xp.sum(xp.astype(observed.mask, xp.int64))))
+        return Decomposition(
+            low_rank=low_rank,
+            sparse=sparse,
+            noise=noise,
+            n_iter=0,
+            status=Status(True, f"Projected robustly on a base of {scores.shape[1]} components."),
+            rank=int(scores.shape[1]),
+            sparsity=float(xp.sum(xp.astype(sparse != 0, sparse.dtype))) / cells,
+            residual=0.0,
+            solver="robust projection",
+        )
+
+    def outlier_map(self, X: Any) -> OutlierMap:
+        """Distances of frames inside the base and from it: the outlier map of ROBPCA, with cut-offs at 97.5 %.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+
+        Returns
+        -------
+        OutlierMap
+        """
+        check_is_fitted(self)
+        observed = self._frames(X, reset=False, method="outlier_map")
+        return outlier_map(self, observed)
+
+    def score_samples(self, X: Any) -> Array:
+        """Return how typical every frame is: minus the mean Huber loss of its observed cells.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+
+        Returns
+        -------
+        array, shape (n_frames,)
+            At most 0; about -0.4 for a frame with nothing but noise beside the base.
+        """
+        check_is_fitted(self)
+        observed = self._frames(X, reset=False, method="score_samples")
+        return outlier_map(self, observed).typical
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return how well held-out cells of frames are predicted from their other cells, for `GridSearchCV`.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_frames, n_features)
+        y : ignored
+
+        Returns
+        -------
+        float
+            ``1 - sum |x - prediction| / sum |x - median|`` over all cells (each feature in units of its spread), every
+            cell predicted once, without itself: 1 is perfect, 0 no better than each feature's median.
+        """
+        check_is_fitted(self)
+        observed = self._frames(X, reset=False, method="score")
+        return cell_score(self, observed, self.random_state)
 
     @property
     def _n_features_out(self) -> int:

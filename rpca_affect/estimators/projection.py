@@ -90,9 +90,19 @@ def _fit(
     left = xp.arange(target.shape[0], device=device(target))
     settled, order = [], []
     for count in range(max_iter):
-        size = xp.abs(target - scores @ design)
+        rest = known * (target - scores @ design)
+        size = xp.abs(rest)
         weights = known * (knee / xp.maximum(size, xp.full_like(size, knee)))
         moved = _weighted(xp, target, weights, design, outer)
+        # Reweighting always descends, but slowly near the end; the Newton step is exact once it is known which
+        # cells lie beyond the knee. Whichever descends more is taken, frame by frame.
+        inside = known * xp.astype(size <= knee, known.dtype)
+        pull = xp.clip(rest, -knee, knee)
+        newton = scores + _solved(xp, inside, pull, design, outer)
+        better = _loss(xp, known * (target - newton @ design), knee) < _loss(
+            xp, known * (target - moved @ design), knee
+        )
+        moved = xp.where(better[:, None], newton, moved)
         done = xp.max(xp.abs((moved - scores) @ design), axis=1) <= tol
         if count == max_iter - 1:
             done = xp.ones_like(done)
@@ -105,14 +115,25 @@ def _fit(
     return xp.take(xp.concat(settled, axis=0), xp.argsort(xp.concat(order, axis=0)), axis=0)
 
 
+def _loss(xp: Any, rest: Array, knee: float) -> Array:
+    """Huber loss of every frame, shape (m,)."""
+    size = xp.abs(rest)
+    return xp.sum(xp.where(size <= knee, size * size / 2, knee * (size - knee / 2)), axis=1)
+
+
 def _weighted(xp: Any, target: Array, weights: Array, design: Array, outer: Array) -> Array:
     """Weighted least squares of every frame, shape (m, k)."""
+    return _solved(xp, weights, weights * target, design, outer)
+
+
+def _solved(xp: Any, weights: Array, pull: Array, design: Array, outer: Array) -> Array:
+    """Solve the normal equations of every frame with the given weights (m, n) for the pull (m, n) of its cells."""
     rank = design.shape[0]
     gram = xp.reshape(weights @ xp.matrix_transpose(outer), (-1, rank, rank))
-    # The ridge only decides where the observed cells leave the scores open; it is far below rounding elsewhere.
-    ridge = xp.finfo(target.dtype).eps * 8 * xp.sum(design * design) / rank
-    gram = gram + ridge * xp.eye(rank, dtype=target.dtype, device=device(target))
-    right = (weights * target) @ xp.matrix_transpose(design)
+    # The ridge only decides where the weighted cells leave the scores open; it is far below rounding elsewhere.
+    ridge = xp.finfo(pull.dtype).eps * 8 * xp.sum(design * design) / rank
+    gram = gram + ridge * xp.eye(rank, dtype=pull.dtype, device=device(pull))
+    right = pull @ xp.matrix_transpose(design)
     return xp.linalg.solve(gram, right[..., None])[..., 0]
 
 

@@ -6,17 +6,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.estimators.base import BaseModel
-from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
-from rpca_affect.estimators.scaling import noise_unit
+from rpca_affect.estimators.scaling import noise_unit, split_scaled
 from rpca_affect.estimators.spectrum import learned_base
-from rpca_affect.noise import ColumnScale
 from rpca_affect.solvers import available_solvers
-from rpca_affect.solving import solve
 
 __all__ = ["Certificate", "RobustPCA"]
 
@@ -168,8 +164,8 @@ class RobustPCA(BaseModel):
         self._check_rank(observed)
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        split, scale, doubt = self._solve(observed, self._watched(context))
-        self._learn(observed, split, scale)
+        split, low_rank, sparse, doubt = self._split(observed, self._watched(context))
+        self._learn(observed, low_rank, sparse)
         self.status_ = Status(split.status.converged, split.status.sentence, (*doubt, *split.status.warnings))
         self.certificate_ = Certificate(split.gap, split.residual, int(split.rank), split.sparsity)
         self.history_ = split.history
@@ -187,39 +183,29 @@ class RobustPCA(BaseModel):
         if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank <= most:
             raise ValueError(f"n_components is {rank!r}: give a whole number from 1 to {most}, or None")
 
-    def _solve(self, observed: Observed, callback: Any) -> tuple[Decomposition, ColumnScale, tuple[str, ...]]:
-        """Split the centred, scaled frames."""
-        xp = array_namespace(observed.values)
-        solver = available_solvers().get(self.solver, self.solver) if isinstance(self.solver, str) else self.solver
-        own_noise = not isinstance(solver, (str, type)) and bool(np.any(np.asarray(getattr(solver, "slack", 0.0)) != 0))
-        sigma, doubt = (None, ()) if own_noise else noise_unit(observed, self.noise)
-        center = ColumnScale.fit(observed.values, observed.mask, by="none")
-        scale = ColumnScale(center.center, center.scale if sigma is None else sigma)
-        scaled = scale.apply(observed.values)
-        if observed.mask is not None:
-            scaled = xp.where(observed.mask, scaled, xp.zeros_like(scaled))
-        takes_noise = isinstance(solver, str) or hasattr(solver, "slack")
-        options = {
-            "lam": self.lam,
-            "noise": 1.0 if sigma is not None and takes_noise else None,
-            "rank": self.n_components if hasattr(solver, "rank") else None,
-            "random_state": self.random_state,
-        }
-        split = solve(
-            scaled,
-            self.solver,
-            mask=observed.mask,
+    def _split(self, observed: Observed, callback: Any) -> tuple[Decomposition, Array, Array, tuple[str, ...]]:
+        """Split the frames with what the parameters say and the solver takes."""
+        kind = available_solvers().get(self.solver, self.solver) if isinstance(self.solver, str) else self.solver
+        named = isinstance(self.solver, str)
+        own_noise = not named and bool(np.any(np.asarray(getattr(kind, "slack", 0.0)) != 0))
+        takes_noise = self.solver == "auto" or (hasattr(kind, "slack") and not own_noise)
+        unit, doubt = noise_unit(observed, self.noise) if takes_noise else (None, ())
+        split, low_rank, sparse = split_scaled(
+            observed,
+            unit,
+            solver=self.solver,
+            lam=self.lam,
             sparse=self.sparse,
+            rank=self.n_components if hasattr(kind, "rank") else None,
             tol=self.tol,
             max_iter=self.max_iter,
+            random_state=self.random_state,
             callback=callback,
-            **options,
         )
-        return split, scale, doubt
+        return split, low_rank, sparse, doubt
 
-    def _learn(self, observed: Observed, split: Decomposition, scale: ColumnScale) -> None:
+    def _learn(self, observed: Observed, low_rank: Array, sparse: Array) -> None:
         xp = array_namespace(observed.values)
-        low_rank, sparse = scale.undo(split.low_rank, center=True), scale.undo(split.sparse)
         cleaned = observed.values - sparse
         if observed.mask is not None:
             cleaned = xp.where(observed.mask, cleaned, low_rank)
@@ -231,84 +217,3 @@ class RobustPCA(BaseModel):
         self.explained_variance_ = base.variance
         self.explained_variance_ratio_ = base.share
         self.noise_variance_, self.noise_scale_ = base.noise_variance, base.noise_scale
-
-    def decompose(self, X: Any) -> Decomposition:
-        """Split frames on the learned base into low-rank, sparse and noise parts.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_frames, n_features)
-
-        Returns
-        -------
-        rpca_affect.Decomposition
-            Parts in the units of the input; a missing cell carries its prediction in ``low_rank``.
-        """
-        check_is_fitted(self)
-        self._check_words()
-        observed = self._frames(X, reset=False, method="decompose")
-        xp = array_namespace(observed.values)
-        scores, low_rank, sparse, noise = self._parts(observed)
-        cells = observed.values.shape[0] * observed.values.shape[1]
-        if observed.mask is not None:
-            cells = max(1, int(xp.sum(xp.astype(observed.mask, xp.int64))))
-        return Decomposition(
-            low_rank=low_rank,
-            sparse=sparse,
-            noise=noise,
-            n_iter=0,
-            status=Status(True, f"Projected robustly on a base of {scores.shape[1]} components."),
-            rank=int(scores.shape[1]),
-            sparsity=float(xp.sum(xp.astype(sparse != 0, sparse.dtype))) / cells,
-            residual=0.0,
-            solver="robust projection",
-        )
-
-    def outlier_map(self, X: Any) -> OutlierMap:
-        """Distances of frames inside the base and from it: the outlier map of ROBPCA, with cut-offs at 97.5 %.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_frames, n_features)
-
-        Returns
-        -------
-        OutlierMap
-        """
-        check_is_fitted(self)
-        observed = self._frames(X, reset=False, method="outlier_map")
-        return outlier_map(self, observed)
-
-    def score_samples(self, X: Any) -> Array:
-        """Return how typical every frame is: minus the mean Huber loss of its observed cells.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_frames, n_features)
-
-        Returns
-        -------
-        array, shape (n_frames,)
-            At most 0; about -0.4 for a frame with nothing but noise beside the base.
-        """
-        check_is_fitted(self)
-        observed = self._frames(X, reset=False, method="score_samples")
-        return outlier_map(self, observed).typical
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return how well held-out cells of frames are predicted from their other cells, for `GridSearchCV`.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_frames, n_features)
-        y : ignored
-
-        Returns
-        -------
-        float
-            ``1 - sum |x - prediction| / sum |x - median|`` over all cells (each feature in units of its spread), every
-            cell predicted once, without itself: 1 is perfect, 0 no better than each feature's median.
-        """
-        check_is_fitted(self)
-        observed = self._frames(X, reset=False, method="score")
-        return cell_score(self, observed, self.random_state)

@@ -6,7 +6,7 @@ from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.estimators.base import oriented
 from rpca_affect.noise import spread
 
-__all__ = ["Base", "floored", "learned_base", "principal"]
+__all__ = ["Base", "centred_rank", "floored", "learned_base", "principal"]
 
 # A feature that the base explains exactly still needs a unit for the Huber fit: a thousandth of its own spread.
 SMALLEST_SCALE = 1e-3
@@ -40,7 +40,7 @@ def principal(centred: Array) -> tuple[Array, Array]:
     """
     xp = array_namespace(centred)
     frames, features = centred.shape
-    if frames < 10 * features:
+    if frames < 2 * features:
         _, values, rows = xp.linalg.svd(centred, full_matrices=False)
         return values, rows
     squares, columns = xp.linalg.eigh(xp.matrix_transpose(centred) @ centred)
@@ -69,7 +69,7 @@ def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_componen
     xp = array_namespace(cleaned)
     mean = xp.mean(cleaned, axis=0)
     values, rows = principal(cleaned - mean)
-    rank = _centred_rank(low_rank) if n_components is None else n_components
+    rank = centred_rank(low_rank) if n_components is None else n_components
     components = oriented(rows[:rank, :])
     squares = values * values / (cleaned.shape[0] - 1)
     total = float(xp.sum(squares))
@@ -97,7 +97,8 @@ def floored(scale: Array, size: Array) -> Array:
     return xp.where(scale > 0, scale, least)
 
 
-def _centred_rank(low_rank: Array) -> int:
+def centred_rank(low_rank: Array) -> int:
+    """Rank of a low-rank part after its mean is taken out; at least 1."""
     xp = array_namespace(low_rank)
     values, _ = principal(low_rank - xp.mean(low_rank, axis=0))
     floor = 1e-5 if low_rank.dtype == xp.float64 else 1e-3

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import rpca_affect as ra
 
-ESTIMATORS = [ra.RobustPCA()]
+ESTIMATORS = [ra.RobustPCA(), ra.IncrementalRobustPCA(), ra.SequenceRobustPCA(), ra.SequenceDescriptors()]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
