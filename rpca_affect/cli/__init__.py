@@ -17,6 +17,3 @@ def main() -> None:
         if os.environ.get("RPCA_AFFECT_DEBUG"):
             raise
         sys.exit(fail(str(error)))
-    except KeyboardInterrupt:
-        fail("interrupted; finished recordings are kept, and the same command goes on with the others.")
-        sys.exit(130)

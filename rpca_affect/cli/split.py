@@ -107,6 +107,9 @@ def decompose_all(
             except (ValueError, TypeError, OSError) as error:
                 sentence = str(error)
                 code = fail(sentence if str(file) in sentence or len(files) == 1 else f"{file}: {sentence}")
+            except KeyboardInterrupt:
+                fail("interrupted; finished recordings are kept, and the same command goes on with the others.")
+                return 130
             progress.advance(task)
     if as_json and answers:
         sys.stdout.write(

@@ -52,7 +52,10 @@ def plot_spectrum(split: Any, *, count: int = 60, ax: Any = None) -> Any:
         )  # fmt: skip
         ax.set_xlabel("component")
         ax.set_ylabel("singular value")
-        ax.legend(loc="best")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(loc="best")
+        else:
+            ax.text(0.5, 0.5, "the matrix is zero", transform=ax.transAxes, ha="center", va="center")
         announce(ax, parts.warnings)
     return ax
 

@@ -95,9 +95,11 @@ class Split:
     def mask(self) -> pd.DataFrame:
         """1 where a feature cell was observed and 0 where it was missing; other columns as in the input."""
         table = self.recording.frame(self.recording.mask.astype(np.int8), left_out="keep")
-        for label in self.recording.meta["left_out"]:
-            table[label] = table[label].notna().astype(np.int8)
-        return table
+        others = list(self.recording.meta["left_out"])
+        if not others:
+            return table
+        flags = table[others].notna().astype(np.int8)
+        return pd.concat([table.drop(columns=others), flags], axis=1)[list(table.columns)]
 
     @property
     def decompositions(self) -> tuple[Decomposition, ...]:

@@ -1,0 +1,154 @@
+"""Pictures: what they show, where they draw, and that no name or hole in the data breaks them."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+import rpca_affect as ra
+from rpca_affect import plots
+from rpca_affect.plots.parts import parts_of
+from rpca_affect.synthetic import make_session
+
+
+@pytest.fixture(scope="module")
+def split():
+    return ra.decompose(make_session(duration=8, n_events=4, random_state=1).frame, features="gaze,AU_r")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def rendered(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=60)
+    return buffer.getvalue()
+
+
+def test_panels_show_the_parts(split):
+    figure = ra.plot_decomposition(split, features=["AU12_r", "AU04_r"])
+    grid = np.array(figure.axes).reshape(4, 2)
+    column = split.recording.feature_names.index("AU12_r")
+    for ax, values in zip(grid[1:3, 0], (split.base_values, split.transient_values)):
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), values[:, column])
+    observed = grid[0, 0].lines[0].get_ydata()
+    assert (np.isnan(observed) == ~split.recording.mask[:, column]).all()
+    assert [ax.get_title() for ax in grid[0]] == ["AU12_r", "AU04_r"]
+    assert [ax.get_ylabel() for ax in grid[:, 0]] == ["observed", "base", "transient", "residual"]
+    assert grid[0, 0].get_ylim() == grid[1, 0].get_ylim() and grid[2, 0].get_ylim() == grid[3, 0].get_ylim()
+    assert grid[3, 0].get_xlabel() == "time (s)"
+    assert rendered(figure)
+
+
+def test_leading_features_are_those_with_transients(split):
+    energy = (split.transient_values / split.sequences[0].sigma) ** 2
+    first = split.recording.feature_names[int(energy.sum(axis=0).argmax())]
+    assert split.plot().axes[0].get_title() == first
+
+
+@pytest.mark.parametrize("draw", [plots.plot_spectrum, plots.plot_convergence, plots.plot_events, plots.plot_missing])
+def test_pictures_go_where_they_are_told(split, draw):
+    figure, ax = plt.subplots()
+    assert draw(split, ax=ax) is ax
+    assert ax.has_data() or ax.images or ax.patches
+    assert rendered(figure)
+    assert draw(split).figure is not figure
+
+
+def test_panels_and_maps_take_axes(split):
+    figure, axes = plt.subplots(4, 1)
+    assert ra.plot_decomposition(split, features=["AU12_r"], axes=axes) is figure
+    figure, axes = plt.subplots(4, 1)
+    assert plots.plot_heatmaps(split, axes=axes) is figure
+    norms = {id(ax.images[0].norm) for ax in axes}
+    assert len(norms) == 1, "the four maps share one scale"
+    with pytest.raises(ValueError, match="four parts by features"):
+        ra.plot_decomposition(split, features=["AU12_r", "AU04_r"], axes=axes)
+    with pytest.raises(ValueError, match="expected 4"):
+        plots.plot_heatmaps(split, axes=axes[:2])
+
+
+def test_events_are_bars_from_start_to_end(split):
+    events = split.events()
+    _, ax = plt.subplots()
+    ra.plot_events(split, ax=ax)
+    bars = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
+    np.testing.assert_allclose(bars, sorted(zip(events["start"], events["end"])))
+    assert ra.plot_events(split, events=events.iloc[:0]).texts[0].get_text() == "no transient events"
+
+
+def test_spectrum_names_the_rank(split):
+    ax = ra.plot_spectrum(split)
+    assert any(text.get_text() == f"rank {split.decomposition.rank}" for text in ax.texts)
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert len(lines["base"]) == split.decomposition.rank
+    assert (lines["base"] <= lines["observed"][: len(lines["base"])] * (1 + 1e-9)).all()
+
+
+def test_a_decomposition_is_drawn_as_well():
+    M = np.outer(np.sin(np.arange(50.0) / 7), np.ones(8))
+    M[20:23, 4] += 3.0
+    answer = ra.solve(M)
+    figure = ra.plot_decomposition(answer, observed=M)
+    assert figure.axes[0].get_title() == "feature_4"
+    assert ra.plot_convergence(answer).has_data() and ra.plot_spectrum(answer).has_data()
+    assert rendered(plots.plot_heatmaps(answer))
+    with pytest.raises(ValueError, match="one matrix of a stack"):
+        ra.plot_decomposition(ra.solve(np.stack([M, M])))
+    with pytest.raises(TypeError, match="nothing to draw"):
+        ra.plot_decomposition(M)
+    with pytest.raises(ValueError, match="observed has shape"):
+        ra.plot_decomposition(answer, observed=M.T)
+
+
+@pytest.mark.parametrize(
+    "wanted, sentence", [(["nose"], "'nose' does not exist"), ([99], "99 does not"), ([], "empty")]
+)
+def test_unknown_features_get_one_sentence(split, wanted, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ra.plot_decomposition(split, features=wanted)
+
+
+def test_meaningless_splits_are_announced_on_every_picture():
+    noise = np.random.default_rng(0).standard_normal((60, 30))
+    bad = ra.decompose(noise, noise=None, solver="ialm")
+    figures = [ra.plot_decomposition(bad), plots.plot_heatmaps(bad), ra.plot_spectrum(bad).figure]
+    if len(bad.events()):
+        figures.append(ra.plot_events(bad).figure)
+    for figure in figures:
+        assert any("Meaningless split" in text.get_text() for ax in figure.axes for text in ax.texts)
+
+
+def test_strange_names_and_holes_are_drawn():
+    values = np.random.default_rng(0).standard_normal((70, 4)).cumsum(axis=0)
+    values[10:20] = np.nan
+    values[40:, 1] = np.nan
+    names = ["$x_1$", "<script>alert(1)</script>" * 4, "a_$^{b", "%s {}"]
+    split = ra.decompose(pd.DataFrame(values, columns=names))
+    for picture in (split.plot(features=names), plots.plot_heatmaps(split), plots.plot_missing(split).figure):
+        assert rendered(picture)
+    assert rendered(ra.plot_events(split).figure)
+
+
+def test_long_recordings_are_thinned_but_keep_their_bursts():
+    values = np.zeros((30_000, 3))
+    values[12_345, 1] = 7.0
+    image = plots.maps._thinned(values, np.ones_like(values, dtype=bool))
+    assert image.shape[0] <= plots.maps.WIDTH and image.max() == 7.0
+
+
+def test_drawing_leaves_the_style_alone(split):
+    before = dict(plt.rcParams)
+    split.plot()
+    assert dict(plt.rcParams) == before
+
+
+def test_parts_of_a_split_are_not_copies_to_write_on(split):
+    before = split.base_values.copy()
+    parts_of(split).of("observed")[:] = 0
+    np.testing.assert_array_equal(split.base_values, before)
