@@ -126,8 +126,8 @@ def evaluate(matrices, answers, lams, slacks, truths=None, references=None) -> d
         proofs = [guess] if dual is None else [guess, np.array(dual, dtype=np.float64)]
         bound += max(dual_value(matrix, proof, lam, slack) for proof in proofs)
         if not np.any(slack):
-            rest += np.linalg.norm(matrix - low_rank - sparse) ** 2
-        size += np.linalg.norm(matrix) ** 2
+            rest += float(np.linalg.norm(matrix - low_rank - sparse)) ** 2
+        size += float(np.linalg.norm(matrix)) ** 2
     return {
         "err_truth": None if truths is None else _distance(lows, truths),
         "err_reference": None if references is None else _distance(lows, references),

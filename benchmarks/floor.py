@@ -155,7 +155,11 @@ def measure(shape: Shape, solver: str = "ialm", repeats: int = 3) -> dict:
     between, whole, count = [], [], 1
     for _ in range(repeats):
         marks = [perf_counter()]
-        count = int(ra.solve(matrix, solver, callback=lambda _, marks=marks: marks.append(perf_counter())).n_iter)
+
+        def mark(_: object, marks: list[float] = marks) -> None:
+            marks.append(perf_counter())
+
+        count = int(ra.solve(matrix, solver, callback=mark).n_iter)
         whole.append((perf_counter() - marks[0]) / count)
         between += np.diff(marks)[1:].tolist()
     return {"step": float(np.median(between)), "whole": float(np.median(whole)), "steps": count}

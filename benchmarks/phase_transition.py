@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -50,8 +51,8 @@ def recovered(solver: str, n: int, rank: float, density: float, seed: int) -> bo
     """
     true_rank = max(1, round(rank * n))
     data = planted(n, n, true_rank, density, seed)
-    matrix, truth = data.matrices[0], data.truths[0]
-    known = {"rank": true_rank} if solver in ("godec", "altproj") else {}
+    matrix, truth = data.matrices[0], (data.truths or [])[0]
+    known: dict[str, Any] = {"rank": true_rank} if solver in ("godec", "altproj") else {}
     if solver == "godec":
         known["cardinality"] = int((matrix != truth).sum())
     split = ra.solve(matrix, solver, tol=1e-6, max_iter=1000, random_state=seed, **known)
@@ -112,7 +113,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         1, len(names), figsize=(3.4 * len(names), 3.6), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, name in zip(axes[0], [solver for solver in SOLVERS if solver in names]):
-        panel = table[table["solver"] == name].pivot(index="density", columns="rank", values="share")
+        panel: Any = table[table["solver"] == name].pivot(index="density", columns="rank", values="share")
         half = (panel.columns[1] - panel.columns[0]) / 2 if len(panel) > 1 else 0.025
         low, high = panel.columns[0] - half, panel.columns[-1] + half
         image = axis.imshow(

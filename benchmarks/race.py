@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Worker:
     def __init__(self, name: str, python: str, threads: int) -> None:
         count = {f"{who}_NUM_THREADS": str(threads) for who in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self.process = subprocess.Popen(
+        self.process: Any = subprocess.Popen(
             [python, "-W", "ignore", "-m", "benchmarks.worker", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -194,7 +194,7 @@ def exact_optimum(
     mu = penalty * 0.625 * seen.sum() / np.abs(values).sum()
     slack = np.broadcast_to(np.asarray(slack, dtype=values.dtype), values.shape)
     knee = lam * slack
-    size = np.linalg.norm(values)
+    size = float(np.linalg.norm(values))
     point = values.copy()
     step, error = 0, np.inf
     start = perf_counter()
@@ -208,8 +208,9 @@ def exact_optimum(
         second = np.where(seen, reflected + pull, reflected)
         change = second - low_rank
         point = point + 1.6 * change
-        multiplier = np.linalg.norm(point - second)
-        error = float(np.linalg.norm(change) / max(min(size, multiplier if multiplier else size), 1e-300))
+        multiplier = float(np.linalg.norm(point - second))
+        scale = min(size, multiplier) if multiplier > 0 else size
+        error = float(np.linalg.norm(change)) / max(scale, 1e-300)
     seconds = (perf_counter() - start) / step
     dual = np.where(seen, np.clip(mu * (values - reflected) / (1 + mu * slack), -lam, lam), 0.0)
     rest = np.where(seen, values - low_rank, 0.0)

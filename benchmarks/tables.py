@@ -1,6 +1,7 @@
 """From the rows of a race to a table that people read and a plot of cost against size."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -71,7 +72,7 @@ def markdown(runs: pd.DataFrame, head: str) -> str:
     -------
     str
     """
-    table = summary(runs)
+    table: Any = summary(runs)
     text = ["# Time and accuracy", "", head + ".", "", "## Ratios", ""]
     text += [
         "| problem | ours | seconds | accuracy | best peer as accurate | ratio | full-SVD IALM | ratio "
@@ -110,7 +111,7 @@ def markdown(runs: pd.DataFrame, head: str) -> str:
     return "\n".join(text) + "\n"
 
 
-def _ratios(problem: str, name: str, done: pd.DataFrame) -> str:
+def _ratios(problem: Any, name: str, done: Any) -> str:
     ours = done.loc[name]
     limit = max(LIMITS[ours["metric"]][1], 10 * ours["accuracy"])
     peers = done[(done["kind"] == "peer") & (done["accuracy"] <= limit)].sort_values("seconds")
@@ -139,7 +140,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _line(row: pd.Series) -> str:
+def _line(row: Any) -> str:
     note = _text(row["message"])
     note = note.replace("|", "/").replace("\n", " ")[:160]
     if row["status"] != "ok":
@@ -159,9 +160,9 @@ def _line(row: pd.Series) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def exponent(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
+def exponent(table: Any) -> dict[str, tuple[float, float]]:
     """Slopes of log time against log frames, per solve and per step, from the group ``frames``."""
-    slopes = {}
+    slopes: dict[str, Any] = {}
     rows = table[(table["group"] == "frames") & (table["status"] == "ok")]
     for name, points in rows.groupby("contender", sort=False):
         if len(points) > 1:
@@ -180,7 +181,7 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
     runs : DataFrame
     path : Path
     """
-    table = summary(runs)
+    table: Any = summary(runs)
     table = table[table["status"] == "ok"]
     # Two densities of the same size would draw a vertical line: keep the first.
     table = table.drop_duplicates(["group", "length", "contender"])
@@ -189,18 +190,21 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
         return
     slopes = exponent(table)
     names = list(dict.fromkeys(table["contender"]))
-    figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 4.5), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 5.2), layout="constrained", squeeze=False)
     for axis, group in zip(axes[0], groups):
         for name, points in table[table["group"] == group].groupby("contender", sort=False):
             which = names.index(name)
-            style = {"color": COLOURS[which % len(COLOURS)], "marker": "os^Dv*"[which // len(COLOURS)]}
+            style: dict[str, Any] = {"linewidth": 3 if name == "ours" else 1.5}
+            style |= {"color": COLOURS[which % len(COLOURS)], "marker": "os^Dv*"[which // len(COLOURS)]}
             label = name
             if group == "frames" and name in slopes:
-                label += f" (exponent {slopes[name][0]:.2f})"
+                label += f" (exponent {slopes[name][0]:.2f}, of a step {slopes[name][1]:.2f})"
             points = points.sort_values("length")
             axis.loglog(points["length"], points["seconds"], label=label, **style)
         axis.set(xlabel="n of an n x n matrix" if group == "squares" else "frames", ylabel="seconds for a solve")
         axis.grid(True, which="both", alpha=0.25)
-        axis.legend(fontsize="small")
+        axis.legend(
+            fontsize="x-small", loc="upper left", bbox_to_anchor=(0, -0.13), ncols=3 if group == "squares" else 1
+        )
     figure.savefig(path, dpi=120)
     plt.close(figure)

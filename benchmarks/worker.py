@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def write_problem(path: Path, data, lams, slacks, references) -> None:
     np.savez(path, lams=np.asarray(lams), **arrays)
 
 
-def read_problem(path: str, *names: str) -> list[list[np.ndarray] | None]:
+def read_problem(path: str, *names: str) -> list[Any]:
     """Read the named parts of a problem back, None for a part that it does not have."""
     with np.load(path) as archive:
         lams = archive["lams"].tolist()
@@ -109,7 +110,7 @@ def main(name: str) -> None:
         run = CONTENDERS[name].make()
         small = planted(60, 40, 2, 0.05, seed=1).matrices[0]
         run(small, 1 / np.sqrt(60), 1e-3, 5, None, False)  # imports and compilation do not belong to the time
-        ready = {"ready": True}
+        ready: dict[str, Any] = {"ready": True}
     except Exception as problem:
         ready = {"error": f"{type(problem).__name__}: {problem}"}
     print(json.dumps(ready), file=channel, flush=True)
