@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types notebooks benchmark floor phase hard-cases clips gpu-check slow clean
+.PHONY: demo test lint types notebooks benchmark floor phase hard-cases faces clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,26 @@ types: $(VENV)/all.stamp
 
 slow: $(VENV)/all.stamp
 	$(BIN)/python -m pytest -m slow
+
+# Speed and accuracy beside the other packages (own environment .venv-bench; tens of minutes on two quiet cores).
+benchmark: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks
+
+# How far an iteration is from memory bandwidth and matrix rate.
+floor: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.floor
+
+# Where recovery succeeds: rank against share of spoiled cells, four solvers.
+phase: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.phase_transition
+
+# Random hard cases against an independent optimum.
+hard-cases: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.hard_cases
+
+# The default model on eight real face recordings (needs RPCA_AFFECT_DATA).
+faces: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.faces
 
 clean:
 	rm -rf $(VENV) .venv-bench demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

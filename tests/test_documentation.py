@@ -45,7 +45,9 @@ def public_functions():
                 yield f"{module.__name__}.{name}", value
 
 
-@pytest.mark.parametrize("name, value", public_functions(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "name, value", list(public_functions()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_public_docstrings_are_numpydoc(name, value):
     text = inspect.getdoc(value) or ""
     first = text.splitlines()[0]
