@@ -110,7 +110,8 @@ class _Solve:
         self.unit = self.flat(unit)
         mask = None if data.mask is None else self.flat(data.mask)
         self.observed = Observed(self.flat(data.values) / self.unit, mask)
-        self.work, self.solver = self.first(solver.rescaled(unit), init)
+        self.given, self.init = solver.rescaled(unit), init
+        self.work, self.solver = self.first()
         single = len(self.unit) == 1 and min(self.shape[-2:]) > GRAM_SIDE
         self.threshold: Any = SubspaceThreshold(xp, min(self.shape[-2:])) if single else GramThreshold(xp)
 
@@ -129,13 +130,11 @@ class _Solve:
             x = self.flat(self.xp.broadcast_to(x, (*self.shape[:-2], *x.shape[-2:])))
         return x.reshape((1,) * (3 - x.ndim) + x.shape)
 
-    def first(self, solver: Any, init: Any) -> tuple[_Work, Any]:
+    def first(self) -> tuple[_Work, Any]:
         """Fill in the solver's open numbers, and the argument of the first threshold."""
-        xp, observed = self.xp, self.observed
-        solver = replace(
-            solver,
-            **{name: self.number(getattr(solver, name)) for name in NUMBERS if getattr(solver, name) is not None},
-        )
+        xp, observed, solver, init = self.xp, self.observed, self.given, self.init
+        given = {name: getattr(solver, name) for name in NUMBERS}
+        solver = replace(solver, **{name: self.number(x) for name, x in given.items() if x is not None})
         if solver.lam is None:
             solver = replace(solver, lam=self.number(default_lam(observed)))
         values = xp.ascontiguousarray(self.turned(observed.values))
@@ -221,10 +220,10 @@ class _Solve:
                     if last or self.threshold.complete(work.argument, low.low_rank, work.mu):
                         pieces.append(self.parts(work, low, mu, violation))
                         return pieces, course
-                    # a singular value was missed: go on by the route that cannot miss one
+                    # A singular value was missed, and a grown penalty would keep that: again, by the sure route.
                     self.threshold = GramThreshold(xp)
-                    work = work._replace(done=xp.zeros_like(work.done))
-                    ended = 0
+                    self.work, self.solver = self.first()
+                    return self.iterate()
             work = work._replace(
                 argument=advanced(work.cells(low.low_rank, mu), work.relax, work.done),
                 mu=xp.where(work.done, work.mu, mu),

@@ -120,7 +120,7 @@ def _orthonormal(xp: Any, x: Array) -> Array:
     unit = xp.eye(x.shape[1])
     for _ in range(2):
         square = q.T @ q
-        factor = xp.linalg.cholesky(square + SHIFT * xp.trace(square) * unit)
+        factor = xp.linalg.cholesky(square + SHIFT * (1 + xp.trace(square)) * unit)
         q = _solved(factor, q.T).T
     return q.astype(x.dtype)
 
