@@ -80,8 +80,8 @@ def fit(name, model, X, y, options, seed):
         return model.fit(X, y)
     if options.get("corruption"):  # the same augmentation: every second sequence broken, drawn once
         rng = np.random.default_rng(seed)
-        X = [corrupt([x], rng.random() * options["corruption"], "mixed", int(rng.integers(2**31)))[0] if rng.random() < 0.5
-             else x for x in X]  # fmt: skip
+        shares = rng.random(len(X)) * options["corruption"] * (rng.random(len(X)) < 0.5)
+        X = [corrupt([x], share, "mixed", seed * 1000 + i)[0] for i, (x, share) in enumerate(zip(X, shares))]
     return model.fit(X, y)
 
 
@@ -98,9 +98,8 @@ def main():
         parser.error("set RPCA_AFFECT_DATA to the folder with the data sets")
     torch.set_num_threads(1)
     folder = Path(os.environ["RPCA_AFFECT_DATA"])
-    models = ABLATION if args.ablation else dict.fromkeys(
-        ("mean+std, logistic", "gru", "tcn", "transformer", "no SEM, no DDM", "lsef"), {}
-    )  # fmt: skip
+    names = ("mean+std, logistic", "gru", "tcn", "transformer", "no SEM, no DDM", "lsef")
+    models: dict[str, dict] = ABLATION if args.ablation else {name: {} for name in names}
     label = f"{args.data}{'-ablation' if args.ablation else ''}{'-augmented' if args.corruption else ''}"
     rows = []
     for seed in range(args.seeds):
@@ -124,7 +123,9 @@ def main():
 
 def report(frame):
     """Print clean scores, and the loss of UAR at each share against the clean score of the same model."""
-    frame = frame.groupby(["model", "seed", "kind", "share"], sort=False)[["uar", "war", "seconds"]].mean().reset_index()
+    frame = (
+        frame.groupby(["model", "seed", "kind", "share"], sort=False)[["uar", "war", "seconds"]].mean().reset_index()
+    )
     clean = frame[frame.kind == "clean"]
     print(table(clean.melt(["model", "seed"], ["uar", "war"]), ["model"], "value", "variable"), "\n")
     base = clean.set_index(["model", "seed"]).uar
@@ -132,7 +133,15 @@ def report(frame):
     broken["loss"] = [base[m, s] - u for m, s, u in zip(broken.model, broken.seed, broken.uar)]
     worst = broken[broken.share == 0.3]
     print(table(worst, ["model"], "loss", "kind", 2), "\n")
-    print(table(broken.groupby(["model", "seed", "share"], sort=False).loss.mean().reset_index(), ["model"], "loss", "share", 2))
+    print(
+        table(
+            broken.groupby(["model", "seed", "share"], sort=False).loss.mean().reset_index(),
+            ["model"],
+            "loss",
+            "share",
+            2,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ class Muon(torch.optim.Optimizer):
         matrices, others = [p for p in params if p.ndim == 2], [p for p in params if p.ndim != 2]
         self.parts = [torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay)]
         if matrices:
-            self.parts.append(torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
+            self.parts.append(
+                torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            )
 
     def step(self, closure=None):
         """One step of both."""

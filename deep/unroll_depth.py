@@ -1,4 +1,4 @@
-"""Learning to unroll: recovery error against depth, beside classical steps and an LRPCA-style network of equal depth."""
+"""Learning to unroll: recovery error against depth, beside classical steps and an LRPCA-style network."""
 
 import argparse
 import time
@@ -17,8 +17,8 @@ from rpca_affect.deep import ADMM, InexactALM, Unrolled
 def planted(family, count, generator, frames=60, features=30):
     """Sequences whose base and sparse part are known.
 
-    "exact": rank 1 to 3, 4 % single cells, which the convex problem recovers exactly. "bursts": rank 2 to 5 with random-walk
-    scores, three-frame bursts over most features and 3 % single cells, where the convex problem itself is off by several %.
+    "exact": rank 1 to 3, 4 % single cells, which the convex problem recovers exactly. "bursts": rank 2 to 5 with
+    random-walk scores, three-frame bursts over most features and 3 % single cells: the convex problem itself is off.
     """
     draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
     uniform = lambda *shape: torch.rand(*shape, generator=generator)  # noqa: E731

@@ -19,9 +19,10 @@ def corrupt(
     share : float
         Between 0 and 1.
     kind : {"dropped", "zeroed", "spiked", "frozen", "mixed"}
-        A dropped frame is missing (NaN); a zeroed one silently reads 0 in every feature, as some trackers write when they lose
-        the face; a spiked one gets noise of ``size`` standard deviations of each feature; a frozen run repeats the frame before
-        it (up to 5 frames long). "mixed" draws one of these for each sequence.
+        A dropped frame is missing (NaN); a zeroed one silently reads 0 in every feature, as some trackers write
+        when they lose the face; a spiked one gets noise of ``size`` standard deviations of each feature; a
+        frozen run repeats the frame before it (up to 5 frames long). "mixed" draws one of these for each
+        sequence.
     random_state : int
     size : float
 

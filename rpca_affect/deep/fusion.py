@@ -29,10 +29,11 @@ class Fused(NamedTuple):
 class CIM(nn.Module):
     """Consistency integration: fuse base and transients at temporal scales 1, 2, 4, 8.
 
-    At every scale a dilated convolution reads each part; the base modulates the transients feature by feature (an affine map
-    that starts as the identity), and a gate mixes the two. A frame whose transient is large beside the base of its sequence
-    counts as unreliable: its base is borrowed from reliable neighbours, its transient saturates, and its weight in the clip
-    embedding falls. Both are bounded, so one broken frame can move the result only so far.
+    At every scale a dilated convolution reads each part; the base modulates the transients feature by feature
+    (an affine map that starts as the identity), and a gate mixes the two. A frame whose transient is large
+    beside the base of its sequence counts as unreliable: its base is borrowed from reliable neighbours, its
+    transient saturates, and its weight in the clip embedding falls. Both are bounded, so one broken frame can
+    move the result only so far.
 
     Parameters
     ----------
@@ -75,9 +76,8 @@ class CIM(nn.Module):
         self.norm = nn.ModuleList(nn.LayerNorm(hidden) for _ in scales)
         self.embed = nn.Linear(2 * hidden, hidden)
         self.log_tolerance = nn.Parameter(torch.zeros(()))
-        for affine in self.affine or ():
-            nn.init.zeros_(affine.weight)
-            nn.init.zeros_(affine.bias)
+        for parameter in self.affine.parameters() if self.affine is not None else ():
+            nn.init.zeros_(parameter)
 
     def forward(self, base: Tensor, transient: Tensor, mask: Tensor | None = None) -> Fused:
         """Fuse the two parts of a batch.
@@ -95,7 +95,9 @@ class CIM(nn.Module):
         frames = _frames(mask, base)
         present = frames.to(base.dtype).unsqueeze(-1)
         base, transient = torch.where(frames[..., None], base, 0.0), torch.where(frames[..., None], transient, 0.0)
-        unit = _root(base.square().mean(-1, keepdim=True).sum(-2, keepdim=True) / present.sum(-2, keepdim=True).clamp_min(1))
+        unit = _root(
+            base.square().mean(-1, keepdim=True).sum(-2, keepdim=True) / present.sum(-2, keepdim=True).clamp_min(1)
+        )
         unit = torch.where(unit > 0, unit, 1.0)
         size = _root(transient.square().mean(-1, keepdim=True)) / unit
         trust = present
@@ -149,7 +151,7 @@ def borrow(x: Tensor, trust: Tensor, frames: Tensor, reach: int = 6) -> Tensor:
 
 
 def _neighbours(x: Tensor, distance: int) -> Tensor:
-    """Each frame beside the ones ``distance`` before and after it, (B, T, 3 H): a dilated convolution as one product."""
+    """Each frame beside the ones ``distance`` before and after, (B, T, 3 H): a dilated convolution as one product."""
     padded = F.pad(x, (0, 0, distance, distance))
     return torch.cat([padded[:, : x.shape[1]], x, padded[:, 2 * distance :]], -1)
 

@@ -1,5 +1,6 @@
 """scikit-learn's face of the deep part, through skorch: LSEFClassifier and LSEFRegressor."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -92,7 +93,7 @@ def outputs(net: SequenceNet, sequences: list[np.ndarray]) -> Iterator[tuple[LSE
             yield found, row, batch[0]["x"].shape[1]
 
 
-class _LSEFEstimator(BaseEstimator):
+class _LSEFEstimator(BaseEstimator, ABC):
     """What classifier and regressor share.
 
     ``model`` is "lsef", "identity", "gru", "tcn" or "transformer": the baselines train in the same way.
@@ -159,8 +160,10 @@ class _LSEFEstimator(BaseEstimator):
             }
         return config
 
-    def prepare(self, X: Any, y: Any, net_class: type[SequenceNet] = SequenceNet) -> tuple[SequenceNet, SequenceDataset]:
-        """Check the data and build the untrained net, as ``fit`` does; `rpca_affect.deep.train` trains it epoch by epoch.
+    def prepare(
+        self, X: Any, y: Any, net_class: type[SequenceNet] = SequenceNet
+    ) -> tuple[SequenceNet, SequenceDataset]:
+        """Check the data and build the untrained net, as ``fit`` does; `rpca_affect.deep.train` goes on from there.
 
         Returns
         -------
@@ -173,7 +176,7 @@ class _LSEFEstimator(BaseEstimator):
         targets, task, n_outputs, per_frame = self._targets(sequences, y)
         self.n_features_in_ = sequences[0].shape[1]
         self.config_ = self._config(self.n_features_in_, n_outputs, per_frame)
-        module = build(**self.config_)
+        module: Any = build(**self.config_)
         module.scaler.fit(sequences)
         self.net_ = make_net(
             module,
@@ -215,7 +218,8 @@ class _LSEFEstimator(BaseEstimator):
         sequences = as_sequences(X)
         if sequences[0].shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {sequences[0].shape[1]} features, the model was fitted with {self.n_features_in_}; give the same ones."
+                f"X has {sequences[0].shape[1]} features, the model was fitted with {self.n_features_in_}; "
+                "give the same ones."
             )
         return sequences
 
@@ -235,13 +239,22 @@ class _LSEFEstimator(BaseEstimator):
         for s, (found, row, _) in zip(sequences, outputs(self.net_, sequences)):
             if not isinstance(found, LSEFOutput):
                 raise ValueError(f"model {self.model!r} does not split its input; use model='lsef'.")
-            parts.append(tuple(part[row, : len(s)].numpy(force=True) for part in (found.base, found.transient)))
+            base, transient = (part[row, : len(s)].numpy(force=True) for part in (found.base, found.transient))
+            parts.append((base, transient))
         return parts
 
     def embed(self, X: Any) -> np.ndarray:
         """Clip embeddings (n_sequences, H) of an LSEF model, for another classifier or a picture."""
-        found = [out.embedding[row].numpy(force=True) for out, row, _ in outputs(self.net_, self._sequences(X))]
-        return np.stack(found)
+        rows = []
+        for found, row, _ in outputs(self.net_, self._sequences(X)):
+            if not isinstance(found, LSEFOutput):
+                raise ValueError(f"model {self.model!r} has no embedding; use model='lsef'.")
+            rows.append(found.embedding[row].numpy(force=True))
+        return np.stack(rows)
+
+    @abstractmethod
+    def _targets(self, sequences: list[np.ndarray], y: Any) -> tuple[Any, str, int, bool]:
+        """Targets for the loss, the task, the number of outputs, and whether there is one per frame."""
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -299,7 +312,8 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sequence."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        most_probable = self.predict_proba(X).argmax(1)
+        return self.classes_[most_probable]
 
     def score(self, X: Any, y: Any) -> float:
         """WAR (accuracy)."""
@@ -309,8 +323,8 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
 class LSEFRegressor(RegressorMixin, _LSEFEstimator):
     """Predict continuous ratings (valence, arousal) per frame or per sequence; trained on 1 - CCC.
 
-    Parameters are those of `LSEFClassifier`. ``y`` is a list of arrays (T_i, C) for ratings per frame (NaN = not rated), or one
-    array (n_sequences, C) for one rating per sequence.
+    Parameters are those of `LSEFClassifier`. ``y`` is a list of arrays (T_i, C) for ratings per frame (NaN =
+    not rated), or one array (n_sequences, C) for one rating per sequence.
 
     Examples
     --------
@@ -349,6 +363,9 @@ class LSEFRegressor(RegressorMixin, _LSEFEstimator):
     def score(self, X: Any, y: Any) -> float:
         """Pooled CCC, averaged over the outputs."""
         guess = self.predict(X)
-        rows = [np.concatenate([np.asarray(part) for part in side]) if self.per_frame_ else np.asarray(side) for side in (y, guess)]
+        rows = [
+            np.concatenate([np.asarray(part) for part in side]) if self.per_frame_ else np.asarray(side)
+            for side in (y, guess)
+        ]
         sides = [np.reshape(side, (len(side), -1)).T.astype(np.float64) for side in rows]
         return float(np.mean([ccc(t, g) for t, g in zip(*sides)]))

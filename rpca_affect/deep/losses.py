@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rpca_affect.deep.model import LSEFOutput
+from rpca_affect.deep.unroll import Stages
 
 
 def concordance(prediction: Tensor, target: Tensor, weight: Tensor | None = None, dim: int = 0) -> Tensor:
@@ -61,15 +62,14 @@ class LSEFLoss:
             if target.ndim == 3 and mask is not None:
                 frames = mask if mask.ndim == 2 else mask.any(-1)
                 known = known & frames[..., None]
-            flat = [t.flatten(0, -2) for t in (prediction, torch.where(known, target, 0.0), known)]
-            loss = (1 - concordance(*flat)).mean()
+            guess, truth, known = (t.flatten(0, -2) for t in (prediction, torch.where(known, target, 0.0), known))
+            loss = (1 - concordance(guess, truth, known)).mean()
         if isinstance(output, LSEFOutput) and output.stages is not None:
-            loss = loss + self.split_terms(output)
+            loss = loss + self.split_terms(output.stages)
         return loss
 
-    def split_terms(self, output: LSEFOutput) -> Tensor:
+    def split_terms(self, stages: Stages) -> Tensor:
         """The terms that do not look at the target."""
-        stages = output.stages
         total = self.consistency * stages.residual[-1].square().mean()
         base, transient = stages.base, stages.transient
         if self.rank:

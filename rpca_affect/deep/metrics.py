@@ -27,8 +27,9 @@ def ccc(y_true, y_pred, convention: str = "pooled", batch_size: int = 256) -> fl
     y_true, y_pred : sequence of array (T_i,)
         One rating per frame of each sequence; NaN in ``y_true`` = not rated. One array counts as one sequence.
     convention : {"pooled", "sequence", "batch"}
-        All frames together; the mean over sequences; the mean over runs of ``batch_size`` frames in the given order. Papers mix
-        them: "pooled" also rewards knowing the mean of each sequence, the other two only what moves inside.
+        All frames together; the mean over sequences; the mean over runs of ``batch_size`` frames in the given
+        order. Papers mix them: "pooled" also rewards knowing the mean of each sequence, the other two only what
+        moves inside.
     batch_size : int
         Frames in a batch.
 
@@ -42,12 +43,13 @@ def ccc(y_true, y_pred, convention: str = "pooled", batch_size: int = 256) -> fl
     >>> import numpy as np
     >>> truth = [np.array([0.0, 1.0]), np.array([10.0, 11.0])]
     >>> guess = [np.array([0.5, 0.5]), np.array([10.5, 10.5])]
-    >>> round(ccc(truth, guess), 2), ccc(truth, guess, "sequence")
-    (0.99, 0.0)
+    >>> round(ccc(truth, guess), 3), ccc(truth, guess, "sequence")
+    (0.995, 0.0)
     """
     pairs = _pairs(y_true, y_pred)
     if convention == "pooled":
-        pairs = [tuple(np.concatenate(side) for side in zip(*pairs))]
+        truth, guess = (np.concatenate(side) for side in zip(*pairs))
+        pairs = [(truth, guess)]
     elif convention == "batch":
         truth, guess = (np.concatenate(side) for side in zip(*pairs))
         cuts = range(batch_size, len(truth), batch_size)

@@ -58,7 +58,7 @@ class FeatureScale(nn.Module):
         self.register_buffer("spread", torch.ones(n_features))
 
     def fit(self, sequences: Sequence) -> "FeatureScale":
-        """Mean and standard deviation over the observed (not NaN) cells of (T_i, D) arrays; a constant feature keeps 1."""
+        """Mean and standard deviation over the observed (not NaN) cells of (T_i, D) arrays; a constant one keeps 1."""
         frames = torch.cat([torch.as_tensor(s, dtype=torch.float64) for s in sequences])
         known = torch.isfinite(frames)
         count = known.sum(0).clamp_min(1)
@@ -125,9 +125,7 @@ class LSEF(nn.Module):
             raise ValueError(f"solver is {solver!r}; give one of {', '.join(_SOLVERS)}.")
         self.per_frame = per_frame
         self.scaler = FeatureScale(n_features)
-        self.unrolled = (
-            Unrolled(n_stages, n_features, _SOLVERS[solver](), filter_width) if n_stages else None
-        )
+        self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver](), filter_width) if n_stages else None
         self.cim = CIM(n_features, hidden, scales, modulate, robust)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, n_outputs))
 
@@ -152,7 +150,9 @@ class LSEF(nn.Module):
             scaled = torch.where(cells, scaled, 0.0)
         stages = None if self.unrolled is None else self.unrolled(scaled, mask)
         base, transient = (scaled, torch.zeros_like(x)) if stages is None else (stages.base, stages.transient)
-        fused = self.cim(base, transient, mask)
+        # CIM reads all that is not transient, not the shrunk base alone: its two inputs add up to x, so nothing
+        # is lost.
+        fused = self.cim(scaled - transient, transient, mask)
         prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
         base = base * self.scaler.spread + self.scaler.center
         transient = transient * self.scaler.spread

@@ -10,8 +10,8 @@ from rpca_affect.deep.spectral import frame_mask, singular_value_shrink, spectru
 class SEM(nn.Module):
     """Stability encoding: the low-rank base, by trained singular-value shrinkage after a trained temporal low-pass.
 
-    ``L = U diag(f(s)) V^T`` with f a firm threshold (see `rpca_affect.deep.spectral.singular_value_shrink`). Untrained it is
-    singular-value thresholding, ``argmin_L level ||L||_* + 0.5 ||L - X||_F^2``.
+    ``L = U diag(f(s)) V^T`` with f a firm threshold (see `rpca_affect.deep.spectral.singular_value_shrink`).
+    Untrained it is singular-value thresholding, ``argmin_L level ||L||_* + 0.5 ||L - X||_F^2``.
 
     Parameters
     ----------
@@ -78,9 +78,10 @@ class SEM(nn.Module):
 class DDM(nn.Module):
     """Dynamic decoupling: the sparse transients, by trained sparse-group shrinkage conditioned on the base.
 
-    ``argmin_S level ||S||_1 + group_level sum_t ||S_t||_2 + 0.5 ||S - X||_F^2`` with levels that are trained per feature and
-    gated per frame by the energy and the speed of the base. Before it, a trained share of what points along the base in a
-    frame is taken out, and a trained firmness keeps large transients unshrunk. Untrained it is soft thresholding.
+    ``argmin_S level ||S||_1 + group_level sum_t ||S_t||_2 + 0.5 ||S - X||_F^2`` with levels that are trained
+    per feature and gated per frame by the energy and the speed of the base. Before it, a trained share of what
+    points along the base in a frame is taken out, and a trained firmness keeps large transients unshrunk.
+    Untrained it is soft thresholding.
 
     Parameters
     ----------
@@ -142,7 +143,9 @@ class DDM(nn.Module):
         sparse = (1 + at_least_zero(self.firmness)) * (argument - torch.minimum(torch.maximum(argument, -level), level))
         sparse = torch.where(sparse.abs() > argument.abs(), argument, sparse)
         # A frame of D cells at the cell level has length sqrt(D) level: that is the unit of the group level.
-        return _frame_threshold(sparse, at_least_zero(self.group) * level.mean(-1, keepdim=True) * base.shape[-1] ** 0.5)
+        return _frame_threshold(
+            sparse, at_least_zero(self.group) * level.mean(-1, keepdim=True) * base.shape[-1] ** 0.5
+        )
 
     def _gate(self, base: Tensor, mask: Tensor | None) -> Tensor:
         """Factor on the levels, (B, T, 1), from the energy and the speed of the base relative to its average energy."""
@@ -162,7 +165,7 @@ def at_least_zero(parameter: Tensor) -> Tensor:
 
 
 def masked_filter(x: Tensor, kernel: Tensor, frames: Tensor | None = None) -> Tensor:
-    """Temporal filter of (B, T, D) with kernels (D or 1, width); weights of missing neighbours go to the frames present.
+    """Temporal filter of (B, T, D), kernels (D or 1, width); weights of missing neighbours go to the frames present.
 
     Examples
     --------
@@ -171,12 +174,13 @@ def masked_filter(x: Tensor, kernel: Tensor, frames: Tensor | None = None) -> Te
     >>> masked_filter(x, torch.ones(1, 3) / 3, torch.tensor([[[True], [True], [False]]])).ravel().tolist()
     [1.5, 1.5, 0.0]
     """
-    batch, length, features = x.shape
+    features = x.shape[-1]
     width = kernel.shape[-1]
     weight = kernel.expand(features, width).unsqueeze(1).to(x.dtype)
     present = torch.ones_like(x) if frames is None else frames.to(x.dtype)
     signal = F.conv1d((x * present).mT, weight, padding=width // 2, groups=features).mT
-    # What the kernel gives to absent neighbours (gaps, ends) is shifted to the frame itself: a constant stays a constant.
+    # What the kernel gives to absent neighbours (gaps, ends) is shifted to the frame itself: a constant stays a
+    # constant.
     absent = kernel.sum(-1).to(x.dtype) - F.conv1d(present.mT, weight, padding=width // 2, groups=features).mT
     present_sum = kernel.sum(-1).to(x.dtype) - absent
     safe = present_sum.abs() > 0.1 * kernel.abs().sum(-1).to(x.dtype)

@@ -14,14 +14,15 @@ def planted_affect(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Per-frame features with known ratings.
 
-    Valence is the first score of a slow low-rank base (scores drift over seconds). Arousal is the smoothed energy of sparse
-    bursts that touch a few features for a few frames. What is asked for is the split: the energy of the raw features is
-    dominated by the base, and single cells by noise.
+    Valence is the first score of a slow low-rank base (scores drift over seconds). Arousal is the smoothed
+    energy of sparse bursts that touch a few features for a few frames. What is asked for is the split: the
+    energy of the raw features is dominated by the base, and single cells by noise.
 
     Parameters
     ----------
     n_sequences, n_frames, n_features, rank : int
-        Lengths vary between two thirds of ``n_frames`` and ``n_frames``. The feature loadings are shared by all sequences.
+        Lengths vary between two thirds of ``n_frames`` and ``n_frames``. The feature loadings are shared by all
+        sequences.
     noise : float
         Standard deviation of the sensor noise; the base has about 1.
     random_state : int

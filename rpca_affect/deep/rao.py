@@ -12,11 +12,11 @@ class RAO(Optimizer):
     """Rank-aware optimisation: balance the smooth and the sensitive part of every matrix-shaped momentum.
 
     The momentum ``M`` of a matrix is split into a smooth part ``P``, its projection on a warm-started dominant subspace
-    of ``rank`` directions, and a sensitive part ``R = M - P``. AdamW's step then follows ``P + alpha R``. The effective rank
-    ``exp(entropy(s^2 / sum s^2))`` of the momentum is compared with its own moving average:
-    ``alpha = clip((average / now) ** strength, low, high)`` falls when the spectrum spreads (noise: smoothness) and rises when
-    it concentrates (structure: sensitivity). Where nothing changes alpha is 1, which is AdamW. Vectors, scalars and
-    matrices with no more than ``rank`` rows or columns always take AdamW's step.
+    of ``rank`` directions, and a sensitive part ``R = M - P``. AdamW's step then follows ``P + alpha R``. The
+    effective rank ``exp(entropy(s^2 / sum s^2))`` of the momentum is compared with its own moving average:
+    ``alpha = clip((average / now) ** strength, low, high)`` falls when the spectrum spreads (noise: smoothness)
+    and rises when it concentrates (structure: sensitivity). Where nothing changes alpha is 1, which is AdamW.
+    Vectors, scalars and matrices with no more than ``rank`` rows or columns always take AdamW's step.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ class RAO(Optimizer):
     ):
         if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(
-                f"lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}: give non-negative numbers, betas below 1."
+                f"lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}: "
+                "give non-negative numbers, betas below 1."
             )
         if rank < 1 or every < 1:
             raise ValueError(f"rank={rank} and every={every} must be at least 1.")
@@ -161,7 +162,8 @@ def _follow(matrix: Tensor, state: dict, group: dict) -> None:
     if basis is None:
         # The longest rows are a deterministic start that lies in the row space.
         basis = matrix[matrix.square().sum(1).topk(group["rank"]).indices].mT
-    basis = torch.linalg.qr(matrix.mT @ (matrix @ basis))[0]
+    # In memory as it comes back from a file, so that a resumed run rounds in the same way.
+    basis = torch.linalg.qr(matrix.mT @ (matrix @ basis))[0].contiguous()
     energy = torch.linalg.vector_norm(matrix @ basis, dim=0).double().square()
     total = torch.maximum(torch.linalg.vector_norm(matrix).double().square(), energy.sum())
     rest = total - energy.sum()
@@ -176,6 +178,7 @@ def _follow(matrix: Tensor, state: dict, group: dict) -> None:
     state["basis"], state["effective_rank"] = basis, math.exp(now)
     state["log_rank"] = group["memory"] * average + (1 - group["memory"]) * now
     low, high = group["limits"]
-    # In steps of a tenth: the estimate is no finer, and in a steady spectrum the step is exactly (and as cheap as) AdamW's.
+    # In steps of a tenth: the estimate is no finer, and in a steady spectrum the step is exactly (and as cheap
+    # as) AdamW's.
     adapted = round(min(max(math.exp(group["strength"] * (average - now)), low), high), 1)
     state["alpha"] = adapted if group["alpha"] is None else group["alpha"]

@@ -96,7 +96,7 @@ class SequenceDataset(Dataset):
 
 
 def collate(batch: list[tuple[np.ndarray, Any]]) -> tuple[dict[str, Tensor], Tensor]:
-    """Pad to the longest sequence: ``{"x": (B, T, D), "mask": (B, T, D)}`` and targets; (T_i, C) targets are padded by NaN.
+    """Pad to the longest sequence: ``{"x", "mask"}`` of shape (B, T, D), and targets; (T_i, C) targets end in NaN.
 
     Examples
     --------
@@ -133,8 +133,8 @@ def read_folder(folder: str | Path, labels: str | Path, target: str | Sequence[s
     folder : path
         Files ``<clip>.npy``; object arrays (pickles) are refused.
     labels : path
-        CSV with columns ``clip``, the target column(s) and optionally ``person`` (never on both sides of a split) and ``split``
-        ("train", "test").
+        CSV with columns ``clip``, the target column(s) and optionally ``person`` (never on both sides of a
+        split) and ``split`` ("train", "test").
     target : str or sequence of str
         One column of class labels, or the columns of continuous values.
 
@@ -148,7 +148,9 @@ def read_folder(folder: str | Path, labels: str | Path, target: str | Sequence[s
     wanted = ["clip", *([target] if isinstance(target, str) else target)]
     missing = [name for name in wanted if name not in table]
     if missing:
-        raise ValueError(f"{Path(labels).name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}.")
+        raise ValueError(
+            f"{Path(labels).name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}."
+        )
     sequences = [read_clip(folder / f"{clip}.npy") for clip in table["clip"]]
     columns = target if isinstance(target, str) else list(target)
     return {
@@ -164,11 +166,15 @@ def read_clip(path: str | Path) -> np.ndarray:
     """One ``(T, D)`` array of numbers from a ``.npy`` file, float32."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path.name} is in the label table but not in {path.parent}; remove the row or add the file.")
+        raise FileNotFoundError(
+            f"{path.name} is in the label table but not in {path.parent}; remove the row or add the file."
+        )
     try:
         array = np.load(path, allow_pickle=False)
     except ValueError as error:
         raise ValueError(f"{path.name} is not a plain .npy array of numbers; save it with numpy.save.") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise ValueError(f"{path.name} holds {array.dtype} of shape {array.shape}; give numbers of shape (frames, features).")
+        raise ValueError(
+            f"{path.name} holds {array.dtype} of shape {array.shape}; give numbers of shape (frames, features)."
+        )
     return array.astype(np.float32)

@@ -70,10 +70,11 @@ def _eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
 class _Recompose(torch.autograd.Function):
     """``U diag(h) V^T`` with the vector-Jacobian product of the matrix function, never of the factors.
 
-    With ``h = f(s)``, ``phi = h / s`` and ``c = s^2`` the result is ``K X``, ``K = U diag(phi) U^T`` a function of the Gram
-    matrix ``X X^T``. Its differential needs only the divided differences of ``phi`` in ``c``; at ties these are the derivative
-    ``(f' - phi) / (2 c)``, at ``s = 0`` they vanish because a shrinkage is flat (or linear) there. Only the ``k`` directions
-    that survive the shrinkage take part, so every large product is ``k`` thin; pairs of removed directions contribute zero.
+    With ``h = f(s)``, ``phi = h / s`` and ``c = s^2`` the result is ``K X``, ``K = U diag(phi) U^T`` a function
+    of the Gram matrix ``X X^T``. Its differential needs only the divided differences of ``phi`` in ``c``; at
+    ties these are the derivative ``(f' - phi) / (2 c)``, at ``s = 0`` they vanish because a shrinkage is flat
+    (or linear) there. Only the ``k`` directions that survive the shrinkage take part, so every large product is
+    ``k`` thin; pairs of removed directions contribute zero.
     """
 
     @staticmethod
@@ -112,7 +113,7 @@ class _Recompose(torch.autograd.Function):
 
 
 def _divided_differences(phi: Tensor, slope: Tensor, s: Tensor, k: int) -> Tensor:
-    """``(phi_i - phi_j) / (c_i - c_j)`` with ``c = s^2`` for i < k; the derivative of phi in c where two are not told apart."""
+    """``(phi_i - phi_j) / (c_i - c_j)``, ``c = s^2``, for i < k; the derivative where two values are not told apart."""
     positive = s > 0
     flat = torch.where(positive, (slope - phi) / torch.where(positive, 2 * s * s, 1.0), 0.0)
     total = s[..., :k, None] + s[..., None, :]
@@ -141,8 +142,8 @@ def spectral_map(x: Tensor, shrink: Callable[[Tensor], tuple[Tensor, Tensor]], k
     x : Tensor of shape (..., m, n)
         One matrix or a stack.
     shrink : callable
-        ``s -> (f(s), f'(s))`` on the (detached) singular values (..., r). Gradients reach the parameters inside ``f(s)``;
-        the derivative is used as a number. ``f(0) = 0`` and ``f`` must be flat or linear at zero.
+        ``s -> (f(s), f'(s))`` on the (detached) singular values (..., r). Gradients reach the parameters inside
+        ``f(s)``; the derivative is used as a number. ``f(0) = 0`` and ``f`` must be flat or linear at zero.
     known : Spectrum, optional
         The spectrum of ``x`` where it is already there.
 
@@ -176,16 +177,17 @@ def singular_value_shrink(
 ) -> Tensor:
     """Firm thresholding of the singular values; the proximal operator of the nuclear norm at ``firmness=0``.
 
-    ``argmin_L 0.5 ||L - X||_F^2 + sum_i p(s_i(L))`` where ``p`` is ``level * s`` for ``firmness = 0`` and the minimax-concave
-    penalty otherwise: values between ``level`` and ``level (1 + 1/firmness)`` rise with slope ``1 + firmness``, and values
-    above are kept as they are, so a strong base is not shrunk.
+    ``argmin_L 0.5 ||L - X||_F^2 + sum_i p(s_i(L))`` where ``p`` is ``level * s`` for ``firmness = 0`` and the
+    minimax-concave penalty otherwise: values between ``level`` and ``level (1 + 1/firmness)`` rise with slope
+    ``1 + firmness``, and values above are kept as they are, so a strong base is not shrunk.
 
     Parameters
     ----------
     x : Tensor of shape (..., m, n)
         One matrix or a stack.
     level : Tensor or float
-        Threshold, shape broadcastable to (..., 1, 1), or (..., 1, r) for one level per singular value (weighted nuclear norm).
+        Threshold, shape broadcastable to (..., 1, 1), or (..., 1, r) for one level per singular value (weighted
+        nuclear norm).
     firmness : Tensor or float
         ``>= 0``; the same shapes.
     mask : Tensor of bool, optional

@@ -113,7 +113,9 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mappi
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     metadata = {"rpca_affect": json.dumps({"version": VERSION, **header})}
-    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+    save_file(
+        {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}, temporary, metadata=metadata
+    )
     os.replace(temporary, path)
     return path
 
@@ -134,6 +136,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     header = json.loads(metadata["rpca_affect"])
     if header["version"] > VERSION:
         raise ValueError(
-            f"{path.name} has format version {header['version']}, this rpca_affect reads up to {VERSION}; update the package."
+            f"{path.name} has format version {header['version']}, this rpca_affect reads up to {VERSION}; "
+            "update the package."
         )
     return tensors, header

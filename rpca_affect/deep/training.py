@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from skorch.hf import AccelerateMixin
 
-from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor, SequenceNet, make_net
-from rpca_affect.deep.losses import LSEFLoss
+from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor, SequenceNet
 from rpca_affect.deep.metrics import uar, war
 from rpca_affect.deep.planted import planted_affect
-from rpca_affect.deep.sequences import SequenceDataset, as_sequences, read_clip, read_folder
+from rpca_affect.deep.sequences import as_sequences, read_clip, read_folder
 from rpca_affect.deep.storage import load, load_weights, read_tensors, save, write_tensors
 
 
@@ -34,6 +34,13 @@ class AcceleratedNet(AccelerateMixin, SequenceNet):
         return step
 
 
+def _accelerated(accelerator: Accelerator, *args: Any, **kwargs: Any) -> AcceleratedNet:
+    """A net placed by accelerate; its log is silent, for the progress display has the screen."""
+    kwargs = {**kwargs, "device": None, "callbacks__print_log__sink": lambda *_: None}
+    kwargs.pop("callbacks__print_log", None)
+    return AcceleratedNet(*args, accelerator=accelerator, unwrap_after_train=False, **kwargs)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a TOML recipe may say; unknown names are refused.
@@ -42,9 +49,9 @@ class Recipe:
     ----------
     task : {"classification", "regression"}
     data : dict
-        ``kind = "folder"`` with ``folder``, ``labels``, ``target``; ``kind = "npz"`` with ``file`` (arrays X_train, y_train and
-        optionally X_test, y_test); or ``kind = "planted"`` with the arguments of `planted_affect`. Environment variables in
-        paths are expanded.
+        ``kind = "folder"`` with ``folder``, ``labels``, ``target``; ``kind = "npz"`` with ``file`` (arrays
+        X_train, y_train and optionally X_test, y_test); or ``kind = "planted"`` with the arguments of
+        `planted_affect`. Environment variables in paths are expanded.
     estimator : dict
         Parameters of `LSEFClassifier` or `LSEFRegressor` (epochs, hidden, optimizer, random_state, ...).
     validation : float
@@ -96,6 +103,8 @@ def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
     kind = data.pop("kind", "folder")
 
     def place(name: str) -> Path:
+        if name not in data:
+            raise ValueError(f"the recipe's [data] of kind {kind!r} lacks {name!r}; give a path.")
         path = Path(os.path.expandvars(data[name]))
         if "$" in str(path):
             raise ValueError(f"{data[name]!r} names an environment variable that is not set; set it or give a path.")
@@ -145,8 +154,8 @@ def train(
     recipe : path
         TOML file, see `Recipe`.
     out : path
-        Folder for ``model.safetensors`` (the best epoch), ``checkpoint.safetensors`` (the last one), ``history.csv`` and
-        ``summary.json``.
+        Folder for ``model.safetensors`` (the best epoch), ``checkpoint.safetensors`` (the last one),
+        ``history.csv`` and ``summary.json``.
     resume : bool
         Continue from the checkpoint in ``out`` if there is one of the same recipe.
     quiet : bool
@@ -161,8 +170,8 @@ def train(
     """
     recipe, out = Path(recipe), Path(out)
     plan = Recipe.read(recipe)
-    data = read_data(plan.data, recipe.parent)
     estimator = plan.new_estimator()
+    data = read_data(plan.data, recipe.parent)
     run = _Run(plan, estimator, data, out)
     history = run.resume() if resume else []
     epochs = estimator.epochs
@@ -190,9 +199,7 @@ class _Run:
         self.held = ([X[i] for i in held], [y[i] for i in held])
         self.accelerator = Accelerator(mixed_precision=plan.mixed_precision, cpu=not torch.cuda.is_available())
         self.main = self.accelerator.is_main_process
-        net_class = lambda *args, **kwargs: AcceleratedNet(  # noqa: E731
-            *args, accelerator=self.accelerator, unwrap_after_train=False, **{**kwargs, "device": None}
-        )
+        net_class = partial(_accelerated, self.accelerator)
         torch.manual_seed(self.seed)
         prepared = estimator.prepare([X[i] for i in chosen], [y[i] for i in chosen], net_class=net_class)
         self.net, self.dataset = prepared
@@ -202,7 +209,7 @@ class _Run:
         self.best: dict[str, torch.Tensor] = {}
 
     def epoch(self, number: int) -> dict[str, Any]:
-        """Train one epoch; its random numbers depend on the seed and its number alone, so a resumed run repeats them."""
+        """Train one epoch; its random numbers depend on seed and number alone, so a resumed run repeats them."""
         torch.manual_seed(self.seed * 100_003 + number + 1)
         self.net.partial_fit(self.dataset)
         loss = self.net.history[-1]["train_loss"]
@@ -248,7 +255,10 @@ class _Run:
         tensors, header = read_tensors(path)
         if header["recipe"] != self._identity():
             raise ValueError(f"{path} belongs to another recipe; give another output folder or resume=False.")
-        part = lambda name: {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(name + "/")}  # noqa: E731
+
+        def part(name: str) -> dict[str, torch.Tensor]:
+            return {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(name + "/")}
+
         load_weights(self.module, part("model"), path.name)
         self.best = part("best")
         state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in header["plain"].items()}
@@ -276,7 +286,9 @@ class _Run:
         return summary
 
     def _identity(self) -> dict[str, Any]:
-        return json.loads(json.dumps({"task": self.plan.task, "data": self.plan.data, "estimator": self.estimator.get_params()}))
+        return json.loads(
+            json.dumps({"task": self.plan.task, "data": self.plan.data, "estimator": self.estimator.get_params()})
+        )
 
 
 def _best(history: list[dict]) -> int:
@@ -309,7 +321,8 @@ def predict(model: str | Path, data: str | Path, out: str | Path | None = None) 
     Returns
     -------
     DataFrame
-        Classification: one row per clip with the class and a probability per class. Regression: one row per frame (or clip).
+        Classification: one row per clip with the class and a probability per class. Regression: one row per
+        frame (or clip).
     """
     model, data = Path(model), Path(data)
     estimator = load(model / "model.safetensors" if model.is_dir() else model)
@@ -325,7 +338,10 @@ def predict(model: str | Path, data: str | Path, out: str | Path | None = None) 
         frame.insert(1, "predicted", estimator.classes_[share.argmax(1)])
     else:
         found = estimator.predict(sequences)
-        rows = [np.atleast_2d(f if np.ndim(f) == 2 else np.reshape(f, (-1, 1) if estimator.per_frame_ else (1, -1))) for f in found]
+        rows = [
+            np.atleast_2d(f if np.ndim(f) == 2 else np.reshape(f, (-1, 1) if estimator.per_frame_ else (1, -1)))
+            for f in found
+        ]
         frame = pd.DataFrame(np.concatenate(rows), columns=[f"output_{i}" for i in range(rows[0].shape[1])])
         frame.insert(0, "clip", np.repeat(names, [len(r) for r in rows]))
         if estimator.per_frame_:

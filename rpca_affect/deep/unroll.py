@@ -1,7 +1,7 @@
 """Any classical splitting as a network: a stage is the solver's own step with trained operators and numbers."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,10 +41,11 @@ class Stages(NamedTuple):
 
 
 class Unrolled(nn.Module):
-    """``n_stages`` steps of a classical solver, every stage with its own trained operators, penalty growth and relaxation.
+    """``n_stages`` steps of a classical solver, each with its own trained operators, penalty growth and relaxation.
 
     Stage k is ``dataclasses.replace(solver, growth=..., relax=..., lam=..., lowrank=SEM_k, shrink=DDM_k).step``. At
-    initialisation the trained numbers are the classical ones, so the untrained network **is** that many steps of the solver.
+    initialisation the trained numbers are the classical ones, so the untrained network **is** that many steps
+    of the solver.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class Unrolled(nn.Module):
         super().__init__()
         if n_stages < 1:
             raise ValueError(f"n_stages is {n_stages}; give at least one.")
-        self.solver = InexactALM() if solver is None else solver
+        self.solver: Any = InexactALM() if solver is None else solver
         self.n_stages = n_stages
         count = 1 if tied else n_stages
         self.sem = nn.ModuleList(SEM(n_features, filter_width) for _ in range(count))
@@ -128,7 +129,7 @@ class Unrolled(nn.Module):
             transients.append(sparse * unit)
         return Stages(bases[-1], transients[-1], bases, transients, torch.stack(residuals))
 
-    def _tuned(self, observed: Observed, unit: Tensor) -> Splitting:
+    def _tuned(self, observed: Observed, unit: Tensor) -> Any:
         """The solver with its open numbers filled in from each sequence, blind to how far it was padded."""
         solver = self.solver.rescaled(unit)
         if solver.lam is None:
@@ -144,8 +145,9 @@ class Unrolled(nn.Module):
         with torch.no_grad():
             return solver.tuned(observed)
 
-    def _layer(self, k: int, solver: Splitting, cells: Tensor | None) -> Splitting:
-        sem, ddm = self.sem[k % len(self.sem)], self.ddm[k % len(self.ddm)]
+    def _layer(self, k: int, solver: Any, cells: Tensor | None) -> Any:
+        sem: Any = self.sem[k % len(self.sem)]
+        ddm: Any = self.ddm[k % len(self.ddm)]
         return replace(
             solver,
             mu=solver.mu * self.log_mu.exp(),

@@ -137,12 +137,12 @@ def test_split_terms_prefer_low_rank_sparse_and_complete():
     x, mask = batch()
     model = LSEF(5, 3, hidden=8, n_stages=2)
     out = model(x, mask)
-    assert LSEFLoss(consistency=1.0).split_terms(out).item() == pytest.approx(
+    assert LSEFLoss(consistency=1.0).split_terms(out.stages).item() == pytest.approx(
         out.stages.residual[-1].square().mean().item(), rel=1e-5
     )
-    both = LSEFLoss(consistency=0.0, rank=1.0).split_terms(out)
+    both = LSEFLoss(consistency=0.0, rank=1.0).split_terms(out.stages)
     assert 1 / 5 <= both <= 1
-    assert 0 <= LSEFLoss(consistency=0.0, sparsity=1.0).split_terms(out) <= 1
+    assert 0 <= LSEFLoss(consistency=0.0, sparsity=1.0).split_terms(out.stages) <= 1
 
 
 def test_scaler_ignores_missing_and_constant_features():

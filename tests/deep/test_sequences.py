@@ -59,7 +59,9 @@ def test_folder_of_npy(tmp_path):
         table, index=False
     )
     found = read_folder(tmp_path, table)
-    assert found["y"].tolist() == ["calm", "tense"] and found["person"].tolist() == ["p1", "p2"] and found["split"] is None
+    assert (
+        found["y"].tolist() == ["calm", "tense"] and found["person"].tolist() == ["p1", "p2"] and found["split"] is None
+    )
     assert read_folder(tmp_path, table, ["v"])["y"].tolist() == [[0.1], [0.2]]
     with pytest.raises(ValueError, match="arousal"):
         read_folder(tmp_path, table, "arousal")
@@ -107,7 +109,7 @@ def test_planted_affect_is_what_it_says():
     flat, ratings = np.concatenate(X), np.concatenate(y)
     assert np.abs(ratings).max() <= 1 and (ratings.std(0) > 0.2).all()
     # Valence is a function of the base: a linear map of the leading components explains it; arousal is not.
-    u, s, vh = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    u, s, _ = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
     scores = u[:, :3] * s[:3]
     for column, low, high in ((0, 0.7, 1.0), (1, 0.0, 0.2)):
         target = np.arctanh(np.clip(ratings[:, column], -0.99, 0.99))

@@ -17,7 +17,9 @@ def planted(batch=3, frames=30, features=12, rank=2, seed=0):
     g = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=g, dtype=F64)  # noqa: E731
     base = draw(batch, frames, rank) @ draw(batch, rank, features)
-    bursts = torch.where(torch.rand(batch, frames, features, generator=g) < 0.06, 5 * draw(batch, frames, features), 0.0)
+    bursts = torch.where(
+        torch.rand(batch, frames, features, generator=g) < 0.06, 5 * draw(batch, frames, features), 0.0
+    )
     return base, bursts, base + bursts
 
 
@@ -155,7 +157,7 @@ def test_a_few_steps_of_training_beat_the_classical_iteration_at_the_same_depth(
 
 
 def test_modules_alone():
-    base, bursts, x = planted()
+    base, _, x = planted()
     untrained = DDM().double()
     with torch.no_grad():
         untrained.group.fill_(0.5)
@@ -188,5 +190,7 @@ def test_diagnostics():
     _, _, x = planted()
     stages = Unrolled(10)(x.float())
     found = stages.diagnostics()
-    assert {name: tuple(v.shape) for name, v in found.items()} == dict.fromkeys(("rank", "sparsity", "residual"), (10, 3))
+    assert {name: tuple(v.shape) for name, v in found.items()} == dict.fromkeys(
+        ("rank", "sparsity", "residual"), (10, 3)
+    )
     assert (found["rank"][-1] <= 2.2).all() and (found["residual"][-1] < 0.05).all()

@@ -1,0 +1,164 @@
+"""Recipes: exact resume after a kill, early stopping, the command, prediction from files, refusals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rpca_affect.deep import load, predict, train
+from rpca_affect.deep.storage import read_tensors
+from rpca_affect.deep.training import Recipe
+
+ROOT = Path(__file__).parents[2]
+RECIPE = """
+task = "{task}"
+patience = {patience}
+
+[data]
+{data}
+
+[estimator]
+hidden = 8
+n_stages = 1
+epochs = {epochs}
+batch_size = 4
+optimizer = "{optimizer}"
+corruption = 0.2
+random_state = 3
+"""
+PLANTED = 'kind = "planted"\nn_sequences = 12\nn_frames = 20\nn_features = 9'
+
+
+def recipe(tmp_path, name="recipe.toml", **options):
+    path = tmp_path / name
+    defaults = {"task": "regression", "patience": 0, "data": PLANTED, "epochs": 4, "optimizer": "rao"}
+    path.write_text(RECIPE.format(**{**defaults, **options}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rao"])
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, optimizer):
+    path = recipe(tmp_path, optimizer=optimizer)
+    whole = train(path, tmp_path / "whole", quiet=True)
+
+    class Killed(Exception):
+        pass
+
+    def kill(row):
+        if row["epoch"] == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(path, tmp_path / "cut", quiet=True, on_epoch=kill)
+    assert not (tmp_path / "cut/model.safetensors").exists()
+    seen = []
+    torch.manual_seed(987)  # whatever happened in between
+    resumed = train(path, tmp_path / "cut", quiet=True, on_epoch=lambda row: seen.append(row["epoch"]))
+    assert seen == [3, 4]
+    a, b = (read_tensors(tmp_path / run / "checkpoint.safetensors")[0] for run in ("whole", "cut"))
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert {k: v for k, v in whole.items() if k != "model"} == {k: v for k, v in resumed.items() if k != "model"}
+    history = pd.read_csv(tmp_path / "cut/history.csv")
+    pd.testing.assert_frame_equal(history, pd.read_csv(tmp_path / "whole/history.csv"))
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes(tmp_path):
+    path = recipe(tmp_path, epochs=60)
+    command = [sys.executable, str(ROOT / "deep/train.py"), str(path), "--out", str(tmp_path / "run"), "--quiet"]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    checkpoint = tmp_path / "run/checkpoint.safetensors"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(read_tensors(checkpoint)[1]["history"])
+    assert 0 < done < 60
+    subprocess.run(command, check=True)
+    train(path, tmp_path / "whole", quiet=True)
+    a, b = (read_tensors(tmp_path / run / "model.safetensors")[0] for run in ("whole", "run"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_another_recipe_does_not_resume(tmp_path):
+    train(recipe(tmp_path, epochs=1), tmp_path / "run", quiet=True)
+    other = recipe(tmp_path, "other.toml", epochs=2)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(other, tmp_path / "run", quiet=True)
+    assert train(other, tmp_path / "run", quiet=True, resume=False)["epochs"] == 2
+
+
+def test_early_stopping_keeps_the_best_epoch(tmp_path):
+    summary = train(recipe(tmp_path, epochs=40, patience=1, optimizer="adamw"), tmp_path / "run", quiet=True)
+    history = pd.read_csv(tmp_path / "run/history.csv")
+    assert summary["best_epoch"] == int(history.score.idxmax()) + 1
+    assert summary["epochs"] == len(history) < 40 and len(history) == summary["best_epoch"] + 2
+    assert summary["validation"]["score"] == pytest.approx(history.score.max(), abs=1e-6)
+    assert set(summary) == {"model", "epochs", "best_epoch", "validation", "test"}
+
+
+def test_classification_from_a_folder_and_prediction(tmp_path):
+    rng = np.random.default_rng(0)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    rows = []
+    for i in range(20):
+        x = rng.normal(size=(rng.integers(8, 12), 3)) + 3 * (i % 2)
+        np.save(clips / f"c{i:02d}.npy", x)
+        split = "test" if i >= 16 else "train"
+        rows.append({"clip": f"c{i:02d}", "label": ("calm", "tense")[i % 2], "person": f"p{i // 4}", "split": split})
+    pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
+    data = 'kind = "folder"\nfolder = "clips"\nlabels = "labels.csv"'
+    path = recipe(tmp_path, task="classification", data=data, epochs=12, optimizer="adamw")
+    summary = train(path, tmp_path / "run", quiet=True)
+    assert summary["test"]["war"] == 1.0
+    table = predict(tmp_path / "run", clips, tmp_path / "predicted.csv")
+    assert table.columns.tolist() == ["clip", "predicted", "p_calm", "p_tense"] and len(table) == 20
+    assert (table.predicted[1::2] == "tense").mean() > 0.8
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "predicted.csv"), table, check_dtype=False, rtol=1e-5)
+    assert load(summary["model"]).predict([np.load(clips / "c00.npy")]).tolist() == ["calm"]
+    with pytest.raises(ValueError, match=r"no \.npy"):
+        predict(tmp_path / "run", tmp_path / "run")
+
+
+def test_prediction_per_frame(tmp_path):
+    train(recipe(tmp_path, epochs=1), tmp_path / "run", quiet=True)
+    np.save(tmp_path / "clip.npy", np.random.default_rng(0).normal(size=(7, 9)))
+    table = predict(tmp_path / "run/model.safetensors", tmp_path / "clip.npy")
+    assert table.columns.tolist() == ["clip", "frame", "output_0", "output_1"] and table.frame.tolist() == list(
+        range(7)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epochs = 3", "unknown entry 'epochs'"),
+        ("task = 3 3", "not valid TOML"),
+        ('task = "ranking"', "classification or regression"),
+        ("[estimator]\nlayers = 3", "'layers'"),
+        ('[data]\nkind = "zip"', "folder, npz or planted"),
+        ('[data]\nkind = "npz"\nfile = "$NOT_SET_ANYWHERE/x.npz"', "not set"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, words):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        train(path, tmp_path / "run", quiet=True)
+    with pytest.raises(FileNotFoundError, match="recipe"):
+        Recipe.read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deep/configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_recipes_that_come_along_are_valid(path):
+    plan = Recipe.read(path)
+    assert plan.new_estimator().get_params()["epochs"] > 0
