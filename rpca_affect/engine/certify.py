@@ -1,7 +1,7 @@
 """What is known about an answer afterwards: that no singular value was missed, and how far from the optimum it is."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,28 +48,37 @@ def prove(
     dual : array, shape (m, n)
         Receives Y, which respects the bound of the sparse norm by construction.
     refill : callable
-        Makes the data again: next to a square matrix they make room for its Gram matrix meanwhile.
+        Makes the data again, which may have to leave for a while.
     """
     loss, linear, quadratic = passes.prove(a, low, mu, mu_next, dual)
-    crowded = 4 * dual.shape[1] > dual.shape[0] and dual.shape[1] > FULL
-    if crowded:
-        passes.values = np.empty((0, 0))
-    norm = norm_bound(gram(dual, passes.crew), low.basis)
-    if crowded:
-        passes.values = refill()
+    norm = _with_room(passes, dual, refill, lambda square: norm_bound(square, low.basis))
     shrink = 1 / max(norm, 1.0)
     value = shrink * linear - shrink * shrink * quadratic / 2
     return Proof(float(np.sum(low.shrunk)) + loss, value, norm)
 
 
-def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.ndarray) -> bool:
+def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.ndarray, refill: Callable) -> bool:
     """Decide whether ``low`` holds every singular value of ``a`` above the threshold; overwrites ``spare``.
 
     L is the singular-value threshold of A at ``1 / mu`` if and only if ``||mu (A - L)||_2 <= 1``; one Cholesky
     factorisation decides that, with a tolerance of 1e-3.
     """
     passes.rest(a, low, mu, spare)
-    square = gram(spare, passes.crew)
+    return _with_room(passes, spare, refill, lambda square: _is_below(square, low))
+
+
+def _is_below(square: np.ndarray, low: LowRank) -> bool:
     if len(square) <= FULL:
         return norm_bound(square, low.basis) <= 1 + MISSED
     return norm_is_below(square, 1 + MISSED)
+
+
+def _with_room(passes: Passes, x: np.ndarray, refill: Callable, question: Callable) -> Any:
+    """Ask about ``x.T @ x``; next to a square matrix the data make room for it meanwhile."""
+    crowded = 4 * x.shape[1] > x.shape[0] and x.shape[1] > FULL
+    if crowded:
+        passes.values = np.empty((0, 0))
+    answer = question(gram(x, passes.crew))
+    if crowded:
+        passes.values = refill()
+    return answer

@@ -129,9 +129,9 @@ class Passes:
         rows = self.values.shape[0]
         return self.crew.shares(rows) if self.workers > 1 else [slice(0, rows)]
 
-    def product(self, a: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def product(self, a: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``a @ right``."""
-        out = np.empty((a.shape[0], right.shape[1]), a.dtype)
+        out = np.empty((a.shape[0], right.shape[1]), a.dtype) if out is None else out
         self.crew.run(lambda _, rows: np.matmul(a[rows], right, out=out[rows]), self.shares())
         return out
 

@@ -51,7 +51,7 @@ class _Projections:
         self.left = np.zeros((rows, solver.rank), self.values.dtype)
         self.basis = np.zeros((columns, solver.rank), self.values.dtype)
         self.level = 0.0
-        self.ties: np.ndarray | None = None
+        self.last = -1
         self.before: np.ndarray | None = np.zeros((1, columns), self.values.dtype)  # L + S before the first step
 
     def total(self, work: Any) -> float:
@@ -181,7 +181,7 @@ class _GoDec(_Projections):
         if solver.level is not None:
             self.level = float(np.asarray(solver.level).reshape(()))
         else:
-            self.level, self.ties = kth_largest(rest, int(solver.cardinality), self.team, self.blocks)
+            self.level, self.last = kth_largest(rest, int(solver.cardinality), self.team, self.blocks)
 
         def work(rows: slice) -> float:
             new = self.left[rows] @ self.basis.T
@@ -206,8 +206,8 @@ class _GoDec(_Projections):
             return rest - np.clip(rest, -self.level, self.level)
         size = np.abs(rest)
         kept = size > self.level
-        if self.ties is not None:
-            kept |= self.ties[rows]
+        ties = np.flatnonzero(size == self.level)
+        kept.reshape(-1)[ties[ties + rows.start * rest.shape[1] <= self.last]] = True
         return np.where(kept, rest, rest.dtype.type(0))
 
 

@@ -9,8 +9,8 @@ __all__ = ["kth_largest", "median_size"]
 SAMPLE = 1 << 14
 
 
-def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> tuple[float, np.ndarray | None]:
-    """Find the absolute value above which fewer than ``count`` cells lie, and the cells at it that make up the count.
+def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> tuple[float, int]:
+    """Find the absolute value above which fewer than ``count`` cells lie, and where the cells at it stop counting.
 
     Parameters
     ----------
@@ -25,21 +25,20 @@ def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> t
     -------
     level : float
         inf for ``count`` 0.
-    ties : array of bool, shape (m, n), or None
-        Cells exactly at ``level`` that belong to the largest ``count``, the first ones by position; None if all do
-        not or all do: then ``level`` is just below them.
+    last : int
+        Of the cells exactly at ``level``, those up to this position (in C order) belong to the largest ``count``.
     """
     if count == 0:
-        return np.inf, None
-    if count >= x.size:
-        return -1.0, None
+        return np.inf, -1
     level = _order_statistic(x, count, team, blocks)
     above = sum(team.run(lambda _, rows: int(np.count_nonzero(np.abs(x[rows]) > level)), blocks))
-    at = np.empty(x.shape, bool)
-    team.run(lambda _, rows: np.equal(np.abs(x[rows]), level, out=at[rows]), blocks)
-    flat = at.reshape(-1)
-    flat[np.flatnonzero(flat)[count - above :]] = False
-    return level, at
+    wanted = count - above
+    for rows in blocks:
+        ties = np.flatnonzero(np.abs(x[rows]) == level)
+        if len(ties) >= wanted:
+            return level, rows.start * x.shape[1] + int(ties[wanted - 1])
+        wanted -= len(ties)
+    return level, x.size
 
 
 def _order_statistic(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> float:

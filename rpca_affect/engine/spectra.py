@@ -63,17 +63,13 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     return total
 
 
-def eigh_descending(square: np.ndarray, above: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a symmetric matrix (lower triangle), largest first.
-
-    With ``above`` only the larger ones, and ``square`` is overwritten.
-    """
-    if above is not None:
-        top = np.finfo(float).max
-        values, vectors, found, _, info = lapack.dsyevr(square, lower=1, range="V", vl=above, vu=top, overwrite_a=1)
+def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a symmetric matrix (lower triangle), largest first; only ``count`` if given."""
+    size = len(square)
+    if count is not None and count < size:
+        values, vectors, _, _, info = lapack.dsyevr(square, lower=1, range="I", il=size - count + 1, iu=size)
         if info == 0:
-            return values[:found][::-1], vectors[:, :found][:, ::-1]
-        raise np.linalg.LinAlgError("the eigendecomposition of a Gram matrix failed")
+            return values[:count][::-1], vectors[:, ::-1]
     values, vectors, info = lapack.dsyevd(square, lower=1)
     if info != 0:
         values, vectors = np.linalg.eigh(square, UPLO="L")
@@ -95,12 +91,12 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
         values, _, _ = lapack.dsyevd(gram(x, crew), compute_v=0, lower=1)
         return float(np.sqrt(max(values[-1], 0.0)))
     start = np.random.default_rng(0).standard_normal(columns)
-    right = [start / np.linalg.norm(start)]
+    right: list[np.ndarray] = [start / np.linalg.norm(start)]
     alphas: list[float] = []
     betas: list[float] = []
     left: list[np.ndarray] = []
     for _ in range(min(columns, 150)):
-        u: Any = product(x, right[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
+        u = np.asarray(product(x, right[-1][:, None].astype(x.dtype))[:, 0], dtype=np.float64)
         if left:
             u -= betas[-1] * left[-1]
         alpha = float(np.linalg.norm(u))

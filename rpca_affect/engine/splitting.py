@@ -148,8 +148,14 @@ class _Solve:
         argument, spare = self.first_argument(), np.empty_like(passes.values)
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
+        step: Any = None
         mu, largest_mu = solver.mu, solver.mu_range * solver.mu
         for count in range(1, request.max_iter + 1):
+            # From here on every step will be exact; that must not hide that the ones before were not.
+            if step is not None and not step.low.exact and threshold.is_extreme(1 / mu):
+                room = np.empty_like(spare)
+                if not certify.complete(passes, step.argument, step.low, step.mu, room, self.scaled):
+                    return self.iterate(exact=True)
             low = threshold(argument, 1 / mu, spare)
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax)
@@ -220,7 +226,7 @@ class _Solve:
         largest = proof.dual_norm + step.mu_next * step.violated
         if largest <= 1 + certify.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:
             return True
-        complete = certify.complete(self.passes, step.argument, step.low, step.mu, step.spare)
+        complete = certify.complete(self.passes, step.argument, step.low, step.mu, step.spare, self.scaled)
         if complete and self.request.keep_dual:
             self.prove(step)
         return complete

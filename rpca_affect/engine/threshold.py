@@ -1,5 +1,7 @@
 """Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
 
+import math
+
 import numpy as np
 from scipy.linalg import lapack
 
@@ -40,7 +42,7 @@ class Thresholder:
     def __call__(self, a: np.ndarray, level: float, memory: np.ndarray | None = None) -> LowRank:
         """Return what lies above ``level``; ``memory`` of the size of ``a`` may be overwritten."""
         self.memory = memory
-        if self.top > GRAM_RANGE * level:
+        if self.is_extreme(level):
             low = self.by_svd(a, level)
         elif self.exact or self.pause or self.rank > DENSE * self.columns:
             low = self.by_gram(a, level)
@@ -52,14 +54,19 @@ class Thresholder:
             self.top = float(low.values[0])
         return low
 
+    def is_extreme(self, level: float) -> bool:
+        """Whether the threshold lies so far below the largest singular value that squares lose it."""
+        return self.top > GRAM_RANGE * level
+
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
-        """Eigenvectors of ``A^T A``."""
-        few = self.columns > 160 and self.rank < DENSE * self.columns
+        """Eigenvectors of ``A^T A``; a part of them where a part is likely to do."""
         square = gram(a, self.passes.crew, self.memory)
-        try:
-            squares, vectors = eigh_descending(square, level * level if few else None)
-        except np.linalg.LinAlgError:
-            return self.by_svd(a, level)
+        likely = self.rank + max(20, self.rank // 4)
+        if self.columns <= SMALL or likely > DENSE * self.columns:
+            likely = self.columns
+        squares, vectors = eigh_descending(square, likely)
+        if likely < self.columns and squares[-1] > level * level:
+            squares, vectors = eigh_descending(square)
         count = int(np.count_nonzero(squares > level * level))
         return self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
 
@@ -78,7 +85,8 @@ class Thresholder:
         basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
-            orthonormal, lengths = _orthonormal(self.passes.product(a, basis))
+            image, room = self._room(basis.shape[1])
+            orthonormal, lengths = _orthonormal(self.passes.product(a, basis, image), room)
             if orthonormal is None:
                 break
             back = self.passes.inner(a, orthonormal)
@@ -103,6 +111,15 @@ class Thresholder:
         self.pause = 0 if self.basis is None else 3
         return self.by_gram(a, level)
 
+    def _room(self, columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Two tall matrices, in the memory that may be overwritten where it is large enough."""
+        shape = (2, self.passes.values.shape[0], columns)
+        if self.memory is None or 2 * columns > self.columns:
+            room = np.empty(shape, self.passes.values.dtype)
+        else:
+            room = self.memory.reshape(-1)[: math.prod(shape)].reshape(shape)
+        return room[0], room[1]
+
     def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
         """Append fresh random directions, without which a new singular vector could stay unseen for ever."""
         fresh = self.draw.standard_normal((self.columns, more)).astype(self.passes.values.dtype)
@@ -124,18 +141,18 @@ def _small_gram(x: np.ndarray) -> np.ndarray:
     return x.T @ x
 
 
-def _orthonormal(image: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Cholesky-QR, twice, on scaled columns; None where the columns are dependent. Also the column lengths."""
+def _orthonormal(image: np.ndarray, room: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Cholesky-QR of ``image``, and the lengths of its columns; None where they are dependent. Overwrites both."""
     lengths = np.sqrt(np.einsum("ij,ij->j", image, image, dtype=np.float64))
-    out = image / np.maximum(lengths, 1e-300).astype(image.dtype)
+    image /= np.maximum(lengths, 1e-300).astype(image.dtype)
     for _ in range(2):
-        factor, info = lapack.dpotrf(_small_gram(out), lower=1)
+        factor, info = lapack.dpotrf(_small_gram(image), lower=1)
         if info != 0:
             return None, lengths
         inverse, info = lapack.dtrtri(factor, lower=1)
         if info != 0:
             return None, lengths
-        out = out @ inverse.T.astype(out.dtype)
+        image, room = np.matmul(image, inverse.T.astype(image.dtype), out=room), image
         if factor.diagonal().min() > 0.1:  # well conditioned: once is enough
             break
-    return out, lengths
+    return image, lengths
