@@ -71,6 +71,10 @@ def test_units_do_not_matter():
     plain, scaled = ra.decompose(values), ra.decompose(values * 2.0**40 + 0.0)
     np.testing.assert_allclose(scaled.base_values, plain.base_values * 2.0**40, rtol=1e-9)
     assert np.array_equal(scaled.transient_values != 0, plain.transient_values != 0)
+    for unit in (1e-150, 1e150):
+        far = ra.decompose(values * unit)
+        np.testing.assert_allclose(far.transient_values / unit, plain.transient_values, rtol=1e-6, atol=1e-6)
+        assert far.summary()["residual_in_units"] == pytest.approx(plain.summary()["residual_in_units"])
     unit = np.geomspace(1e-6, 1e6, values.shape[1])
     mixed = ra.decompose(values * unit)
     np.testing.assert_allclose(mixed.transient_values / unit, plain.transient_values, rtol=1e-6, atol=1e-6)

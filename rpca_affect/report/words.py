@@ -87,7 +87,7 @@ def methods(summary: dict[str, Any]) -> dict[str, Any]:
     kind = "whole frames" if made["sparse"] == "frames" else "single cells"
     scaled = {
         "noise": "centred at its median and divided by the standard deviation of its noise, estimated from the median "
-        f"absolute deviation of first differences (at least {made['floor']:g} of its robust spread)",
+        f"absolute deviation of first differences (at least {made['floor']:g} of its standard deviation)",
         "spread": "centred at its median and divided by its robust spread (1.4826 times the median absolute deviation)",
         "none": "centred at its median",
     }[made["scale"]]

@@ -27,7 +27,7 @@ def decompose(
     solver: Any = "auto",
     sparse: Literal["cells", "frames"] = "cells",
     scale: Literal["noise", "spread", "none"] = "noise",
-    floor: float = 0.05,
+    floor: float = 0.02,
     features: str | Sequence[str] | None = None,
     min_confidence: float = 0.8,
     format: str | None = None,
@@ -41,7 +41,7 @@ def decompose(
     r"""Split a recording into emotional base, transient fluctuations and noise.
 
     Every unbroken sequence is solved on its own: features are centred at their median and divided by their noise
-    (`rpca_affect.noise_level`, at least ``floor`` of their spread), then
+    (`rpca_affect.noise_level`, at least ``floor`` of their standard deviation), then
 
     .. math:: \min \|L\|_* + \lambda g(S) + \|N\|_F^2 / (2\,\mathrm{slack}) \quad\text{subject to}\quad L + S + N = M
 
@@ -70,8 +70,9 @@ def decompose(
         Whether a transient is a single cell or a whole frame.
     scale : {"noise", "spread", "none"}
         What features are divided by for the solve.
-    floor : float, default 0.05
-        Smallest noise of a feature as a share of its spread; a filtered track would count as exact without it.
+    floor : float, default 0.02
+        Smallest noise of a feature as a share of its standard deviation (between its half-percent quantiles): without
+        it, a filtered track would count as exact, and a feature that rarely moves would outweigh all others.
     features, min_confidence, format, mask, fps, max_gap, key
         As in `rpca_affect.read`.
     tol : float, default 1e-5
@@ -112,7 +113,7 @@ def decompose(
     recording = _recording(source, format, min_confidence, key, reading)
     model = {"noise": noise, "threshold": threshold, "lam": lam, "solver": solver, "sparse": sparse, "scale": scale}
     started = clock.perf_counter()
-    whole = ColumnScale.fit(recording.values, recording.mask, by=scale, floor=floor)
+    whole = ColumnScale.fit(recording.values, recording.mask, by=scale)
     base = np.repeat(whole.center[None, :], recording.n_frames, axis=0)
     transient, residual = np.zeros_like(base), np.zeros_like(base)
     sequences = []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.decomposition import Decomposition, Status, largest
-from rpca_affect.noise import ColumnScale
+from rpca_affect.noise import ColumnScale, noise_level
 from rpca_affect.recordings import Recording
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solving import solve
@@ -17,6 +17,7 @@ __all__ = ["SequenceSplit", "split_sequence", "status_of"]
 # Penalty of ADMM in units of 1 / slack. On noise-scaled face recordings the number of steps is a bowl around it: 47
 # steps to 1e-5 here, 335 at 1, 462 at 0.008.
 PENALTY = 0.125
+ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
 SHORT = 30  # frames below which first differences say little about the noise
 
 
@@ -54,8 +55,8 @@ def split_sequence(
     """Scale one sequence, solve it, and keep what undoes the scale."""
     if not known.any():
         return SequenceSplit(rows, whole.scale, whole, None)
-    noisy = ColumnScale.fit(values, known, by="noise", floor=floor)
-    scale = noisy if model["scale"] == "noise" else ColumnScale.fit(values, known, by=model["scale"], floor=floor)
+    noisy = _noise_scale(values, known, floor)
+    scale = noisy if model["scale"] == "noise" else ColumnScale.fit(values, known, by=model["scale"])
     # A feature that this sequence never shows rests where it rests in the others.
     scale = replace(scale, center=np.where(known.any(axis=0), scale.center, whole.center))
     sigma = noisy.scale
@@ -68,6 +69,27 @@ def split_sequence(
     scaled = np.where(known, scale.apply(values), 0.0)
     answer = solve(scaled, mask=known, **_weights(known, sigma / scale.scale, model, options), **options)
     return SequenceSplit(rows, sigma, scale, answer)
+
+
+def _noise_scale(values: np.ndarray, known: np.ndarray, floor: float) -> ColumnScale:
+    """Noise of every feature, at least ``floor`` of its standard deviation between its half-percent quantiles.
+
+    The robust spread would be no floor for a feature that rests most of the time (a tongue that comes out once): its
+    few moves would count as thousands of standard deviations and outweigh all others. The quantiles keep glitches out.
+    """
+    some = slice(None, None, max(1, len(values) // 5000))
+    seen = known[some].any(axis=0)
+    table = np.where(known[some], values[some], np.nan)[:, seen]
+    low, high = np.nanquantile(table, (0.005, 0.995), axis=0)
+    deviation, size = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    unit = np.maximum(np.abs(low), np.abs(high))
+    unit = np.where(unit > 0, unit, 1.0)  # the squares of gigantic values would overflow
+    deviation[seen] = unit * np.nanstd(np.clip(table, low, high) / unit, axis=0)
+    size[seen] = np.nanmedian(np.abs(table), axis=0)
+    scale = np.maximum(noise_level(values, known), floor * deviation)
+    # A feature that is constant up to rounding is left alone: dividing would turn rounding into signal.
+    scale = np.where(scale > ROUNDING * np.finfo(float).eps * size, scale, 1.0)
+    return replace(ColumnScale.fit(values, known, by="none"), scale=scale)
 
 
 def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -> dict[str, Any]:

@@ -189,14 +189,14 @@ class Split:
         )
 
     def _residual_share(self, scaled: bool) -> float:
-        rest = whole = 0.0
+        norms = []  # of residual and centred input, sequence by sequence; hypot cannot overflow where the squares would
         for part in self.sequences:
             known = self.recording.mask[part.rows]
             unit = part.scale.scale if scaled else 1.0
-            centred = (self.recording.values[part.rows] - part.scale.center) / unit
-            whole += float(np.sum(np.where(known, centred, 0.0) ** 2))
-            rest += float(np.sum((self.residual_values[part.rows] / unit) ** 2))
-        return math.sqrt(rest / whole) if whole else 0.0
+            centred = np.where(known, (self.recording.values[part.rows] - part.scale.center) / unit, 0.0)
+            norms.append((_norm(self.residual_values[part.rows] / unit), _norm(centred)))
+        rest, whole = (math.hypot(*sizes) for sizes in zip(*norms))
+        return rest / whole if whole else 0.0
 
     def plot(self, features: Any = None, **options: Any) -> Any:
         """Draw observed, base, transient and residual of the leading features; see `rpca_affect.plot_decomposition`.
@@ -231,6 +231,12 @@ class Split:
         from rpca_affect.report import write_report
 
         return write_report(self, path)
+
+
+def _norm(x: np.ndarray) -> float:
+    """Frobenius norm that neither overflows nor underflows."""
+    top = float(np.max(np.abs(x), initial=0.0))
+    return top * float(np.linalg.norm(x / top)) if top > 0 else 0.0
 
 
 def _frame_numbers(recording: Recording) -> np.ndarray:
