@@ -1,0 +1,166 @@
+"""Label lists of public dynamic-expression sets as people hold them: DFEW, FERV39k, VEATIC."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupShuffleSplit
+
+EMOTIONS = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+# FERV39k circulates with two numberings of its seven classes; DFEW's 1..7 follow EMOTIONS.
+NUMBERINGS = {
+    "dfew": dict(enumerate(EMOTIONS, start=1)),
+    "ferv39k": dict(enumerate(EMOTIONS)),
+    "alphabetical": dict(enumerate(sorted(EMOTIONS))),
+}
+_OTHER_NAMES = {"anger": "angry", "happiness": "happy", "sadness": "sad", "surprised": "surprise", "fearful": "fear"}
+
+
+def emotion(label: object, numbering: str | None = None) -> str:
+    """Name of an emotion from a name or a number.
+
+    Parameters
+    ----------
+    label : str or int
+        A name in any spelling the sets use, or a number.
+    numbering : {"dfew", "ferv39k", "alphabetical"}, optional
+        What the numbers mean; a number without it is refused, for the same digit means different emotions.
+
+    Examples
+    --------
+    >>> emotion("Angry"), emotion(4, "dfew"), emotion(0, "alphabetical")
+    ('angry', 'angry', 'angry')
+    """
+    text = str(label).strip().lower()
+    name = _OTHER_NAMES.get(text, text)
+    if name in EMOTIONS:
+        return name
+    if not text.lstrip("-").isdigit():
+        raise ValueError(f"{label!r} is not one of {', '.join(EMOTIONS)}.")
+    if numbering not in NUMBERINGS:
+        raise ValueError(f"label {text} is a number; give numbering = {', '.join(NUMBERINGS)} to say what it means.")
+    if int(text) not in NUMBERINGS[numbering]:
+        raise ValueError(f"label {text} is not in the {numbering} numbering, {min(NUMBERINGS[numbering])} to "
+                         f"{max(NUMBERINGS[numbering])}; another numbering was used.")  # fmt: skip
+    return NUMBERINGS[numbering][int(text)]
+
+
+def read_dfew(path: str | Path) -> pd.DataFrame:
+    """One of DFEW's lists, such as ``train(single-labeled)/set_1.csv``.
+
+    Parameters
+    ----------
+    path : path
+        CSV with a clip number and a label 1 to 7, with or without a header.
+
+    Returns
+    -------
+    DataFrame
+        "clip" (five digits, as the clips are named) and "label".
+    """
+    table = _read(path, ",")
+    if not str(table.iloc[0, 1]).strip().isdigit():
+        table = table.iloc[1:]
+    clips = [Path(str(clip).strip()).stem.zfill(5) for clip in table[0]]
+    return pd.DataFrame({"clip": clips, "label": [emotion(label, "dfew") for label in table[1]]})
+
+
+def read_ferv39k(path: str | Path, numbering: str | None = None) -> pd.DataFrame:
+    """One of FERV39k's lists, such as ``4_setups/All_scenes/train_All.csv``.
+
+    Parameters
+    ----------
+    path : path
+        Lines ``Scene/Emotion/0267 label``, blank or comma between; the label is a name or a number.
+    numbering : {"ferv39k", "alphabetical"}, optional
+        What the numbers mean. It may be left out: the emotion is also a folder of the path. Where both are
+        there and disagree, the list is refused, which is how a wrong numbering shows.
+
+    Returns
+    -------
+    DataFrame
+        "clip" (``Scene/Emotion/0267``), "scene" and "label".
+    """
+    table = _read(path, r"[,\s]+")
+    rows = []
+    for line, (clip, label) in enumerate(zip(table[0], table[1]), start=1):
+        parts = str(clip).strip("/").split("/")
+        if len(parts) < 3:
+            raise ValueError(f"{Path(path).name}, line {line}: {clip!r} is not Scene/Emotion/clip.")
+        named = emotion(parts[-2])
+        if not str(label).isdigit() or numbering is not None:
+            given = emotion(label, numbering)
+            if given != named:
+                raise ValueError(
+                    f"{Path(path).name}, line {line}: label {label} reads {given!r} but the clip lies under {named!r}; "
+                    "another numbering was used."
+                )
+        rows.append({"clip": str(clip), "scene": parts[-3], "label": named})
+    return pd.DataFrame(rows)
+
+
+def read_veatic(folder: str | Path) -> dict[str, np.ndarray]:
+    """VEATIC's averaged ratings, ``<video>_valence.csv`` and ``<video>_arousal.csv``, one number per frame.
+
+    Parameters
+    ----------
+    folder : path
+        Such as ``rating_averaged``.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (T, 2)
+        Valence and arousal of each video, by its number.
+    """
+    folder = Path(folder)
+    names = sorted(
+        (f.name.removesuffix("_valence.csv") for f in folder.glob("*_valence.csv")), key=lambda n: (len(n), n)
+    )
+    if not names:
+        raise ValueError(f"{folder} holds no *_valence.csv; give the folder of VEATIC's averaged ratings.")
+    ratings = {}
+    for name in names:
+        pair = []
+        for kind in ("valence", "arousal"):
+            file = folder / f"{name}_{kind}.csv"
+            if not file.exists():
+                raise FileNotFoundError(f"{file.name} is missing beside {name}_valence.csv.")
+            column = pd.to_numeric(pd.read_csv(file, header=None).iloc[:, -1], errors="coerce").to_numpy(np.float32)
+            pair.append(column[1:] if len(column) and np.isnan(column[0]) else column)  # a header line
+        if len(pair[0]) != len(pair[1]):
+            raise ValueError(f"video {name} has {len(pair[0])} valence and {len(pair[1])} arousal ratings; align them.")
+        ratings[name] = np.stack(pair, 1)
+    return ratings
+
+
+def split_in_time(lengths: Sequence[int], share: float = 0.7) -> list[tuple[slice, slice]]:
+    """VEATIC's own split: the first part of every video trains, the rest tests, so the same person is on both sides.
+
+    Examples
+    --------
+    >>> split_in_time([10])
+    [(slice(0, 7, None), slice(7, 10, None))]
+    """
+    return [(slice(0, int(share * n)), slice(int(share * n), n)) for n in lengths]
+
+
+def split_by_video(n_videos: int, share: float = 0.7, random_state: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Whole videos on one side or the other: the split to report beside `split_in_time`.
+
+    Returns
+    -------
+    train, test : ndarray of int
+    """
+    videos = np.arange(n_videos)
+    return next(GroupShuffleSplit(1, train_size=share, random_state=random_state).split(videos, groups=videos))
+
+
+def _read(path: str | Path, separator: str) -> pd.DataFrame:
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist.")
+    table = pd.read_csv(path, sep=separator, header=None, dtype=str, engine="python", skip_blank_lines=True)
+    if table.shape[1] < 2 or table[[0, 1]].isna().any(axis=None):
+        raise ValueError(f"{path.name} does not hold a clip and a label on every line.")
+    return table
