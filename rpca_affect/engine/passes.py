@@ -47,7 +47,7 @@ class LowRank:
     @cached_property
     def right(self) -> np.ndarray:
         """``diag(weights) @ basis.T``; multiplied out with the basis where that is fewer operations."""
-        weights = (self.shrunk / self.values).astype(self.basis.dtype)
+        weights = ((self.values - self.level) / self.values).astype(self.basis.dtype, copy=False)
         if self.thin:
             return np.ascontiguousarray(self.basis.T * weights[:, None])
         return (self.basis * weights) @ self.basis.T
@@ -55,7 +55,8 @@ class LowRank:
     @property
     def thin(self) -> bool:
         """Whether two products with the factors are cheaper than one with a square matrix."""
-        return 2 * self.rank < self.basis.shape[0]
+        columns = self.basis.shape[0]
+        return columns > 32 and 2 * self.rank < columns
 
 
 class Sums(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dgemm, dsyrk
 
 from rpca_affect.engine.threads import Crew
 
@@ -30,6 +30,9 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
         Both triangles filled when n > 512, else at least the lower one.
     """
     rows, columns = x.shape
+    if columns <= 32 and x.size <= CHUNK:
+        turned = x.T.astype(np.float64, copy=False)
+        return dgemm(1.0, turned, turned, trans_b=1)
     if x.size <= CHUNK:
         return dsyrk(1.0, x.T.astype(np.float64, copy=False), lower=1)
     if columns <= 512:
@@ -91,7 +94,7 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
         values, _, _ = lapack.dsyevd(gram(x, crew), compute_v=0, lower=1)
         return float(np.sqrt(max(values[-1], 0.0)))
     start = np.random.default_rng(0).standard_normal(columns)
-    right: list[np.ndarray] = [start / np.linalg.norm(start)]
+    right = [np.asarray(start / np.linalg.norm(start))]
     alphas: list[float] = []
     betas: list[float] = []
     left: list[np.ndarray] = []
