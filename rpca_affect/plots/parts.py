@@ -66,10 +66,14 @@ class Parts(NamedTuple):
         return np.where(self.mask, values, np.nan) if name in ("observed", "residual") else values
 
     def leading(self, count: int) -> list[int]:
-        """Features with the most transient energy in noise units; the most variable ones fill up."""
+        """Features with the most transient energy in noise units, then the most variable; yes/no features last."""
         energy = np.sum((self.transient / self.sigma) ** 2, axis=0)
         spread = np.nanstd(np.where(self.mask.any(axis=0), self.base, 0.0) / self.sigma, axis=0)
-        order = np.lexsort((-spread, -energy))
+        # A presence flag jumps by its whole range whenever it moves; its curve shows nothing that its name does not.
+        seen = np.where(self.mask, self.observed, np.nan)[:: max(1, len(self.observed) // 5000)]
+        ends = np.stack([np.fmin.reduce(seen, axis=0), np.fmax.reduce(seen, axis=0)])
+        flag = ((seen == ends[0]) | (seen == ends[1]) | np.isnan(seen)).all(axis=0)
+        order = np.lexsort((-spread, -energy, flag))
         return [int(i) for i in order[:count]]
 
     def column(self, feature: Any) -> int:
