@@ -40,8 +40,11 @@ class SequenceDescriptors(TransformerMixin, Documented):
     Parameters
     ----------
     estimator : RobustPCA, optional
-        Learns the base and splits frames. Default ``RobustPCA()``.
-    n_waves : int, default 3
+        Learns the base and splits frames. Default ``RobustPCA(tol=1e-4)``.
+    parts : {"both", "base", "transient"}, default "both"
+        Which descriptors to return. Those of the base are the ones that hold up under corrupted frames: a corrupted
+        frame *is* a transient.
+    n_waves : int, default 5
         Cosines in the spectrum of the base, from half a period over the sequence upwards.
     groups : sequence of hashable, length n_features, optional
         Feature group of every feature (``"gaze"``, ``"AU"``, ...) for the transients; default one group, ``"all"``.
@@ -63,7 +66,8 @@ class SequenceDescriptors(TransformerMixin, Documented):
     -----
     Columns: ``base_level_F``, ``base_slope_F``, ``base_range_F``, ``base_wave1_F`` ... for every feature F, in its
     units; ``transient_rate_G``, ``transient_amplitude_G``, ``transient_duration_G``, ``transient_energy_G`` for every
-    group G, sizes in units of the noise. A frame of a group is transient where one of its cells is in the sparse part.
+    group G; amplitude and energy are logarithms, ``log(1 + size in units of the noise)``, since a glitch may be a
+    thousand times a blink. A frame of a group is transient where one of its cells is in the sparse part.
 
     Examples
     --------
@@ -80,12 +84,14 @@ class SequenceDescriptors(TransformerMixin, Documented):
         self,
         estimator: Any = None,
         *,
-        n_waves: int = 3,
+        parts: str = "both",
+        n_waves: int = 5,
         groups: Sequence[Hashable] | None = None,
         fps: float = 1.0,
         n_jobs: int | None = None,
     ) -> None:
         self.estimator = estimator
+        self.parts = parts
         self.n_waves = n_waves
         self.groups = groups
         self.fps = fps
@@ -113,6 +119,8 @@ class SequenceDescriptors(TransformerMixin, Documented):
         -------
         SequenceDescriptors
         """
+        if self.parts not in ("both", "base", "transient"):
+            raise ValueError(f"parts is {self.parts!r}: give 'both', 'base' or 'transient'")
         if not self.n_waves >= 0:
             raise ValueError(f"n_waves is {self.n_waves!r}: it must be at least 0")
         if not self.fps > 0:
@@ -122,7 +130,7 @@ class SequenceDescriptors(TransformerMixin, Documented):
             raise ValueError(f"groups has {len(self.groups)} entries for {table.shape[1]} features: give one for each")
         self.estimator_ = None
         if table.shape[1] > 1:
-            self.estimator_ = (RobustPCA() if self.estimator is None else clone(self.estimator)).fit(table)
+            self.estimator_ = (RobustPCA(tol=1e-4) if self.estimator is None else clone(self.estimator)).fit(table)
         spread = MAD_TO_SIGMA * np.nanmedian(np.abs(table - np.nanmedian(table, axis=0)), axis=0)
         self.noise_scale_ = self.estimator_.noise_scale_ if self.estimator_ is not None else floored(spread, spread)
         # The unit of the fit over time is what an ordinary least-squares fit leaves over in ordinary clips.
@@ -155,7 +163,13 @@ class SequenceDescriptors(TransformerMixin, Documented):
             n_waves=self.n_waves,
             fps=self.fps,
         )
-        return np.stack(in_parallel(work, self._clips(table, rows), self.n_jobs))
+        rows_out = np.stack(in_parallel(work, self._clips(table, rows), self.n_jobs))
+        return rows_out[:, self._chosen()]
+
+    def _chosen(self) -> slice:
+        """Columns of the parts that are asked for."""
+        n_base = self.wave_scale_.shape[0] * (len(BASE) + self.n_waves)
+        return {"both": slice(None), "base": slice(n_base), "transient": slice(n_base, None)}[self.parts]
 
     def fit_transform(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> np.ndarray:
         """Fit, then describe the same sequences; parameters as in ``fit``."""
@@ -185,7 +199,7 @@ class SequenceDescriptors(TransformerMixin, Documented):
             [f"base_{kind}_{name}" for kind in kinds for name in names]
             + [f"transient_{kind}_{group}" for kind in TRANSIENT for group in self._columns()],
             dtype=object,
-        )
+        )[self._chosen()]
 
     def _columns(self) -> dict[Hashable, np.ndarray]:
         """Columns of every feature group, in order of first appearance."""
@@ -262,16 +276,16 @@ def _described(
     waves = np.zeros((n_waves, curve.shape[0]))
     waves[: coefficients.shape[1] - 1] = coefficients[:, 1:].T
     size = np.abs(clip.transient) / noise
-    transient = np.array([_transients(size[:, group], int(clip.seen.sum()), fps) for group in columns])
+    transient = np.array([_transients(size[clip.seen][:, group], fps) for group in columns])
     return np.concatenate([curve.mean(axis=1), slope, np.ptp(curve, axis=1), waves.ravel(), transient.T.ravel()])
 
 
-def _transients(size: np.ndarray, n_seen: int, fps: float) -> tuple[float, float, float, float]:
+def _transients(size: np.ndarray, fps: float) -> tuple[float, float, float, float]:
     """Rate, amplitude, duration and energy of the transients of one group; see `SequenceDescriptors`."""
     active = np.asarray((size > 0).any(axis=1))
-    starts = int(active[0]) + int(np.count_nonzero(active[1:] & ~active[:-1]))
     frames = int(np.count_nonzero(active))
-    if not frames or not n_seen:
+    if not frames:
         return 0.0, 0.0, 0.0, 0.0
-    amplitude = float(size.max(axis=1)[active].mean())
-    return starts / n_seen * fps, amplitude, frames / starts / fps, float((size**2).sum() / n_seen)
+    starts = int(active[0]) + int(np.count_nonzero(active[1:] & ~active[:-1]))
+    amplitude, energy = size.max(axis=1)[active].mean(), (size**2).sum(axis=1).mean()
+    return starts / len(active) * fps, float(np.log1p(amplitude)), frames / starts / fps, float(np.log1p(energy))

@@ -9,7 +9,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import rpca_affect as ra
 
-ESTIMATORS = [ra.RobustPCA(), ra.IncrementalRobustPCA(), ra.SequenceRobustPCA(), ra.SequenceDescriptors()]
+ESTIMATORS = [
+    ra.RobustPCA(),
+    ra.IncrementalRobustPCA(),
+    ra.SequenceRobustPCA(),
+    ra.SequenceDescriptors(),
+    ra.RobustPCASearch(ra.RobustPCA(tol=1e-4), {"lam": [0.1, 0.3]}, n_repeats=1),
+]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
