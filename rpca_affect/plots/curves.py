@@ -26,6 +26,14 @@ def plot_spectrum(split: Any, *, count: int = 60, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np, rpca_affect as ra
+    >>> matplotlib.use("Agg")
+    >>> M = np.outer(np.sin(np.arange(60.0) / 9), np.ones(8)); M[30:33, 2] += 2.0
+    >>> ra.plot_spectrum(ra.solve(M)).get_ylabel()
+    'singular value'
     """
     parts = parts_of(split)
     with style():
@@ -74,6 +82,14 @@ def plot_convergence(split: Any, *, tol: float | None = None, ax: Any = None) ->
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np, rpca_affect as ra
+    >>> matplotlib.use("Agg")
+    >>> M = np.outer(np.sin(np.arange(60.0) / 9), np.ones(8)); M[30:33, 2] += 2.0
+    >>> ra.plot_convergence(ra.solve(M), tol=1e-7).get_xlabel()
+    'step'
     """
     solves = split.decompositions if hasattr(split, "decompositions") else (split,)
     tol = split.parameters.get("tol") if tol is None and hasattr(split, "parameters") else tol

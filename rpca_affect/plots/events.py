@@ -29,6 +29,16 @@ def plot_events(split: Any, *, events: Any = None, most: int = 20, ax: Any = Non
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np, rpca_affect as ra
+    >>> matplotlib.use("Agg")
+    >>> features = np.outer(np.sin(np.arange(300) / 40), np.linspace(1, 3, 20))
+    >>> features += np.random.default_rng(0).normal(0, 0.05, features.shape)
+    >>> features[100:106, 1] += 1.0
+    >>> ra.plot_events(ra.decompose(features)).get_title(loc="left")
+    '1 transient event'
     """
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -60,7 +70,11 @@ def plot_events(split: Any, *, events: Any = None, most: int = 20, ax: Any = Non
         ax.grid(axis="y", linewidth=0.3, color="#DDDDDD")
         ax.set_axisbelow(True)
         left = len(energy) - len(names)
-        title = f"{len(shown)} transient events" + (f" ({left} weaker features not shown)" if left else "")
+        title = (
+            f"{len(shown)} transient event"
+            + "s" * (len(shown) != 1)
+            + (f" ({left} weaker features not shown)" if left else "")
+        )
         ax.set_title(title, loc="left", fontweight="bold")
         ax.figure.colorbar(
             ScalarMappable(norm, _upper(colors)), ax=ax, label="energy (noise units)", pad=0.01, aspect=12
