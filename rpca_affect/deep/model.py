@@ -150,9 +150,8 @@ class LSEF(nn.Module):
             scaled = torch.where(cells, scaled, 0.0)
         stages = None if self.unrolled is None else self.unrolled(scaled, mask)
         base, transient = (scaled, torch.zeros_like(x)) if stages is None else (stages.base, stages.transient)
-        # CIM reads all that is not transient, not the shrunk base alone: its two inputs add up to x, so nothing
-        # is lost.
-        fused = self.cim(scaled - transient, transient, mask)
+        # CIM reads the base and all that is not base (transients and what is left): they add up to x, nothing is lost.
+        fused = self.cim(base, scaled - base, mask)
         prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
         base = base * self.scaler.spread + self.scaler.center
         transient = transient * self.scaler.spread

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rpca_affect.deep.baselines import build
-from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor, make_net
+from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
 from rpca_affect.deep.losses import LSEFLoss
+from rpca_affect.deep.net import make_net
 
 VERSION = 1
 _ESTIMATORS = {"LSEFClassifier": LSEFClassifier, "LSEFRegressor": LSEFRegressor}

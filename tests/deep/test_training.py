@@ -14,7 +14,7 @@ import torch
 
 from rpca_affect.deep import load, predict, train
 from rpca_affect.deep.storage import read_tensors
-from rpca_affect.deep.training import Recipe
+from rpca_affect.deep.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """

@@ -1,0 +1,88 @@
+"""skorch's training loop over padded sequences: the only batch loop of the deep part."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import Tensor
+
+from rpca_affect.deep.losses import LSEFLoss
+from rpca_affect.deep.model import LSEFOutput
+from rpca_affect.deep.rao import RAO
+from rpca_affect.deep.sequences import SequenceDataset, collate
+
+OPTIMIZERS: dict[str, Callable] = {"adamw": torch.optim.AdamW, "rao": RAO}
+
+
+class SequenceNet(NeuralNet):
+    """skorch's training loop over padded sequences; the loss sees the mask and the parts of the split."""
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss of one batch, on the device of the model."""
+        return self.criterion_(y_pred, y_true.to(self.device), X["mask"].to(self.device))
+
+    def train_step_single(self, batch, **fit_params):
+        """One backward pass, with the gradient's norm limited to 1."""
+        step = super().train_step_single(batch, **fit_params)
+        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), 1.0)
+        return step
+
+
+class Criterion(torch.nn.Module):
+    """`LSEFLoss` as the module skorch expects."""
+
+    def __init__(self, loss: LSEFLoss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output, target, mask):
+        """Loss of one batch."""
+        return self.loss(output, target, mask)
+
+
+def make_net(
+    module: torch.nn.Module,
+    loss: LSEFLoss,
+    *,
+    optimizer: str | Callable = "adamw",
+    lr: float = 3e-3,
+    weight_decay: float = 1e-2,
+    batch_size: int = 32,
+    epochs: int = 30,
+    device: str = "cpu",
+    net_class: type[SequenceNet] = SequenceNet,
+    **options: Any,
+) -> SequenceNet:
+    """A skorch net around a sequence model; the optimizer by name ("adamw", "rao") or as a class."""
+    if isinstance(optimizer, str):
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer is {optimizer!r}; give one of {', '.join(OPTIMIZERS)}.")
+        optimizer = OPTIMIZERS[optimizer]
+    return net_class(
+        module,
+        Criterion,
+        criterion__loss=loss,
+        optimizer=optimizer,
+        optimizer__weight_decay=weight_decay,
+        lr=lr,
+        max_epochs=epochs,
+        batch_size=batch_size,
+        iterator_train__shuffle=True,
+        iterator_train__collate_fn=collate,
+        iterator_valid__collate_fn=collate,
+        train_split=None,
+        callbacks__print_log=None,
+        device=device,
+        **options,
+    )
+
+
+def outputs(net: SequenceNet, sequences: list[np.ndarray]) -> Iterator[tuple[LSEFOutput | Tensor, int, int]]:
+    """For every sequence in turn: the batch's output, its row in it, and its number of frames."""
+    for batch in net.get_iterator(SequenceDataset(sequences), training=False):
+        with torch.no_grad():
+            found = net.evaluation_step(batch, training=False)
+        for row in range(len(batch[0]["x"])):
+            yield found, row, batch[0]["x"].shape[1]

@@ -1,0 +1,111 @@
+"""Recipes: what a TOML file says about data, model and training."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
+from rpca_affect.deep.planted import planted_affect
+from rpca_affect.deep.sequences import read_folder
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a TOML recipe may say; unknown names are refused.
+
+    Attributes
+    ----------
+    task : {"classification", "regression"}
+    data : dict
+        ``kind = "folder"`` with ``folder``, ``labels``, ``target``; ``kind = "npz"`` with ``file`` (arrays
+        X_train, y_train and optionally X_test, y_test); or ``kind = "planted"`` with the arguments of
+        `planted_affect`. Environment variables in paths are expanded.
+    estimator : dict
+        Parameters of `LSEFClassifier` or `LSEFRegressor` (epochs, hidden, optimizer, random_state, ...).
+    validation : float
+        Share of the training sequences (of the persons, where they are known) held out for early stopping.
+    patience : int
+        Epochs without a better validation score before training stops; 0 = never.
+    mixed_precision : {"no", "fp16", "bf16"}
+    """
+
+    task: str = "classification"
+    data: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] = field(default_factory=dict)
+    validation: float = 0.2
+    patience: int = 0
+    mixed_precision: str = "no"
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recipe":
+        """Read a TOML file."""
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"the recipe {path} does not exist; see deep/configs for examples.")
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path.name} is not valid TOML: {error}.") from error
+        known = {f.name for f in fields(cls)}
+        for name in content:
+            if name not in known:
+                raise ValueError(f"{path.name} has the unknown entry {name!r}; known are {', '.join(sorted(known))}.")
+        recipe = cls(**content)
+        if recipe.task not in ("classification", "regression"):
+            raise ValueError(f"{path.name} has task {recipe.task!r}; give classification or regression.")
+        return recipe
+
+    def new_estimator(self) -> LSEFClassifier | LSEFRegressor:
+        """The estimator that the recipe describes, not fitted."""
+        kind = LSEFClassifier if self.task == "classification" else LSEFRegressor
+        known = kind().get_params()
+        for name in self.estimator:
+            if name not in known:
+                raise ValueError(f"the recipe's [estimator] has {name!r}; known are {', '.join(sorted(known))}.")
+        return kind(**self.estimator)
+
+
+def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Training and test sequences of a recipe: "X", "y", "person" and, where there are any, "X_test", "y_test"."""
+    data = dict(data)
+    kind = data.pop("kind", "folder")
+
+    def place(name: str) -> Path:
+        if name not in data:
+            raise ValueError(f"the recipe's [data] of kind {kind!r} lacks {name!r}; give a path.")
+        path = Path(os.path.expandvars(data[name]))
+        if "$" in str(path):
+            raise ValueError(f"{data[name]!r} names an environment variable that is not set; set it or give a path.")
+        return path if path.is_absolute() else base / path
+
+    if kind == "planted":
+        seed = data.pop("random_state", 0)
+        X, y = planted_affect(**data, random_state=seed)
+        X_test, y_test = planted_affect(**data, random_state=seed + 1)
+        return {"X": X, "y": y, "person": None, "X_test": X_test, "y_test": y_test}
+    if kind == "npz":
+        with np.load(place("file"), allow_pickle=False) as arrays:
+            found = {k: arrays[k] for k in ("X_train", "y_train", "X_test", "y_test") if k in arrays}
+        if "X_train" not in found or "y_train" not in found:
+            raise ValueError(f"{place('file').name} lacks X_train or y_train; give both arrays.")
+        split = {"X": list(found["X_train"]), "y": found["y_train"], "person": None}
+        if "X_test" in found:
+            split |= {"X_test": list(found["X_test"]), "y_test": found["y_test"]}
+        return split
+    if kind != "folder":
+        raise ValueError(f"the recipe's data has kind {kind!r}; give folder, npz or planted.")
+    table = read_folder(place("folder"), place("labels"), data.get("target", "label"))
+    test = np.zeros(len(table["X"]), bool) if table["split"] is None else table["split"] == "test"
+    person = table["person"]
+    split = {
+        "X": [x for x, out in zip(table["X"], test) if not out],
+        "y": table["y"][~test],
+        "person": None if person is None else person[~test],
+    }
+    if test.any():
+        split |= {"X_test": [x for x, out in zip(table["X"], test) if out], "y_test": table["y"][test]}
+    return split
