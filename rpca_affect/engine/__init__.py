@@ -1,10 +1,10 @@
-"""The tuned form of the solvers' iterations for NumPy arrays; it must agree with the reference loop."""
+"""The tuned form of the solvers' iterations for NumPy and CuPy arrays; it must agree with the reference loop."""
 
 from typing import Any
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, is_numpy_array
+from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.protocol import Request
 
@@ -33,14 +33,18 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
 
 
 def _home(data: Observed, solver: Any) -> Any:
-    if not is_numpy_array(data.values) or data.values.dtype not in (np.float32, np.float64):
-        return None
-    if data.values.ndim > 2:
-        try:
-            from rpca_affect.engine import stacks
-        except ImportError:
-            return None
-        return stacks if stacks.accepts(data, solver) else None
-    from rpca_affect.engine import projections, splitting
+    if is_cupy_array(data.values):
+        from rpca_affect.engine import gpu
 
-    return next((home for home in (splitting, projections) if home.accepts(data, solver)), None)
+        homes: tuple[Any, ...] = (gpu,)
+    elif not is_numpy_array(data.values) or data.values.dtype not in (np.float32, np.float64):
+        homes = ()
+    elif data.values.ndim > 2:
+        from rpca_affect.engine import stacks
+
+        homes = (stacks,)
+    else:
+        from rpca_affect.engine import projections, splitting
+
+        homes = (splitting, projections)
+    return next((home for home in homes if home.accepts(data, solver)), None)
