@@ -7,7 +7,6 @@ from joblib import Parallel, delayed
 from sklearn.base import MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import ParameterGrid
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
@@ -20,10 +19,6 @@ from rpca_affect.noise import spread
 __all__ = ["FACTORS", "RobustPCASearch", "curve"]
 
 FACTORS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-
-
-def _refitted(search: "RobustPCASearch") -> bool:
-    return bool(search.refit)
 
 
 class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin, Documented):
@@ -44,7 +39,7 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
     n_repeats : int, default 3
         How often other cells are hidden.
     refit : bool, default True
-        Fit the best parameters on all cells at the end.
+        Fit the best parameters on all cells at the end; without it there is nothing to transform with.
     n_jobs : int, optional
         Fits at the same time, each on one BLAS thread.
     random_state : int, default 0
@@ -158,7 +153,6 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         self.best_params_ = candidates[self.best_index_]
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
 
-    @available_if(_refitted)
     def transform(self, X: Any) -> Any:
         """Transform frames with the best estimator; see `RobustPCA.transform`.
 
@@ -170,10 +164,9 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         -------
         array
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "best_estimator_")
         return self.best_estimator_.transform(X)
 
-    @available_if(_refitted)
     def inverse_transform(self, X: Any) -> Any:
         """Return the low-rank part that belongs to scores; see `RobustPCA.inverse_transform`.
 
@@ -185,10 +178,9 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         -------
         array, shape (n_frames, n_features)
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "best_estimator_")
         return self.best_estimator_.inverse_transform(X)
 
-    @available_if(_refitted)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the output columns; see `RobustPCA.get_feature_names_out`.
 
@@ -200,7 +192,7 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         -------
         ndarray of str
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "best_estimator_")
         return self.best_estimator_.get_feature_names_out(input_features)
 
     def plot(self, ax: Any = None) -> Any:
