@@ -18,7 +18,7 @@ from rpca_affect.deep.corruption import KINDS
 from rpca_affect.deep.metrics import uar, war
 
 SHARES = (0.1, 0.2, 0.3)
-EPOCHS = {"natops": 30, "japanese_vowels": 12, "gfe_person_a": 6}
+EPOCHS = {"natops": 30, "japanese_vowels": 12, "gfe_person_a": 5}
 ABLATION = {
     "lsef": {},
     "one stage": {"n_stages": 1},
@@ -46,12 +46,12 @@ def japanese_vowels(data):
 
 
 def gfe_person_a(data, frames=32, step=32):
-    """Windows of 32 frames of 8 recordings, 17 points (x, y) relative to the nose; expression in most frames or not."""
+    """Windows of 32 frames of 8 recordings, 10 points (x, y) around their mean; expression in most frames or not."""
     with np.load(data / "gfe/gfe_person_a.npz") as a:
         names = sorted(k[:-3] for k in a if k.endswith("__y"))
         windows = {}
         for name in names:
-            points = a[f"{name}__X"].reshape(-1, 100, 3)[:, ::6, :2]
+            points = a[f"{name}__X"].reshape(-1, 100, 3)[:, ::10, :2]
             points = points - points.mean(1, keepdims=True)
             x = points.reshape(len(points), -1).astype(np.float32)
             x, y = x - np.median(x, 0), a[f"{name}__y"]

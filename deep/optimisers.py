@@ -109,7 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/optimisers"))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--lrs", type=float, nargs="+", default=[1e-3, 3e-3])
     args = parser.parse_args()
     if "RPCA_AFFECT_DATA" not in os.environ:

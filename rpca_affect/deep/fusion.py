@@ -46,7 +46,8 @@ class CIM(nn.Module):
     modulate : bool
         Whether the base modulates the transients.
     robust : bool
-        Whether unreliable frames are told apart.
+        Whether unreliable frames are told apart and transients saturate. Right where bursts are damage, wrong
+        where bursts are what is looked for (arousal per frame).
 
     Examples
     --------
@@ -75,7 +76,7 @@ class CIM(nn.Module):
         self.gate = nn.ModuleList(nn.Linear(2 * hidden, hidden) for _ in scales)
         self.norm = nn.ModuleList(nn.LayerNorm(hidden) for _ in scales)
         self.embed = nn.Linear(2 * hidden, hidden)
-        self.log_tolerance = nn.Parameter(torch.zeros(()))
+        self.log_tolerance = nn.Parameter(torch.zeros(())) if robust else None
         for parameter in self.affine.parameters() if self.affine is not None else ():
             nn.init.zeros_(parameter)
 
@@ -101,7 +102,7 @@ class CIM(nn.Module):
         unit = torch.where(unit > 0, unit, 1.0)
         size = _root(transient.square().mean(-1, keepdim=True)) / unit
         trust = present
-        if self.robust:
+        if self.log_tolerance is not None:
             trust = present / (1 + (size / self.log_tolerance.exp()).square())
             base = borrow(base, trust, frames)
             ratio = transient / unit
@@ -109,7 +110,8 @@ class CIM(nn.Module):
         # Between the first and the last observed frame a borrowed base stands in; outside there is nothing.
         inside = (_inside(frames).to(base.dtype) if self.robust else present[..., 0]).unsqueeze(-1)
         tokens = self.base_in(base) * inside
-        s = torch.tanh(self.transient_in(transient)) * inside
+        s = self.transient_in(transient)
+        s = (torch.tanh(s) if self.robust else s) * inside
         for k, scale in enumerate(self.scales):
             bk = self.base_conv[k](_neighbours(self.norm[k](tokens) * inside, scale))
             sk = self.transient_conv[k](_neighbours(s, scale))

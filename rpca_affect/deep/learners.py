@@ -30,7 +30,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         solver: str = "ialm",
         filter_width: int = 5,
         modulate: bool = True,
-        robust: bool = True,
+        robust: bool | None = None,
         dropout: float = 0.1,
         consistency: float = 0.1,
         rank_weight: float = 0.0,

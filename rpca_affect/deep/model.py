@@ -93,8 +93,10 @@ class LSEF(nn.Module):
         Frames in SEM's trained low-pass; 1 = none.
     scales : sequence of int
         Temporal scales of CIM.
-    modulate, robust : bool
+    modulate : bool
         See `rpca_affect.deep.CIM`.
+    robust : bool, optional
+        See `rpca_affect.deep.CIM`; by default on for clips and off per frame, where bursts carry the arousal.
     dropout : float
         Before the head.
 
@@ -117,7 +119,7 @@ class LSEF(nn.Module):
         filter_width: int = 5,
         scales: Sequence[int] = (1, 2, 4, 8),
         modulate: bool = True,
-        robust: bool = True,
+        robust: bool | None = None,
         dropout: float = 0.1,
     ):
         super().__init__()
@@ -126,7 +128,7 @@ class LSEF(nn.Module):
         self.per_frame = per_frame
         self.scaler = FeatureScale(n_features)
         self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver](), filter_width) if n_stages else None
-        self.cim = CIM(n_features, hidden, scales, modulate, robust)
+        self.cim = CIM(n_features, hidden, scales, modulate, not per_frame if robust is None else robust)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, n_outputs))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> LSEFOutput:

@@ -105,6 +105,11 @@ class Unrolled(nn.Module):
         -------
         Stages
         """
+        # Under mixed precision the split stays in single precision: half has too few digits for singular values.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._forward(x.float() if x.dtype in (torch.float16, torch.bfloat16) else x, mask)
+
+    def _forward(self, x: Tensor, mask: Tensor | None) -> Stages:
         cells = None if mask is None else frame_mask(mask, x)
         values = x if cells is None else torch.where(cells, x, 0.0)
         # The unit of each sequence: everything below runs on data of size one, whatever the units of the input.

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
-from rpca_affect.deep import load, predict, train
-from rpca_affect.deep.storage import read_tensors
+from rpca_affect.deep import Unrolled, load, predict, train
 from rpca_affect.deep.recipe import Recipe
+from rpca_affect.deep.storage import read_tensors
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -86,6 +87,25 @@ def test_a_killed_process_resumes(tmp_path):
     train(path, tmp_path / "whole", quiet=True)
     a, b = (read_tensors(tmp_path / run / "model.safetensors")[0] for run in ("whole", "run"))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_mixed_precision_keeps_the_split_in_single_precision(tmp_path):
+    path = recipe(tmp_path, epochs=2)
+    path.write_text('mixed_precision = "bf16"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    found = []
+    AcceleratorState._reset_state(
+        reset_partial_state=True
+    )  # one process trains in one precision; here it stands for two
+    try:
+        train(path, tmp_path / "run", quiet=True, on_epoch=found.append)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert all(np.isfinite(row["loss"]) for row in found)
+    x = torch.randn(2, 12, 9)
+    network = Unrolled(3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = network(x).base
+    assert inside.dtype == torch.float32 and torch.equal(inside, network(x).base)
 
 
 def test_another_recipe_does_not_resume(tmp_path):
