@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,9 @@ __all__ = [
     "is_cupy_array",
     "is_numpy_array",
     "observe",
+    "observed_extent",
     "observed_share",
+    "pad_clips",
     "power_of_two",
     "size",
     "spectral_norm",
@@ -156,6 +159,63 @@ def observed_share(observed: Observed) -> Array:
     if observed.mask is None:
         return xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
     return xp.mean(xp.astype(observed.mask, values.dtype), axis=(-2, -1), keepdims=True)
+
+
+def observed_extent(observed: Observed) -> tuple[Array, Array]:
+    """Count the frames and the features of which at least one cell was observed, each of shape (..., 1, 1).
+
+    A frame without any observation must have no influence, so weights that depend on the size of a matrix count these:
+    ``p max(m, n)`` in the usual weight of the sparse part is ``share * m * n / min(frames, features)``.
+    """
+    xp = array_namespace(observed.values)
+    values = observed.values
+    if observed.mask is None:
+        one = xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
+        return one * values.shape[-2], one * values.shape[-1]
+    frames = xp.astype(xp.any(observed.mask, axis=-1, keepdims=True), values.dtype)
+    features = xp.astype(xp.any(observed.mask, axis=-2, keepdims=True), values.dtype)
+    return xp.sum(frames, axis=-2, keepdims=True), xp.sum(features, axis=-1, keepdims=True)
+
+
+def pad_clips(clips: Sequence[Any]) -> Array:
+    """Stack clips of different length: frames that a clip does not have are NaN, that is missing.
+
+    Parameters
+    ----------
+    clips : sequence of arrays, each of shape (frames_i, features)
+        Of one array library, device and number of features.
+
+    Returns
+    -------
+    array, shape (clips, max(frames_i), features)
+        Cut an answer back with ``x[i, : len(clips[i])]``.
+
+    Raises
+    ------
+    ValueError
+        If there is no clip, or the clips do not have the same features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pad_clips([np.ones((2, 3)), np.ones((4, 3))]).shape
+    (2, 4, 3)
+    """
+    arrays = [as_floating(clip) for clip in clips]
+    if not arrays:
+        raise ValueError("there is no clip to stack: give at least one")
+    features = {x.shape[-1] if x.ndim == 2 else None for x in arrays}
+    if len(features) > 1 or None in features:
+        shapes = ", ".join(str(tuple(x.shape)) for x in arrays[:4])
+        raise ValueError(f"clips of shapes {shapes} do not stack: each must be frames x the same features")
+    xp = array_namespace(*arrays)
+    longest = max(x.shape[0] for x in arrays)
+
+    def padded(x: Array) -> Array:
+        missing = xp.full((longest - x.shape[0], x.shape[1]), xp.nan, dtype=x.dtype, device=device(x))
+        return xp.concat([x, missing]) if x.shape[0] < longest else x
+
+    return xp.stack([padded(x) for x in arrays])
 
 
 def frobenius(x: Array) -> Array:
