@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 
 __all__ = ["in_parallel", "is_collection", "split_rows", "stacked"]
@@ -81,9 +81,14 @@ def stacked(sequences: Any) -> tuple[Any, np.ndarray]:
 
 def in_parallel(work: Callable[[Any], Any], sequences: Sequence[Any], n_jobs: int | None) -> list[Any]:
     """Apply ``work`` to every sequence, each on one BLAS thread: two threads on a short clip are slower than one."""
-    return list(Parallel(n_jobs=n_jobs)(delayed(_alone)(work, sequence) for sequence in sequences))
+    # In parts, not one by one: finding the BLAS libraries takes longer than a short clip.
+    n_parts = 1 if n_jobs in (None, 1) else 4 * effective_n_jobs(n_jobs)
+    step = max(1, -(-len(sequences) // n_parts))
+    parts = [sequences[first : first + step] for first in range(0, len(sequences), step)]
+    done = Parallel(n_jobs=n_jobs)(delayed(_one_by_one)(work, part) for part in parts)
+    return [result for part in done for result in part]
 
 
-def _alone(work: Callable[[Any], Any], sequence: Any) -> Any:
+def _one_by_one(work: Callable[[Any], Any], sequences: Sequence[Any]) -> list[Any]:
     with threadpool_limits(limits=1, user_api="blas"):
-        return work(sequence)
+        return [work(sequence) for sequence in sequences]
