@@ -22,10 +22,13 @@
 
 # %%
 import os
+import warnings
 from functools import partial
 
 import matplotlib.pyplot as plt
 import torch
+
+warnings.filterwarnings("ignore", message="IProgress")  # a progress bar that this notebook does not draw
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deep import ADMM, InexactALM, LSEFRegressor, Unrolled, corrupt, planted_affect, singular_value_shrink
@@ -192,5 +195,5 @@ for share in (0.0, 0.1, 0.3):
     )
 
 # %% [markdown]
-# Arousal suffers most: here a spike *looks like* a burst, and no split can know better. Whether LSEF is worth its cost on real sequences, and
-# where a plain network is as good, is in the card, `deep/README.md`.
+# Valence hardly notices; arousal suffers, for here a spike *looks like* a burst, and no split can know better. Whether LSEF is worth its cost
+# on real sequences, and where a plain network is as good, is in the card, `deep/README.md`.
