@@ -101,13 +101,14 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("out/unroll"))
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--depths", type=int, nargs="+", default=[2, 4, 8, 12])
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
     for family in ("exact", "bursts"):
-        base, x = planted(family, 64, torch.Generator().manual_seed(10_000))  # never seen in training
+        base, x = planted(family, args.held_out, torch.Generator().manual_seed(10_000))  # never seen in training
 
         def note(method, depth, values, seconds=float("nan")):
             for seed, value in enumerate(values):
