@@ -51,7 +51,7 @@ def recorded(folder):
     for number, name in enumerate(sorted({key.split("__")[0] for key in data.files})):
         frames, label = data[f"{name}__X"].astype(float), data[f"{name}__y"]
         frames[np.repeat(frames[:, 2::3] == 0, 3, axis=1)] = np.nan  # depth 0: the point was lost
-        frames = frames[:, :: 30 if FAST else 3]
+        frames = frames[:, :: 30 if FAST else 3]  # of x, y and z keep x
         edges = np.flatnonzero(np.diff(label)) + 1
         for clip, value in zip(np.split(frames, edges), np.split(label, edges)):
             if len(clip) >= 7:
