@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.decomposition import Decomposition, Status, doubts
+from rpca_affect.solvers.admm import ADMM
 
 __all__ = ["solve_chunked"]
 
@@ -73,8 +74,8 @@ def solve_chunked(
         raise ValueError("every cell of the array is missing: nothing can be decomposed")
     lam = 1 / np.sqrt(cells / np.prod(shape) * max(shape)) if lam is None else lam
     slack = 0.0 if noise is None else noise * np.sqrt(2 * cells / np.prod(shape) * max(shape))
-    mean = total / cells
-    numbers = _Numbers(lam, slack, 0.625 / mean if mean else 1.0, relax)
+    mu = ADMM(slack=slack).penalty(np.full((1, 1), total / cells))
+    numbers = _Numbers(lam, slack, float(mu[0, 0]), relax)
 
     states = dask.persist(*[dask.delayed(np.nan_to_num)(block, copy=True) for block in blocks])
     gram = sum(dask.compute(*[dask.delayed(_gram)(state) for state in states]))

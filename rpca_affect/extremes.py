@@ -16,7 +16,7 @@ EXTREME = 50.0
 def limited(data: Observed) -> Observed | None:
     """Clip cells far outside their row and column, or return None where there are none.
 
-    At the optimum a cell with a non-zero sparse part acts on the low-rank part through its sign alone, so an outlier may
+    At the optimum a cell with a non-zero sparse part acts on the low-rank part through its sign alone: an outlier may
     be made smaller without any effect on the answer, as long as it stays an outlier (`restored` checks that). It does
     have an effect on the solve: the first penalty, the rounding and the number of steps depend on the largest cell.
 

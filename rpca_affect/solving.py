@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import engine, extremes, loop
-from rpca_affect.arrays import Observed, array_namespace, device, observe, observed_share, power_of_two
-from rpca_affect.decomposition import GAP_LIMIT, Decomposition, Status, doubts, largest
+from rpca_affect import engine, extremes, handover, loop
+from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
+from rpca_affect.decomposition import Decomposition, Status, doubts, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers import available_solvers
-from rpca_affect.solvers.base import framewise
+from rpca_affect.solvers.base import framewise, larger_side
 
 __all__ = ["path", "solve"]
 
@@ -42,7 +42,8 @@ def solve(
     Parameters
     ----------
     observed : array-like, shape (..., m, n)
-        Frames x features, or a stack of such matrices; NaN marks a missing cell. NumPy, CuPy or torch: the result is
+        Frames x features, a stack of such matrices, or a list of them (padded with missing frames to the longest,
+        which changes no answer); NaN marks a missing cell. NumPy, CuPy or torch: the result is
         of the same library and on the same device. Never modified.
     solver : str or solver object, default "auto"
         ``"ialm"``, ``"admm"``, ``"godec"``, ``"altproj"``, or a configured instance. ``"auto"``: GoDec when ``rank``
@@ -99,6 +100,8 @@ def solve(
     >>> bool(np.allclose(low_rank, base, atol=1e-5)), int((abs(sparse) > 1).sum())
     (True, 4)
     """
+    if isinstance(observed, (list, tuple)) and all(getattr(clip, "ndim", 0) == 2 for clip in observed) and observed:
+        observed = pad_clips(observed)
     data = observe(observed, mask)
     if not tol > 0:
         raise ValueError(f"tol is {tol}: it must be positive")
@@ -148,7 +151,7 @@ def path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: 
     --------
     >>> import numpy as np, rpca_affect as ra
     >>> M = np.outer(np.arange(1.0, 31.0), np.ones(20)); M[3, 5] += 100.0
-    >>> [split.rank for split in ra.path(M, [0.05, 0.2])]
+    >>> [split.rank for split in ra.path(M, [0.03, 0.2])]
     [0, 1]
     """
     answers: list[Decomposition] = []
@@ -162,7 +165,7 @@ def _slack(data: Observed, noise: Any, sparse: str) -> Any:
     """Weight of the noise part, from a standard deviation, one per feature, or the data."""
     frames, features = data.values.shape[-2:]
     xp = array_namespace(data.values)
-    share = 1.0 if data.mask is None else observed_share(data)
+    share = 1.0 if data.mask is None else larger_side(data) / max(frames, features)
     if isinstance(noise, str):
         if noise != "auto":
             raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
@@ -203,19 +206,42 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
         return _solve_with(data, _configured("admm", numbers), init, request)
     quick = _solve_with(data, _configured("ialm", numbers), init, replace(request, keep_dual=True))
-    if largest(quick.gap) > GAP_LIMIT and quick.low_rank is not None:
-        return _solve_with(data, _configured("admm", numbers), quick, request)
+
+    def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
+        spent = int(largest(quick.n_iter))
+        left = {name: _of_matrices(value, chosen) for name, value in numbers.items()}
+        return _solve_with(part, _configured("admm", left), start, handover.later(request, spent), spent)
+
+    if quick.converged:
+        quick = handover.finish(data, quick, more)
     return quick if request.keep_dual else replace(quick, dual=None)
 
 
-def _solve_with(data: Observed, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
+def _of_matrices(value: Any, chosen: list[int] | None) -> Any:
+    """The part of a number, given one per matrix of a stack, that belongs to the chosen matrices."""
+    if chosen is None or getattr(value, "ndim", 0) < 3:
+        return value
+    xp = array_namespace(value)
+    flat = xp.reshape(value, (-1, *value.shape[-2:]))
+    return xp.stack([flat[k if flat.shape[0] > 1 else 0, ...] for k in chosen])
+
+
+def _solve_with(
+    data: Observed, solver: Any, init: Decomposition | None, request: Request, spent: int = 0
+) -> Decomposition:
+    """Run one solver, on the tuned engine where there is one; ``spent`` steps were taken before."""
     request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
     if data.values.dtype == array_namespace(data.values).float32:
         request = replace(request, tol=max(request.tol, solver.float32_tol))
-    home = engine if engine.accepts(data, solver) else loop
+    ahead = handover.head_start_of(solver) if init is None else None
 
     def run(on: Observed) -> Decomposition:
-        return home.run(on, power_of_two(on.values), solver, init, request)
+        unit = power_of_two(on.values)
+
+        def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
+            return (engine if engine.accepts(on, one) else loop).run(on, unit, one, start, asked)
+
+        return run_one(solver, init, request) if ahead is None else handover.run_ahead(run_one, solver, ahead, request)
 
     answer = None
     if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
@@ -224,16 +250,16 @@ def _solve_with(data: Observed, solver: Any, init: Decomposition | None, request
             answer = extremes.restored(data, clipped, run(clipped))
     answer = run(data) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
-    return replace(answer, status=_status(answer, data, request, own))
+    return replace(answer, status=_status(answer, data, request, own, spent))
 
 
-def _status(answer: Decomposition, data: Observed, request: Request, own: tuple[str, ...]) -> Status:
+def _status(answer: Decomposition, data: Observed, request: Request, own: tuple[str, ...], spent: int) -> Status:
     error = answer.history["error"][-1] if answer.history["error"] else 0.0
-    steps = int(largest(answer.n_iter))
+    steps = int(largest(answer.n_iter)) + spent
     proof = "" if answer.gap is None else f", relative duality gap {largest(answer.gap):.1e}"
     if answer.status.converged:
         sentence = f"Converged in {steps} steps (error {error:.1e}{proof})."
-    elif steps < request.max_iter:
+    elif steps < request.max_iter + spent:
         sentence = f"Stopped by the callback after {steps} steps (error {error:.1e}{proof})."
     else:
         sentence = (

@@ -113,7 +113,7 @@ class _Solve:
                 values, known = self.passes.values, self.passes.known
                 count = values.size if known is None else np.count_nonzero(known)
                 mean = self.passes.total(lambda rows: float(np.sum(np.abs(values[rows]), dtype=np.float64))) / count
-                solver = replace(solver, mu=0.625 / (mean or 1.0))
+                solver = replace(solver, mu=float(solver.penalty(np.full((1, 1), mean))[0, 0]))
         return solver
 
     def first_argument(self) -> np.ndarray:

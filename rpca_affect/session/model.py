@@ -14,9 +14,6 @@ from rpca_affect.solving import solve
 
 __all__ = ["SequenceSplit", "split_sequence", "status_of"]
 
-# Penalty of ADMM in units of 1 / slack. On noise-scaled face recordings the number of steps is a bowl around it: 47
-# steps to 1e-5 here, 335 at 1, 462 at 0.008.
-PENALTY = 0.125
 ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
 SHORT = 30  # frames below which first differences say little about the noise
 
@@ -94,7 +91,7 @@ def _noise_scale(values: np.ndarray, known: np.ndarray, floor: float) -> ColumnS
 
 def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -> dict[str, Any]:
     """What `solve` is told about one sequence whose noise, in scaled units, is ``sigma``."""
-    frames, features = known.shape
+    features = known.shape[1]
     share = known.mean()
     solver, lam, sparse = model["solver"], model["lam"], model["sparse"]
     words = {"solver": solver, "lam": lam, "sparse": sparse}
@@ -109,11 +106,10 @@ def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -
         # One noise level per frame, and a frame of pure noise has length sqrt(p n) +- 0.7.
         sigma = np.sqrt(np.mean(sigma**2, keepdims=True))
         reach = math.sqrt(share * features) + model["threshold"]
-    unit = math.sqrt(2 * share * max(frames, features))
+    # as in solve: p max(m, n) over the frames and features that were observed at all
+    unit = math.sqrt(2 * known.sum() / min(known.any(axis=1).sum(), known.any(axis=0).sum()))
     words["lam"] = reach / unit if lam is None else lam
-    words["noise"] = float(sigma[0] * math.sqrt(share)) if np.ptp(sigma) == 0 else sigma * math.sqrt(share)
-    if solver in ("auto", "admm"):
-        words["solver"] = available_solvers()["admm"](mu=PENALTY / (unit * float(np.sqrt(np.mean(sigma**2)))))
+    words["noise"] = float(sigma[0]) if np.ptp(sigma) == 0 else sigma
     return words
 
 

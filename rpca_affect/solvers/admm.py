@@ -19,8 +19,11 @@ class ADMM(Splitting):
 
     Attributes
     ----------
+    head_start : bool
+        Let `rpca_affect.solve` begin with a few tens of steps of inexact ALM, without a noise part or a given ``mu``:
+        the same optimum in a fraction of the steps.
     lam, slack, mu, growth, relax, lowrank, shrink
-        As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to ``2.5 p m n / (4 ||M||_1)``, ``relax`` to 1.6.
+        As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to `first_mu`, ``relax`` to 1.6.
 
     References
     ----------
@@ -37,16 +40,30 @@ class ADMM(Splitting):
     """
 
     relax: Any = 1.6
+    head_start: bool = True
 
     name: ClassVar[str] = "admm"
     # The error is relative to the multiplier, which is small against the rounding of the data.
     float32_tol: ClassVar[float] = 3e-5
 
     def first_mu(self, observed: Observed) -> Array:
-        """Return ``2.5 p m n / (4 sum |M|)``, shape (..., 1, 1); p is the observed share."""
+        """Return ``2.5 p m n / (4 sum |M|)``, shape (..., 1, 1); p is the observed share.
+
+        With a noise part it is ``1 / (8 slack)``: on noise-scaled face recordings the number of steps is a bowl around
+        that (47 to 57 there, 167 to 228 at four times as much).
+        """
         xp = array_namespace(observed.values)
         mean = xp.mean(xp.abs(observed.values), axis=(-2, -1), keepdims=True) / observed_share(observed)
-        return 0.625 / xp.where(mean > 0, mean, xp.ones_like(mean))
+        return self.penalty(mean)
+
+    def penalty(self, mean: Array) -> Array:
+        """Return the first penalty for data whose observed cells have this mean absolute value, shape (..., 1, 1)."""
+        xp = array_namespace(mean)
+        mu = 0.625 / xp.where(mean > 0, mean, xp.ones_like(mean))
+        slack = self.slack + xp.zeros_like(mean)
+        slack = xp.sqrt(xp.mean(slack * slack, axis=(-2, -1), keepdims=True))
+        noisy = slack > 0
+        return xp.where(noisy, xp.minimum(1000 * mu, 0.125 / xp.where(noisy, slack, xp.ones_like(slack))), mu)
 
     def init(self, observed: Observed) -> State:
         """Start from L = S = Y = 0: the first argument is M itself.

@@ -99,6 +99,7 @@ class AltProj:
     name: ClassVar[str] = "altproj"
     convex: ClassVar[bool] = False
     default_max_iter: ClassVar[int] = 500
+    float32_tol: ClassVar[float] = 3e-6
 
     def rescaled(self, unit: Array) -> Self:
         """Return the same solver for data divided by ``unit``."""

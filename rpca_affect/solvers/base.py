@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
-from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_share
+from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_extent, observed_share
 from rpca_affect.prox import group_threshold, singular_value_threshold, soft_threshold
 
-__all__ = ["Splitting", "State", "cellwise", "default_lam", "framewise"]
+__all__ = ["Splitting", "State", "cellwise", "default_lam", "framewise", "larger_side"]
 
 
 class State(NamedTuple):
@@ -47,18 +47,25 @@ def framewise(argument: Array, level: Any, base: Array | None = None) -> Array:
 
 
 def default_lam(observed: Observed, sparse: str = "cells") -> Array:
-    """Weight of the sparse part, shape (..., 1, 1).
+    """Weight of the sparse part, shape (..., 1, 1); frames and features without any observation do not count.
 
     Cells: ``1 / sqrt(p max(m, n))`` with p the observed share (Candes, Li, Ma & Wright 2011, theorem 1.2). Frames:
     ``0.8 sqrt(min(m, n) / m)``, just below the row lengths of a dense orthonormal dual (McCoy & Tropp 2011, section 6):
     frames like all the others then stay in the base.
     """
     xp = array_namespace(observed.values)
-    frames, features = observed.values.shape[-2:]
-    share = observed_share(observed)
+    frames, features = observed_extent(observed)
     if sparse == "frames":
-        return xp.full_like(share, 0.8 * (min(frames, features) / frames) ** 0.5)
-    return 1 / xp.sqrt(share * max(frames, features))
+        return 0.8 * xp.sqrt(xp.minimum(frames, features) / frames)
+    return 1 / xp.sqrt(larger_side(observed))
+
+
+def larger_side(observed: Observed) -> Array:
+    """``p max(m, n)`` over the frames and features that were observed at all, shape (..., 1, 1)."""
+    xp = array_namespace(observed.values)
+    frames, features = observed_extent(observed)
+    cells = observed_share(observed) * (observed.values.shape[-2] * observed.values.shape[-1])
+    return cells / xp.minimum(frames, features)
 
 
 @dataclass(frozen=True)
