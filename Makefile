@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types notebooks benchmark floor phase hard-cases faces clips gpu-check slow clean
+.PHONY: demo test lint types notebooks benchmark floor phase hard-cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -25,7 +25,7 @@ demo: $(VENV)/core.stamp
 
 # One BLAS thread per test process: two on small matrices are slower than one.
 test: lint types
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
@@ -56,6 +56,19 @@ hard-cases: $(VENV)/all.stamp
 # The default model on eight real face recordings (needs RPCA_AFFECT_DATA).
 faces: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.faces
+
+# 10,000 clips of 16 x 512 against the best other package (needs the environment that `make benchmark` makes).
+clips: $(VENV)/all.stamp
+	$(BIN)/python -c "from benchmarks.environment import ensure; ensure()"
+	.venv-bench/bin/python -m benchmarks.clips
+
+# What the estimators promise: checks, unseen frames, a long stream, pipelines under corruption, choice of lambda.
+estimators: $(VENV)/all.stamp
+	for part in checks unseen stream pipelines choice; do $(BIN)/python benchmarks/estimators.py $$part || exit 1; done
+
+# On a machine with CuPy and a GPU: the laws on CuPy, then agreement, speed and achieved memory bandwidth.
+gpu-check:
+	$(PYTHON) -m pytest -m gpu tests/gpu -rs && $(PYTHON) -m benchmarks.gpu
 
 clean:
 	rm -rf $(VENV) .venv-bench demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -79,7 +79,9 @@ def generated(n_recordings=8, n_clips=12, n_features=20, seed=0):
 
 
 clips, labels, groups = recorded(DATA) if DATA else generated()
-print(len(clips), "clips of", min(map(len, clips)), "to", max(map(len, clips)), "frames,", clips[0].shape[1], "features")
+print(
+    len(clips), "clips of", min(map(len, clips)), "to", max(map(len, clips)), "frames,", clips[0].shape[1], "features"
+)
 
 # %% [markdown]
 # ## Descriptors have names
@@ -117,7 +119,9 @@ def spoiled(clips, share, unit, seed=0):
 
 
 def mean_and_std(clips):
-    frames = [np.where(np.isnan(clip), np.nanmean(clip), clip) if np.isnan(clip).all(0).any() else clip for clip in clips]
+    frames = [
+        np.where(np.isnan(clip), np.nanmean(clip), clip) if np.isnan(clip).all(0).any() else clip for clip in clips
+    ]
     return np.stack([np.concatenate([np.nanmean(clip, axis=0), np.nanstd(clip, axis=0)]) for clip in frames])
 
 

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from rpca_affect.arrays import Array, array_namespace
 
-__all__ = ["Decomposition", "Factors", "Status", "doubts", "largest"]
+__all__ = ["Decomposition", "Factors", "Status", "doubts", "gap_limit", "largest"]
 
 RANK_LIMIT = 0.3
 DENSITY_LIMIT = 0.3
-GAP_LIMIT = 1e-3
+GAP_LIMIT = {"float64": 1e-3, "float32": 5e-3}  # single precision stops earlier, with a dual that is less settled
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,14 @@ class Decomposition:
         return self.status.converged
 
 
-def doubts(rank: Any, sparsity: Any, gap: Any, shape: tuple[int, ...], solver: str) -> tuple[str, ...]:
+def gap_limit(x: Array) -> float:
+    """Return the duality gap above which an answer of this precision is not called optimal."""
+    return GAP_LIMIT["float64" if x.dtype == array_namespace(x).float64 else "float32"]
+
+
+def doubts(
+    rank: Any, sparsity: Any, gap: Any, shape: tuple[int, ...], solver: str, limit: float = GAP_LIMIT["float64"]
+) -> tuple[str, ...]:
     """List, as sentences with a remedy, what speaks against reading a split.
 
     Parameters
@@ -140,6 +147,8 @@ def doubts(rank: Any, sparsity: Any, gap: Any, shape: tuple[int, ...], solver: s
         Shape of the decomposed array (..., m, n).
     solver : str
         Name of the solver.
+    limit : float
+        Largest gap of an answer that is called optimal.
 
     Returns
     -------
@@ -158,7 +167,7 @@ def doubts(rank: Any, sparsity: Any, gap: Any, shape: tuple[int, ...], solver: s
             f"Meaningless split: {' and '.join(found)} is what dense noise looks like, not base and transients; "
             "use the noise-aware model (noise='auto') or scale the columns by their noise."
         )
-    if gap is not None and largest(gap) > GAP_LIMIT:
+    if gap is not None and largest(gap) > limit:
         remedy = "use solver='admm'" if solver != "admm" else "lower tol or raise max_iter"
         sentences.append(
             f"The split is feasible but not optimal: its relative duality gap is {largest(gap):.1g}; {remedy}."

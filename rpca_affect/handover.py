@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect.arrays import Observed, array_namespace
-from rpca_affect.decomposition import GAP_LIMIT, Decomposition, largest
+from rpca_affect.decomposition import Decomposition, gap_limit, largest
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers.ialm import InexactALM
 
@@ -79,14 +79,15 @@ def finish(data: Observed, quick: Decomposition, solve_more: Callable[..., Decom
     -------
     Decomposition
     """
+    limit = gap_limit(data.values)
     if data.values.ndim == 2:
-        return continued(quick, solve_more(data, quick, None)) if largest(quick.gap) > GAP_LIMIT else quick
+        return continued(quick, solve_more(data, quick, None)) if largest(quick.gap) > limit else quick
     xp = array_namespace(data.values)
     cells = tuple(data.values.shape[-2:])
-    if not bool(xp.any(quick.gap > GAP_LIMIT)):  # one number from the device, in the common case
+    if not bool(xp.any(quick.gap > limit)):  # one number from the device, in the common case
         return quick
     gaps = xp.reshape(quick.gap, (-1,))
-    bad = [k for k in range(gaps.shape[0]) if float(gaps[k]) > GAP_LIMIT]
+    bad = [k for k in range(gaps.shape[0]) if float(gaps[k]) > limit]
 
     def chosen(x: Any) -> Any:
         flat = xp.reshape(x, (-1, *cells))

@@ -6,7 +6,7 @@ from typing import Any
 
 from rpca_affect import engine, extremes, handover, loop
 from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
-from rpca_affect.decomposition import Decomposition, Status, doubts, largest
+from rpca_affect.decomposition import Decomposition, Status, doubts, gap_limit, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers import available_solvers
@@ -48,7 +48,8 @@ def solve(
     solver : str or solver object, default "auto"
         ``"ialm"``, ``"admm"``, ``"godec"``, ``"altproj"``, or a configured instance. ``"auto"``: GoDec when ``rank``
         and ``cardinality`` are given, alternating projections when only ``rank`` is, ADMM when there is noise, a
-        missing cell or frame-wise sparsity; otherwise inexact ALM, continued by ADMM when its duality gap exceeds 1e-3.
+        missing cell or frame-wise sparsity; otherwise inexact ALM, continued by ADMM when its duality gap exceeds 1e-3
+        (5e-3 in single precision).
     lam : float or array (..., 1, 1), optional
         Weight of the sparse part; default ``1 / sqrt(p max(m, n))`` with p the observed share.
     noise : float, array (n,), "auto" or None
@@ -62,7 +63,7 @@ def solve(
         For the solvers that need them: rank of L; cells in S (a float below 1 is a share).
     tol : float, default 1e-7
         Stop when the solver's relative error is at most this. In single precision a ``tol`` that rounding hides (below
-        3e-6, for ADMM 3e-5) is raised to what can be seen.
+        3e-6, for ADMM 1e-4) is raised to what can be seen.
     max_iter : int, optional
         Largest number of steps; the default is the solver's own.
     init : Decomposition, optional
@@ -266,5 +267,7 @@ def _status(answer: Decomposition, data: Observed, request: Request, own: tuple[
             f"max_iter = {steps} steps passed before tol = {request.tol:.1e} was met (error {error:.1e}{proof}): "
             "raise max_iter or tol."
         )
-    warnings = doubts(answer.rank, answer.sparsity, answer.gap, tuple(data.values.shape), answer.solver)
+    warnings = doubts(
+        answer.rank, answer.sparsity, answer.gap, tuple(data.values.shape), answer.solver, gap_limit(data.values)
+    )
     return Status(answer.status.converged, sentence, warnings + own)

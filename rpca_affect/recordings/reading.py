@@ -101,6 +101,15 @@ def read(
         If the file is missing, unreadable, damaged or not of the format, with the place and what was expected.
     ValueError
         If an argument is out of range or `features` matches nothing.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "clip.csv"
+    >>> _ = path.write_text("time,AU06,AU12\\n0.0,0.1,0.2\\n0.1,0.1,\\n0.2,0.3,0.2\\n")
+    >>> recording = read(path)
+    >>> recording.feature_names, recording.mask.tolist()
+    (('AU06', 'AU12'), [[True, True], [True, False], [True, True]])
     """
     path = Path(path)
     kind = kind_of(path)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rpca_affect.noise import ColumnScale
 from rpca_affect.recordings import Recording, from_array, from_frame, read
-from rpca_affect.session.model import split_sequence, status_of
+from rpca_affect.session.model import bridged, split_sequence, status_of
 from rpca_affect.session.split import Split
 
 __all__ = ["decompose"]
@@ -122,7 +122,7 @@ def decompose(
         part = split_sequence(values, known, whole, rows, model, floor, {"tol": tol, **options})
         sequences.append(part)
         if part.decomposition is not None:
-            base[rows] = part.scale.undo(part.decomposition.low_rank, center=True)
+            base[rows] = bridged(part.scale.undo(part.decomposition.low_rank, center=True), known.any(axis=1))
             transient[rows] = part.scale.undo(part.decomposition.sparse)
             residual[rows] = np.where(known, values - base[rows] - transient[rows], 0.0)
     parameters = {

@@ -89,6 +89,25 @@ def _noise_scale(values: np.ndarray, known: np.ndarray, floor: float) -> ColumnS
     return replace(ColumnScale.fit(values, known, by="none"), scale=scale)
 
 
+def bridged(base: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Lay the base of frames without any observation on the line between their neighbours.
+
+    Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
+    base stays in the space that its frames span, so the rank does not grow.
+    """
+    if seen.all() or not seen.any():
+        return base
+    places = np.arange(len(base))
+    lost = ~seen
+    before = np.maximum.accumulate(np.where(seen, places, -1))[lost]
+    after = np.minimum.accumulate(np.where(seen, places, len(base))[::-1])[::-1][lost]
+    before, after = np.where(before < 0, after, before), np.where(after == len(base), before, after)
+    share = ((places[lost] - before) / np.maximum(after - before, 1))[:, None]
+    filled = base.copy()
+    filled[lost] = (1 - share) * base[before] + share * base[after]
+    return filled
+
+
 def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -> dict[str, Any]:
     """What `solve` is told about one sequence whose noise, in scaled units, is ``sigma``."""
     features = known.shape[1]
@@ -143,8 +162,8 @@ def status_of(recording: Recording, sequences: list[SequenceSplit], noise: Any) 
     lost = int((~recording.mask.any(axis=1)).sum())
     if lost:
         warnings.append(
-            f"{lost} of {recording.n_frames} frames have no observed cell: their base is the median of each feature, "
-            "not a measurement (the mask marks them)."
+            f"{lost} of {recording.n_frames} frames have no observed cell: their base runs straight between neighbours,"
+            " not a measurement (the mask marks them)."
         )
     statuses = [answer.status for *_, answer in solved]
     good = sum(status.converged for status in statuses)

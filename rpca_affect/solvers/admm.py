@@ -44,7 +44,7 @@ class ADMM(Splitting):
 
     name: ClassVar[str] = "admm"
     # The error is relative to the multiplier, which is small against the rounding of the data.
-    float32_tol: ClassVar[float] = 3e-5
+    float32_tol: ClassVar[float] = 1e-4
 
     def first_mu(self, observed: Observed) -> Array:
         """Return ``2.5 p m n / (4 sum |M|)``, shape (..., 1, 1); p is the observed share.
