@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
-import numpy as np
-
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
+from rpca_affect.solvers.base import random_basis
 
 __all__ = ["AltProj", "AltProjState"]
 
@@ -118,11 +117,7 @@ class AltProj:
 
     def first_basis(self, observed: Observed) -> Array:
         """Random Gaussian directions, shape (..., n, r)."""
-        values = observed.values
-        xp = array_namespace(values)
-        draw = np.random.default_rng(self.random_state).standard_normal((values.shape[-1], self.rank))
-        basis = xp.asarray(draw, dtype=values.dtype, device=device(values))
-        return xp.broadcast_to(basis, (*values.shape[:-2], *basis.shape))
+        return random_basis(observed, self.rank, self.random_state)
 
     def init(self, observed: Observed) -> AltProjState:
         """Start from L = 0: cells above the first threshold are filled with 0.

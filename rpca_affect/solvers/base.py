@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
-from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_extent, observed_share
+import numpy as np
+
+from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, observed_extent, observed_share
 from rpca_affect.prox import group_threshold, singular_value_threshold, soft_threshold
 
-__all__ = ["Splitting", "State", "cellwise", "default_lam", "framewise", "larger_side"]
+__all__ = ["Splitting", "State", "cellwise", "default_lam", "framewise", "larger_side", "random_basis"]
 
 
 class State(NamedTuple):
@@ -58,6 +60,15 @@ def default_lam(observed: Observed, sparse: str = "cells") -> Array:
     if sparse == "frames":
         return 0.8 * xp.sqrt(xp.minimum(frames, features) / frames)
     return 1 / xp.sqrt(larger_side(observed))
+
+
+def random_basis(observed: Observed, rank: int, random_state: Any) -> Array:
+    """Random Gaussian directions to start from, the same for every matrix of a stack, shape (..., n, r)."""
+    values = observed.values
+    xp = array_namespace(values)
+    draw = np.random.default_rng(random_state).standard_normal((values.shape[-1], rank))
+    basis = xp.asarray(draw, dtype=values.dtype, device=device(values))
+    return xp.broadcast_to(basis, (*values.shape[:-2], *basis.shape))
 
 
 def larger_side(observed: Observed) -> Array:

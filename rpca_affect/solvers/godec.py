@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
-import numpy as np
-
-from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
+from rpca_affect.arrays import Array, Observed, array_namespace, frobenius
 from rpca_affect.prox import keep_largest, soft_threshold
+from rpca_affect.solvers.base import random_basis
 
 __all__ = ["GoDec", "GoDecState"]
 
@@ -110,9 +109,7 @@ class GoDec:
         """
         values = observed.values
         xp = array_namespace(values)
-        draw = np.random.default_rng(self.random_state).standard_normal((values.shape[-1], self.rank))
-        basis = xp.asarray(draw, dtype=values.dtype, device=device(values))
-        basis = xp.broadcast_to(basis, (*values.shape[:-2], *basis.shape))
+        basis = random_basis(observed, self.rank, self.random_state)
         zero = xp.zeros_like(values)
         return GoDecState(zero, zero, zero, basis, xp.full_like(values[..., :1, :1], xp.inf))
 
