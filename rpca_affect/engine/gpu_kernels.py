@@ -45,8 +45,7 @@ def advanced(cells: Cells, relax: Array, frozen: Array) -> Array:
 def violated_square(cells: Cells) -> Array:
     """Squared length of M - L - S - N over the observed cells, shape (b, 1, 1), in float64: one pass."""
     if is_cupy_array(cells.values):
-        present, given = _present(cells)
-        return _violated(*present)(*given, axis=(1, 2), keepdims=True)
+        return _summed(_violated, cells)
     kept, carried = kept_and_carried(cells)
     change = (kept - carried).astype("float64")
     return ((change if cells.seen is None else change * cells.seen) ** 2).sum(axis=(1, 2), keepdims=True)
@@ -55,8 +54,7 @@ def violated_square(cells: Cells) -> Array:
 def held_square(cells: Cells) -> Array:
     """Squared length of the scaled multiplier after the step, shape (b, 1, 1), in float64: one pass."""
     if is_cupy_array(cells.values):
-        present, given = _present(cells)
-        return _held(*present)(*given, axis=(1, 2), keepdims=True)
+        return _summed(_held, cells)
     kept, _ = kept_and_carried(cells)
     return (kept.astype("float64") ** 2).sum(axis=(1, 2), keepdims=True)
 
@@ -105,6 +103,12 @@ __device__ __forceinline__ double held_(T value, T argument, T base, bool seen, 
 def _present(cells: Cells) -> tuple[tuple[bool, bool], list[Array]]:
     """Which of the optional arrays there are, and the arrays that are, in the order of the kernels' parameters."""
     return (cells.seen is not None, cells.slack is not None), [x for x in cells if x is not None]
+
+
+def _summed(kernel: Any, cells: Cells) -> Array:
+    """Sum over a matrix, row by row first: CuPy gives a block of threads to every sum, and a matrix has many rows."""
+    present, given = _present(cells)
+    return kernel(*present)(*given, axis=2, keepdims=True).sum(axis=1, keepdims=True)
 
 
 def _parameters(seen: bool, slack: bool) -> tuple[str, str]:

@@ -6,13 +6,14 @@ import numpy as np
 
 from rpca_affect.arrays import Array, is_cupy_array
 
-__all__ = ["GramThreshold", "SubspaceThreshold", "Thresholded", "gram", "largest"]
+__all__ = ["GramThreshold", "SubspaceThreshold", "Thresholded", "eigen", "gram", "largest"]
 
 GUARD = 10  # directions beyond the wanted ones: the subspace converges by the gap behind them
 MOVED = 1e-2  # how far Ritz values above the threshold may still move in the last power step
 POWER_STEPS = 6
 SHIFT = 1e-14  # of the trace: keeps Cholesky factors of deficient Gram matrices finite
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
+TOGETHER = 1 << 27  # numbers of a batched eigenproblem: cuSOLVER counts its working memory in 32 bits
 
 
 class Thresholded(NamedTuple):
@@ -24,15 +25,34 @@ class Thresholded(NamedTuple):
 
 def gram(xp: Any, x: Array) -> Array:
     """``x @ x.T`` of every matrix, in double precision whatever the data."""
-    x = x.astype(xp.float64)
+    x = x.astype(xp.float64, copy=False)
+    if x.ndim == 3 and len(x) == 1:  # a product of two axes takes a transposed view as it is, one of three copies it
+        return (x[0] @ x[0].T)[None]
     return x @ x.swapaxes(-1, -2)
+
+
+def eigen(xp: Any, square: Array) -> tuple[Array, Array]:
+    """Eigenvalues (b, d), increasing, and eigenvectors (b, d, d); one matrix takes the routine for a large one."""
+    if len(square) == 1:
+        power, vectors = xp.linalg.eigh(square[0])
+        return power[None], vectors[None]
+    parts = [xp.linalg.eigh(part) for part in _parts(square)]
+    if len(parts) == 1:
+        return parts[0]
+    return xp.concatenate([part[0] for part in parts]), xp.concatenate([part[1] for part in parts])
 
 
 def largest(xp: Any, square: Array) -> Array:
     """Largest eigenvalue of every matrix, shape (b, 1, 1); one matrix takes the routine for a large one."""
-    if square.shape[0] == 1:
+    if len(square) == 1:
         return xp.linalg.eigvalsh(square[0])[-1:].reshape(1, 1, 1)
-    return xp.linalg.eigvalsh(square)[:, -1:, None]
+    return xp.concatenate([xp.linalg.eigvalsh(part)[:, -1:, None] for part in _parts(square)])
+
+
+def _parts(square: Array) -> list[Array]:
+    """Matrices (b, d, d) in runs that a batched routine takes at once."""
+    together = max(2, TOGETHER // (square.shape[-1] ** 2 + 1024))
+    return [square[i : i + together] for i in range(0, len(square), together)]
 
 
 class GramThreshold:
@@ -43,11 +63,7 @@ class GramThreshold:
 
     def __call__(self, argument: Array, mu: Array) -> Thresholded:
         xp = self.xp
-        square = gram(xp, argument)
-        if square.shape[0] == 1:
-            power, vectors = (x[None] for x in xp.linalg.eigh(square[0]))
-        else:
-            power, vectors = xp.linalg.eigh(square)
+        power, vectors = eigen(xp, gram(xp, argument))
         singular = xp.sqrt(xp.maximum(power, 0))
         shrunk = xp.maximum(singular - 1 / mu[:, 0], 0)
         share = shrunk / xp.where(singular > 0, singular, 1)
