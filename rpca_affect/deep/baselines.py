@@ -1,6 +1,7 @@
 """The plain sequence models to compare with: GRU, TCN and transformer, with the same scaler, pooling and head."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,11 @@ class SequenceModel(nn.Module):
         self.scaler = FeatureScale(n_features)
         self.body = bodies[body](n_features, hidden)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden if per_frame else 2 * hidden, n_outputs))
+
+    def fit(self, sequences: Sequence) -> "SequenceModel":
+        """Learn centre and spread of the features from (T_i, D) arrays with NaN where missing."""
+        self.scaler.fit(sequences)
+        return self
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Predict (B, C), or (B, T, C) per frame; masked frames enter as the average frame."""

@@ -31,6 +31,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         filter_width: int = 5,
         modulate: bool = True,
         robust: bool | None = None,
+        track: bool | None = None,
         dropout: float = 0.1,
         consistency: float = 0.1,
         rank_weight: float = 0.0,
@@ -51,6 +52,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         self.filter_width = filter_width
         self.modulate = modulate
         self.robust = robust
+        self.track = track
         self.dropout = dropout
         self.consistency = consistency
         self.rank_weight = rank_weight
@@ -80,6 +82,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
                 "filter_width": self.filter_width,
                 "modulate": self.modulate,
                 "robust": self.robust,
+                "track": self.track,
             }
         return config
 
@@ -100,7 +103,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         self.n_features_in_ = sequences[0].shape[1]
         self.config_ = self._config(self.n_features_in_, n_outputs, per_frame)
         module: Any = build(**self.config_)
-        module.scaler.fit(sequences)
+        module.fit(sequences)
         self.net_ = make_net(
             module,
             LSEFLoss(task, self.consistency, self.rank_weight, self.sparsity_weight),
@@ -190,7 +193,7 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     ----------
     model : {"lsef", "identity", "gru", "tcn", "transformer"}
         The network; everything but "lsef" is a baseline ("identity" = LSEF without SEM and DDM).
-    hidden, n_stages, solver, filter_width, modulate, robust, dropout
+    hidden, n_stages, solver, filter_width, modulate, robust, track, dropout
         See `rpca_affect.deep.LSEF`.
     consistency, rank_weight, sparsity_weight : float
         Weights of the terms of `rpca_affect.deep.LSEFLoss`.

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rpca_affect.deep.continuity import Continuity, bridge
 from rpca_affect.deep.fusion import CIM
 from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.solvers import ADMM, InexactALM
 
-_SOLVERS = {"ialm": InexactALM, "admm": ADMM}
+# IALM not over-relaxed: the card was measured with networks that start as the plain iteration.
+_SOLVERS = {"ialm": InexactALM(relax=1.0), "admm": ADMM()}
 
 
 class LSEFOutput(NamedTuple):
@@ -97,6 +99,9 @@ class LSEF(nn.Module):
         See `rpca_affect.deep.CIM`.
     robust : bool, optional
         See `rpca_affect.deep.CIM`; by default on for clips and off per frame, where bursts carry the arousal.
+    track : bool, optional
+        Whether frames that do not fit the others are set aside before the split, see
+        `rpca_affect.deep.continuity.Continuity`; by default where ``robust`` is. Needs `fit`, as the scaler does.
     dropout : float
         Before the head.
 
@@ -120,6 +125,7 @@ class LSEF(nn.Module):
         scales: Sequence[int] = (1, 2, 4, 8),
         modulate: bool = True,
         robust: bool | None = None,
+        track: bool | None = None,
         dropout: float = 0.1,
     ):
         super().__init__()
@@ -127,9 +133,18 @@ class LSEF(nn.Module):
             raise ValueError(f"solver is {solver!r}; give one of {', '.join(_SOLVERS)}.")
         self.per_frame = per_frame
         self.scaler = FeatureScale(n_features)
-        self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver](), filter_width) if n_stages else None
-        self.cim = CIM(n_features, hidden, scales, modulate, not per_frame if robust is None else robust)
+        self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver], filter_width) if n_stages else None
+        robust = not per_frame if robust is None else robust
+        self.track = Continuity() if (robust if track is None else track) else None
+        self.cim = CIM(n_features, hidden, scales, modulate, robust)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, n_outputs))
+
+    def fit(self, sequences: Sequence) -> "LSEF":
+        """Learn centre, spread and the size of steps from (T_i, D) arrays with NaN where missing."""
+        self.scaler.fit(sequences)
+        if self.track is not None:
+            self.track.fit([self.scaler(torch.as_tensor(s, dtype=self.scaler.center.dtype)) for s in sequences])
+        return self
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> LSEFOutput:
         """Split, fuse and predict.
@@ -147,14 +162,23 @@ class LSEF(nn.Module):
         if x.ndim != 3 or x.shape[-1] != len(self.scaler.center):
             raise ValueError(f"x has shape {tuple(x.shape)}; give (sequences, frames, {len(self.scaler.center)}).")
         scaled = self.scaler(x)
-        if mask is not None:
-            cells = mask.unsqueeze(-1) if mask.ndim == 2 else mask
-            scaled = torch.where(cells, scaled, 0.0)
-        stages = None if self.unrolled is None else self.unrolled(scaled, mask)
-        base, transient = (scaled, torch.zeros_like(x)) if stages is None else (stages.base, stages.transient)
+        cells = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
+        cells = cells.unsqueeze(-1).expand_as(x) if cells.ndim == 2 else cells
+        believed = cells.any(-1) if self.track is None else self.track(scaled, cells)
+        known = cells & believed.unsqueeze(-1)
+        # A frame with nothing to believe lies between its neighbours; outside the first and the last one is nothing.
+        line, reached = bridge(scaled, known)
+        gap = ~believed.unsqueeze(-1)
+        seen = torch.where(gap, reached, known)
+        filled = torch.where(known, scaled, line * gap)
+        stages = None if self.unrolled is None else self.unrolled(filled, seen)
+        base, transient = (filled, torch.zeros_like(x)) if stages is None else (stages.base, stages.transient)
         # CIM reads the base and all that is not base (transients and what is left): they add up to x, nothing is lost.
-        fused = self.cim(base, scaled - base, mask)
+        fused = self.cim(base, filled - base, seen)
+        # What a frame that is not believed reads beyond the base of its neighbours is transient.
+        transient = torch.where(known, transient, torch.where(cells, scaled - base, 0.0))
         prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
         base = base * self.scaler.spread + self.scaler.center
         transient = transient * self.scaler.spread
-        return LSEFOutput(prediction, base, transient, fused.tokens, fused.embedding, fused.reliability, stages)
+        reliability = fused.reliability * believed
+        return LSEFOutput(prediction, base, transient, fused.tokens, fused.embedding, reliability, stages)

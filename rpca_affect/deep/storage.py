@@ -17,7 +17,7 @@ from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
 from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.net import make_net
 
-VERSION = 1
+VERSION = 2  # 2: LSEF sets frames aside before it splits
 _ESTIMATORS = {"LSEFClassifier": LSEFClassifier, "LSEFRegressor": LSEFRegressor}
 
 
@@ -71,7 +71,7 @@ def load(path: str | Path, device: str = "cpu") -> LSEFClassifier | LSEFRegresso
     Raises
     ------
     ValueError
-        Where the file is damaged, of another kind, of a newer version, or does not fit its own settings.
+        Where the file is damaged, of another kind, of another version, or does not fit its own settings.
     """
     tensors, header = read_tensors(path)
     name = Path(path).name
@@ -139,5 +139,10 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(
             f"{path.name} has format version {header['version']}, this rpca_affect reads up to {VERSION}; "
             "update the package."
+        )
+    if header["version"] < VERSION:
+        raise ValueError(
+            f"{path.name} has format version {header['version']}, from before the model changed; this rpca_affect "
+            f"reads {VERSION}: train it again, or load it with the version that saved it."
         )
     return tensors, header

@@ -136,6 +136,8 @@ def test_files_that_do_not_fit_are_refused_in_one_sentence(fitted, tmp_path):
 
     with pytest.raises(ValueError, match="version 99"):
         load(written({"version": 99}))
+    with pytest.raises(ValueError, match="version 1, from before"):
+        load(written({"version": 1}))
     with pytest.raises(ValueError, match="shape"):
         load(written({"config": {**header["config"], "hidden": 16}}))
     with pytest.raises(ValueError, match="lacks the weights"):

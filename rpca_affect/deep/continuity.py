@@ -1,0 +1,181 @@
+"""Which frames of a sequence belong together: the longest track whose steps are as small as those seen in training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+
+class Continuity(nn.Module):
+    """Tell broken frames apart by the company they keep, before anything is fitted to them.
+
+    A step is the root mean square difference of two frames over the features that both observe. Training data say
+    how large steps of 1 ... ``reach`` frames are. One beyond the ``quantile`` of its length is not believable, nor is
+    one less than half of the smallest (a copy, where training has none). The module keeps the longest track through a
+    sequence: frames may be left out on the way, and a step that is not believable costs ``reach / 2`` frames, so that
+    a real cut in the recording is followed and a flicker is not.
+
+    Broken frames may agree with each other (a tracker that reads zero, time and again): they still lose as long as
+    they are fewer than the others. Where the longest track holds less than half of the observed frames there is no
+    majority to go by, and nothing is set aside. Nothing here is trained by gradients.
+
+    Parameters
+    ----------
+    reach : int
+        Longest step, in frames.
+    quantile : float
+        Share of the training steps that count as believable.
+
+    Examples
+    --------
+    >>> import torch
+    >>> smooth = torch.linspace(0, 3, 30)[:, None].repeat(1, 4)
+    >>> broken = smooth.clone(); broken[[7, 12, 13, 20]] = -1
+    >>> kept = Continuity().fit([smooth])(broken[None])
+    >>> (~kept[0]).nonzero().ravel().tolist()
+    [7, 12, 13, 20]
+    """
+
+    least: Tensor
+    most: Tensor
+
+    def __init__(self, reach: int = 8, quantile: float = 0.99):
+        super().__init__()
+        self.reach, self.quantile = reach, quantile
+        self.register_buffer("least", torch.zeros(reach))
+        self.register_buffer("most", torch.full((reach,), torch.inf))
+
+    @torch.no_grad()
+    def fit(self, sequences: Sequence) -> "Continuity":
+        """Learn believable steps from (T_i, D) arrays with NaN where missing, in the units `forward` will see.
+
+        Twice: first three times the third quartile is the limit, then the quantile among the frames that this keeps, so
+        that a few broken frames in training do not decide what is believable.
+        """
+        arrays = [torch.as_tensor(s) for s in sequences]
+        chunks = [
+            pad_sequence(arrays[i : i + 64], batch_first=True, padding_value=torch.nan)
+            for i in range(0, len(arrays), 64)
+        ]
+        cells = [torch.isfinite(chunk) for chunk in chunks]
+        self._learn(chunks, cells, 0.75, 3.0)
+        self.least.zero_()
+        kept = [c & self(chunk, c).unsqueeze(-1) for chunk, c in zip(chunks, cells)]
+        self._learn(chunks, kept, self.quantile)
+        return self
+
+    def _learn(self, chunks: list[Tensor], cells: list[Tensor], quantile: float, factor: float = 1.001) -> None:
+        least, most = 0.0, np.inf
+        for lag in range(1, self.reach + 1):
+            steps = np.concatenate([_steps(*pair, lag).numpy(force=True).ravel() for pair in zip(chunks, cells)])
+            steps = steps[np.isfinite(steps)]
+            # Sequences shorter than the lag say nothing about it: the next shorter lag has to do.
+            if len(steps):
+                least, most = float(steps.min()) / 2, float(np.quantile(steps, quantile)) * factor
+            self.least[lag - 1], self.most[lag - 1] = least, most
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Frames on the longest believable track.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, T, D)
+        mask : Tensor of bool, shape (B, T) or (B, T, D), optional
+            True where observed.
+
+        Returns
+        -------
+        Tensor of bool, shape (B, T)
+            False also where nothing was observed.
+        """
+        cells = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
+        cells = cells.unsqueeze(-1).expand_as(x) if cells.ndim == 2 else cells
+        frames = cells.any(-1)
+        steps = torch.stack([_steps(x, cells, lag) for lag in range(1, self.reach + 1)], -1)
+        # Two frames without a feature in common cannot contradict each other.
+        price = self.reach / 2
+        costs = torch.where((steps > self.most) | (steps < self.least), price, 0.0)
+        kept = _longest(costs, frames, price)
+        most = 2 * kept.sum(-1, keepdim=True) >= frames.sum(-1, keepdim=True)
+        return torch.where(most, kept, frames)
+
+
+def bridge(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw a straight line in time through the cells that are not known.
+
+    Parameters
+    ----------
+    x : Tensor of shape (B, T, D)
+    known : Tensor of bool, shape (B, T, D)
+
+    Returns
+    -------
+    filled : Tensor of shape (B, T, D)
+        Zero before the first and after the last known cell of a feature.
+    reached : Tensor of bool, shape (B, T, D)
+        Where ``filled`` says something.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, known = torch.tensor([9.0, 1, 9, 9, 4]), torch.tensor([False, True, False, False, True])
+    >>> bridge(x[None, :, None], known[None, :, None])[0].ravel().tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    length = x.shape[-2]
+    time = torch.arange(length, device=x.device)[:, None].expand_as(x)
+    left = torch.where(known, time, -1).cummax(-2).values
+    right = torch.where(known, time, length).flip(-2).cummin(-2).values.flip(-2)
+    reached = (left >= 0) & (right < length)
+    left, right = left.clamp_min(0), right.clamp_max(length - 1)
+    share = (time - left).to(x.dtype) / (right - left).clamp_min(1)
+    safe = torch.where(known, x, 0.0)
+    before, after = safe.gather(-2, left), safe.gather(-2, right)
+    return torch.where(reached, before + share * (after - before), 0.0), reached
+
+
+def _steps(x: Tensor, cells: Tensor, lag: int) -> Tensor:
+    """Root mean square difference to the frame ``lag`` before, (B, T); NaN where there is nothing to compare."""
+    out = torch.full(x.shape[:-1], torch.nan, dtype=x.dtype, device=x.device)
+    if lag < x.shape[-2]:
+        both = cells[:, lag:] & cells[:, :-lag]
+        square = torch.where(both, x[:, lag:] - x[:, :-lag], 0.0).square().sum(-1)
+        out[:, lag:] = (square / both.sum(-1)).sqrt()
+    return out
+
+
+def _longest(costs: Tensor, frames: Tensor, price: float) -> Tensor:
+    """Frames of the path with the largest count less costs, by dynamic programming.
+
+    ``costs[b, t, l - 1]`` is that of the step from t - l to t; ``price`` that of a step from any earlier frame.
+
+    All numbers are small multiples of 1 / 2: sums are exact, and a sequence has the same path in every batch. Of
+    equal paths the one with the longer last step is taken (of copies, the first).
+    """
+    batch, length, reach = costs.shape
+    nothing = torch.full((batch,), -torch.inf, dtype=costs.dtype, device=costs.device)
+    score = nothing.repeat(reach + length, 1)
+    lags = torch.arange(1, reach + 1, device=costs.device)
+    best, best_at = nothing, torch.full((batch,), -1, device=costs.device)
+    before = []
+    for t in range(length):
+        linked = score[t : t + reach].flip(0).T - costs[:, t]
+        lag = (linked + lags / (4 * reach)).argmax(-1)
+        value, at = linked.gather(-1, lag[:, None])[:, 0], t - 1 - lag
+        jump = best - price > value
+        value, at = torch.where(jump, best - price, value), torch.where(jump, best_at, at)
+        start = value <= 0
+        value = torch.where(frames[:, t], torch.where(start, 0.0, value) + 1, -torch.inf)
+        before.append(torch.where(start, -1, at))
+        score[reach + t] = value
+        better = value > best
+        best, best_at = torch.where(better, value, best), torch.where(better, t, best_at)
+    kept = torch.zeros_like(frames)
+    at = best_at
+    for t in reversed(range(length)):
+        kept[:, t] = at == t
+        at = torch.where(at == t, before[t], at)
+    return kept
