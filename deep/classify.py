@@ -1,6 +1,7 @@
 """End to end on real sequences: LSEF beside every baseline, clean and with broken frames, and the ablation."""
 
 import argparse
+import itertools
 import os
 import time
 from pathlib import Path
@@ -13,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from rpca_affect.deep import LSEFClassifier, corrupt
+from rpca_affect.deep import FeatureScale, LSEFClassifier, corrupt
+from rpca_affect.deep.continuity import Continuity
 from rpca_affect.deep.corruption import KINDS
 from rpca_affect.deep.metrics import uar, war
 
@@ -25,11 +27,15 @@ ABLATION = {
     "ADMM for IALM": {"solver": "admm"},
     "no low-pass": {"filter_width": 1},
     "no modulation": {"modulate": False},
-    "no reliability": {"robust": False},
+    "no track": {"track": False},
+    "no reliability": {"robust": False, "track": True},
+    "no track, no reliability": {"robust": False, "track": False},
     "no consistency": {"consistency": 0.0},
     "rank and sparsity terms": {"rank_weight": 0.03, "sparsity_weight": 0.03},
     "no SEM, no DDM": {"model": "identity"},
+    "no SEM, no DDM, no track": {"model": "identity", "track": False},
 }
+MODELS = ("mean+std, logistic", "gru", "tcn", "transformer", "no SEM, no DDM, no track", "no SEM, no DDM", "lsef")
 
 
 def natops(data):
@@ -71,8 +77,51 @@ def statistics(X):
 def estimator(name, options, epochs, seed):
     if name == "mean+std, logistic":
         return make_pipeline(FunctionTransformer(statistics), StandardScaler(), LogisticRegression(max_iter=2000))
-    kind = {"no SEM, no DDM": "identity"}.get(name, name if name in ("gru", "tcn", "transformer") else "lsef")
+    options = {**ABLATION.get(name, {}), **options}
+    kind = name if name in ("gru", "tcn", "transformer") else "lsef"
     return LSEFClassifier(**{"model": kind, "hidden": 32, "epochs": epochs, "random_state": seed, **options})
+
+
+def lost(x):
+    """The rule for tracker output: a frame that reads 0 throughout, or exactly what the last one read, is missing."""
+    same = np.concatenate([[False], (x[1:] == x[:-1]).all(1)])
+    return np.where((same | (x == 0).all(1))[:, None], np.nan, x)
+
+
+def hampel(x, width=7, sigmas=3.0):
+    """A cell far from the running median, in units of the running median deviation, takes that median."""
+    frame = pd.DataFrame(x)
+    window = {"window": width, "center": True, "min_periods": 1}
+    middle = frame.rolling(**window).median()
+    off = (frame - middle).abs()
+    return frame.where(~(off > sigmas * 1.4826 * off.rolling(**window).median()), middle)
+
+
+def jitter(X, broken, size, seed):
+    """Noise of ``size`` standard deviations on every frame that is broken: zeros and copies are then not exact."""
+    if not size:
+        return broken
+    rng, spread = np.random.default_rng(seed), size * np.concatenate(X).std(0)
+    changed = [(a != b).any(1, keepdims=True) for a, b in zip(X, broken)]
+    return [(b + c * spread * rng.standard_normal(b.shape)).astype(np.float32) for b, c in zip(broken, changed)]
+
+
+def clean_up(name, X):
+    """What is done to every sequence before any model sees it, learned from training; then straight lines over gaps."""
+    scaler = FeatureScale(X[0].shape[1]).fit(X)
+    track = Continuity().fit([scaler(torch.as_tensor(x)) for x in X])
+
+    def tracked(x):
+        values = torch.as_tensor(x)
+        kept = track(scaler(values)[None], torch.isfinite(values)[None])[0].numpy()
+        return np.where(kept[:, None], x, np.nan)
+
+    if name == "none":
+        return lambda sequences: sequences
+    one = {"lost": lost, "hampel": hampel, "track": tracked}[name]
+    return lambda sequences: [
+        pd.DataFrame(one(x)).interpolate(limit_area="inside").to_numpy(np.float32) for x in sequences
+    ]
 
 
 def fit(name, model, X, y, options, seed):
@@ -93,25 +142,39 @@ def main():
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--ablation", action="store_true", help="run the ablation instead of the baselines")
     parser.add_argument("--corruption", type=float, default=0.0, help="augmentation of every model's training")
+    rules = ["none", "lost", "hampel", "track"]
+    parser.add_argument("--clean-up", default="none", choices=rules, help="done to every sequence, for every model")
+    parser.add_argument("--jitter", type=float, default=0.0, help="noise on broken test frames, in sd")
+    parser.add_argument("--models", nargs="+", choices=[*MODELS, *ABLATION], help="only these")
     args = parser.parse_args()
     if "RPCA_AFFECT_DATA" not in os.environ:
         parser.error("set RPCA_AFFECT_DATA to the folder with the data sets")
     torch.set_num_threads(1)
     folder = Path(os.environ["RPCA_AFFECT_DATA"])
-    names = ("mean+std, logistic", "gru", "tcn", "transformer", "no SEM, no DDM", "lsef")
-    models: dict[str, dict] = ABLATION if args.ablation else {name: {} for name in names}
+    names = args.models or (tuple(ABLATION) if args.ablation else MODELS)
     label = f"{args.data}{'-ablation' if args.ablation else ''}{'-augmented' if args.corruption else ''}"
+    if args.clean_up != "none":
+        # One clean-up for everybody takes the place of LSEF's own.
+        names = tuple(name for name in names if name != "no SEM, no DDM, no track")
+        label += f"-{args.clean_up}"
+    label += "-jitter" if args.jitter else ""
     rows = []
     for seed in range(args.seeds):
         for fold, X, y, X_test, y_test in globals()[args.data](folder):
-            for name, options in models.items():
-                options = {**options, "corruption": args.corruption}
+            clean = clean_up(args.clean_up, X)
+            X = clean(X)
+            tests = [("clean", 0.0, clean(X_test))]
+            for kind, share in itertools.product(KINDS, SHARES):
+                broken = jitter(X_test, corrupt(X_test, share, kind, seed), args.jitter, seed)
+                tests.append((kind, share, clean(broken)))
+            for name in names:
+                options = {"corruption": args.corruption}
+                if args.clean_up != "none":
+                    options["track"] = False
                 begin = time.process_time()
                 model = estimator(name, options, args.epochs or EPOCHS[args.data], seed)
                 model = fit(name, model, X, y, options, seed)
                 seconds = time.process_time() - begin
-                tests = [("clean", 0.0, X_test)]
-                tests += [(kind, s, corrupt(X_test, s, kind, seed)) for kind in KINDS for s in SHARES]
                 for kind, share, broken in tests:
                     guess = model.predict(broken)
                     row = {"data": args.data, "model": name, "seed": seed, "fold": fold, "kind": kind, "share": share}

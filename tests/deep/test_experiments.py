@@ -1,12 +1,16 @@
 """The commands behind the card still run, at a small size, and write what they say."""
 
+import importlib
 import os
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from rpca_affect.deep import corrupt
 
 FOLDER = Path(__file__).parents[2] / "deep"
 needs_data = pytest.mark.skipif(
@@ -46,6 +50,23 @@ def test_unroll_depth(tmp_path, monkeypatch, capsys):
 def test_classify(tmp_path, monkeypatch, capsys, data):
     size = ("--data", data, "--seeds", 1, "--epochs", 1, "--out", tmp_path)
     assert "| lsef |" in run("classify.py", *size, monkeypatch=monkeypatch, capsys=capsys)
+
+
+@pytest.mark.parametrize("rule", ["lost", "hampel", "track"])
+def test_clean_up_for_everybody(monkeypatch, rule):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = importlib.import_module("classify")
+    rng = np.random.default_rng(0)
+    X = [(3 + 0.1 * rng.normal(size=(30, 4)).cumsum(0)).astype(np.float32) for _ in range(12)]
+    clean = script.clean_up(rule, X)
+    kind = "spiked" if rule == "hampel" else "zeroed"
+    broken = corrupt(X, 0.1, kind)
+    before, after = (np.nanmedian([np.nanmax(abs(b - x)) for b, x in zip(side, X)]) for side in (broken, clean(broken)))
+    assert after < 0.3 * before
+    noisy = script.jitter(X, broken, 0.1, 0)
+    changed = [(a != b).any(1) for a, b in zip(broken, noisy)]
+    assert all(np.array_equal(c, (b != x).any(1)) for c, b, x in zip(changed, broken, X))
+    assert script.clean_up("none", X)(X) is X and script.jitter(X, broken, 0.0, 0) is broken
 
 
 @needs_data
