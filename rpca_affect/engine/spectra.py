@@ -1,5 +1,6 @@
 """Gram matrices, spectral norms and bounds on them, in double precision whatever the data."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ __all__ = ["eigh_descending", "gram", "largest_singular_value", "norm_bound", "n
 
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
 CHUNK = 1 << 17  # cells per product
+RESIDUAL = 1e-5  # of a singular pair; its value is then right to the square of that
 
 
 def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndarray:
@@ -27,7 +29,7 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     Returns
     -------
     array, shape (n, n), Fortran-ordered
-        Both triangles filled when n > 512, else at least the lower one.
+        At least the lower triangle is filled, both when x has more than 2^17 cells.
     """
     rows, columns = x.shape
     if columns <= 32 and x.size <= CHUNK:
@@ -36,15 +38,17 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     if x.size <= CHUNK:
         return dsyrk(1.0, x.T.astype(np.float64, copy=False), lower=1)
     if columns <= 512:
-        height = max(1, CHUNK // columns)
-        blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
-        sums = [np.zeros((columns, columns), order="F") for _ in range(crew.size)]
+        # Large against the product of a block, so that adding them up costs little.
+        height = max(CHUNK // columns, 4 * columns)
 
-        def add(worker: int, block: slice) -> None:
-            dsyrk(1.0, x[block].T.astype(np.float64, copy=False), beta=1.0, c=sums[worker], overwrite_c=1, lower=1)
+        def part(_: int, share: slice) -> np.ndarray:
+            total: Any = 0.0
+            for start in range(share.start, share.stop, height):
+                block = x[start : min(start + height, share.stop)].astype(np.float64, copy=False)
+                total = total + block.T @ block  # symmetric: NumPy computes one triangle only, and lets others run
+            return np.asarray(total)
 
-        crew.run(add, blocks)
-        return sum(sums[1:], start=sums[0])
+        return sum(crew.run(part, crew.shares(rows))).T
     if memory is not None and memory.dtype == np.float64:
         total = memory.reshape(-1)[: columns * columns].reshape(columns, columns, order="F")
     else:
@@ -80,7 +84,7 @@ def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.nd
 
 
 def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) -> float:
-    """Largest singular value to about 1e-12, by a Gram matrix or Golub-Kahan steps.
+    """Largest singular value to about 1e-10, by a Gram matrix or Golub-Kahan steps.
 
     Parameters
     ----------
@@ -110,22 +114,28 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
             v = v - known.T @ (known @ v)
         beta = float(np.linalg.norm(v))
         alphas.append(alpha)
-        bidiagonal = np.diag(alphas) + np.diag(betas, 1)
-        u_small, values, _ = np.linalg.svd(bidiagonal)
-        if beta * abs(u_small[-1, 0]) <= 1e-7 * values[0] or beta <= 1e-14 * values[0]:
-            break
+        done = beta <= 1e-14 * max(alphas)
+        if done or len(alphas) % 4 == 0:
+            u_small, values, _ = np.linalg.svd(np.diag(alphas) + np.diag(betas, 1))
+            if done or beta * abs(u_small[-1, 0]) <= RESIDUAL * values[0]:
+                break
         betas.append(beta)
         right.append(v / beta)
-    return float(values.max())
+    return float(np.linalg.svd(np.diag(alphas) + np.diag(betas[: len(alphas) - 1], 1), compute_uv=False)[0])
 
 
 def norm_is_below(square: np.ndarray, bound: float) -> bool:
-    """Decide ``||Y||_2 < bound`` from a full ``Y^T Y``: one Cholesky factorisation of ``bound^2 I - Y^T Y``."""
+    """Decide ``||Y||_2 < bound`` from a full ``Y^T Y``: one Cholesky factorisation of ``bound^2 I - Y^T Y``.
+
+    ``square`` is overwritten where the answer is yes, and left as it was where it is no.
+    """
     diagonal = square.diagonal().copy()
     np.negative(square, out=square)
     square[np.diag_indices_from(square)] += bound * bound
     # The factor takes the lower triangle's place; the upper one keeps what is needed to restore it.
     info = lapack.dpotrf(square, lower=1, clean=0, overwrite_a=1)[1]
+    if info == 0:
+        return True
     np.negative(square, out=square)
     for start in range(0, len(square), SMALL):
         stop = start + SMALL
@@ -133,11 +143,15 @@ def norm_is_below(square: np.ndarray, bound: float) -> bool:
         tile = square[start:stop, start:stop]
         tile[:] = np.triu(tile, 1) + np.triu(tile, 1).T
     square[np.diag_indices_from(square)] = diagonal
-    return bool(info == 0)
+    return False
 
 
-def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
-    """Upper bound of ``||Y||_2`` from ``Y^T Y``, sharp to 1e-7.
+def _rows_times(a: np.ndarray, b: np.ndarray, _: int, rows: slice) -> np.ndarray:
+    return a[rows] @ b
+
+
+def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
+    """Upper bound of ``||Y||_2`` from ``Y^T Y``, which is overwritten.
 
     Parameters
     ----------
@@ -145,15 +159,26 @@ def norm_bound(square: np.ndarray, basis: np.ndarray) -> float:
         As from `gram`.
     basis : array, shape (n, r)
         Where the largest singular vectors are expected; a wrong guess costs time, never the bound.
+    crew : Crew
+
+    Returns
+    -------
+    float
+        Above the norm by at most a tenth of what the norm exceeds 1 by, or by 1e-7.
     """
     columns = square.shape[0]
-    if columns > 512:  # where `gram` fills both triangles
+    if columns > SMALL:  # where `gram` fills both triangles
         block = np.random.default_rng(0).standard_normal((columns, 8))
         block = np.hstack([basis.astype(np.float64)[:, : columns // 4], block])
-        for _ in range(3):
-            block = np.linalg.qr(square @ block)[0]
-            top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ (square @ block)).max()), 0.0)))
-            bound = top * (1 + 1e-7) + 1e-300
+        rows, symmetric = crew.shares(columns), square.T  # C-ordered: rows lie together
+        image = block
+        for attempt in range(3):
+            block = np.linalg.qr(image)[0]
+            image = np.concatenate(crew.run(partial(_rows_times, symmetric, block), rows))
+            if attempt == 0:  # too early for the bound to hold
+                continue
+            top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image).max()), 0.0)))
+            bound = top + max(1e-7 * top, (top - 1) / 10) + 1e-300
             if norm_is_below(square, bound):
                 return bound
     values, _, info = lapack.dsyevd(square, compute_v=0, lower=1)

@@ -9,7 +9,8 @@ import numpy as np
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine import certify
-from rpca_affect.engine.passes import LowRank, Passes
+from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
@@ -20,6 +21,9 @@ from rpca_affect.solvers.base import cellwise, default_lam, framewise
 from rpca_affect.solvers.ialm import InexactALM
 
 __all__ = ["accepts", "run"]
+
+MIXED = 1 << 17  # cells from which the first steps are taken in single precision
+ROUGH = {"ialm": 3e-5, "admm": 1e-3}  # error down to which its rounding does no harm
 
 
 def accepts(data: Observed, solver: Any) -> bool:
@@ -116,21 +120,20 @@ class _Solve:
                 solver = replace(solver, mu=float(solver.penalty(np.full((1, 1), mean))[0, 0]))
         return solver
 
-    def first_argument(self) -> np.ndarray:
+    def first_argument(self, passes: Passes) -> np.ndarray:
         """What the first step thresholds."""
-        values, solver = self.passes.values, self.solver
+        values, solver = passes.values, self.solver
         if self.init is not None:
-            return self._resumed(self.init)
+            return self._resumed(self.init, passes)
         if solver.name == "admm":
             return values.copy()
         out = np.empty_like(values)
-        largest = max(self.passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), self.passes.blocks))
-        top = max(self.top or 0.0, largest / self.passes.lam)
-        self.passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
+        largest = max(passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), passes.blocks))
+        top = max(self.top or 0.0, largest / passes.lam)
+        passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
         return out
 
-    def _resumed(self, before: Decomposition) -> np.ndarray:
-        passes = self.passes
+    def _resumed(self, before: Decomposition, passes: Passes) -> np.ndarray:
         if before.dual is None or before.low_rank is None:
             observed = Observed(self.data.values / self.unit, self.data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
@@ -141,22 +144,61 @@ class _Solve:
             out[rows] += low_rank[rows] / self.unit
         return out
 
-    def iterate(self, exact: bool) -> tuple[_Step, dict[str, list], int]:
-        """Repeat the step until its error is at most ``tol``."""
-        solver, request, passes = self.solver, self.request, self.passes
-        threshold = Thresholder(passes, exact)
-        argument, spare = self.first_argument(), np.empty_like(passes.values)
+    def iterate(self, exact: bool) -> tuple[_Step, dict[str, list]]:
+        """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
+        passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
+        # An answer of the same solver may be nearly the one wanted, and rounding would undo that.
+        near = self.init is not None and self.init.solver == self.solver.name
+        if exact or near or passes.values.dtype != np.float64 or passes.values.size < MIXED:
+            argument = self.first_argument(passes)
+        else:
+            argument, mu, basis, finished = self._rough_start(history)
+            argument = argument.astype(np.float64)
+            if finished:  # what is given away comes from double precision: take the last step once more
+                for values in history.values():
+                    del values[-1]
+                request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
+        step, _ = self._advance(passes, Thresholder(passes, exact, basis), argument, mu, history, request)
+        return self.iterate(exact=True) if step is None else (step, history)
+
+    def _rough_start(self, history: dict[str, list]) -> tuple[np.ndarray, float, np.ndarray | None, bool]:
+        """Steps in single precision: where they end, the penalty and subspace there, and whether they were all."""
+        passes = self.passes.rounded()
+        threshold, argument = Thresholder(passes), self.first_argument(passes)
+        tol = max(self.request.tol, ROUGH[self.solver.name])
+        loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
+        step, stopped = self._advance(passes, threshold, argument, self.solver.mu, history, loose)
+        basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
+        finished = stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
+        argument, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
+        return argument, mu, basis, finished
+
+    def _advance(
+        self,
+        passes: Passes,
+        threshold: Thresholder,
+        argument: np.ndarray,
+        mu: float,
+        history: dict[str, list],
+        request: Request,
+    ) -> tuple[Any, bool]:
+        """Step on from ``argument``; return the last step, and whether the callback stopped it.
+
+        The step is None where values were missed that only exact steps would have found.
+        """
+        solver, spare, step = self.solver, np.empty_like(argument), None
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
-        step: Any = None
-        mu, largest_mu = solver.mu, solver.mu_range * solver.mu
-        for count in range(1, request.max_iter + 1):
+        largest_mu = solver.mu_range * solver.mu
+        while True:
             # From here on every step will be exact; that must not hide that the ones before were not.
             if step is not None and not step.low.exact and threshold.is_extreme(1 / mu):
+                if passes is not self.passes:
+                    return step, False
                 room = np.empty_like(spare)
                 if not certify.complete(passes, step.argument, step.low, step.mu, room, self.scaled):
-                    return self.iterate(exact=True)
-            low = threshold(argument, 1 / mu, spare)
+                    return None, False
+            low = threshold(argument, 1 / mu, spare, history["error"][-1] if history["error"] else 1.0)
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax)
             violated = math.sqrt(sums.violated)
@@ -166,19 +208,19 @@ class _Solve:
             history["error"].append(error)
             history["rank"].append(low.rank)
             history["mu"].append(mu_next)
+            count = len(history["error"])
             stop = request.callback is not None and request.callback(Progress(count, error, low.rank, mu_next))
-            if stop or error <= request.tol:
-                break
+            if stop or error <= request.tol or count >= request.max_iter:
+                return step, bool(stop)
             argument, spare, mu = spare, argument, mu_next
-        return step, history, count
 
     def answer(self) -> Decomposition:
         """Iterate, check, and write the parts over the working memory."""
         passes, request = self.passes, self.request
-        step, history, count = self.iterate(exact=False)
+        step, history = self.iterate(exact=False)
         proof = self.prove(step)
         if not self.is_complete(step, proof):
-            step, history, count = self.iterate(exact=True)
+            step, history = self.iterate(exact=True)
             proof = self.prove(step)
         low = step.low
         dual = step.spare if request.keep_dual else None
@@ -198,7 +240,7 @@ class _Solve:
             low_rank=None if request.factored else self.turned(step.argument),
             sparse=self.turned(passes.values),
             noise=np.broadcast_to(np.zeros((1, 1), dtype), shape) if noise is None else self.turned(noise),
-            n_iter=count,
+            n_iter=len(history["error"]),
             status=Status(step.error <= request.tol, ""),
             rank=int(np.count_nonzero(shrunk > floor * shrunk[0])) if low.rank else 0,
             sparsity=nonzero / cells,
@@ -232,8 +274,11 @@ class _Solve:
         return complete
 
     def _factors(self, argument: np.ndarray, low: LowRank) -> Factors:
-        left, triangle = np.linalg.qr(self.passes.product(argument, low.basis))
-        u, values, vt = np.linalg.svd(triangle * (low.shrunk / low.values))
-        left, right = left @ u.astype(left.dtype), vt.astype(left.dtype) @ low.basis.T
+        if low.left is not None and low.turn is not None:
+            left, values, right = low.left @ low.turn.astype(low.left.dtype), low.shrunk, low.basis.T
+        else:
+            left, triangle = np.linalg.qr(self.passes.product(argument, low.basis))
+            u, values, vt = np.linalg.svd(triangle * (low.shrunk / low.values))
+            left, right = left @ u.astype(left.dtype), vt.astype(left.dtype) @ low.basis.T
         values = (values * self.unit).astype(left.dtype)
         return Factors(right.T, values, left.T) if self.wide else Factors(left, values, right)

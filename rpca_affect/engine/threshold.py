@@ -1,18 +1,22 @@
 """Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import lapack
 
-from rpca_affect.engine.passes import LowRank, Passes
+from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import SMALL, eigh_descending, gram
 
 __all__ = ["Thresholder"]
 
 DENSE = 0.3  # share of singular values from which a subspace costs more than all of them
 SETTLED = 1e-4  # relative change of a Ritz value between power steps below which it has settled
+EARLY = 1e-2  # the same while the iteration itself is far from its end
 FRESH = 2  # random directions that join the subspace in every step
+LARGE = 1 << 20  # cells from which a subspace pays whatever the number of columns
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 
@@ -31,17 +35,24 @@ class Thresholder:
     def __init__(self, passes: Passes, exact: bool = False, basis: np.ndarray | None = None) -> None:
         self.passes = passes
         self.columns = passes.values.shape[1]
-        self.exact = exact or self.columns <= SMALL
+        self.exact = exact or (self.columns <= SMALL and passes.values.size < LARGE)
         self.draw = np.random.default_rng(0)
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
         self.top = 0.0
         self.memory: np.ndarray | None = None
+        self.settled = EARLY
+        self.own: np.ndarray | None = None
         self.pause = 0  # steps to wait after a subspace that did not pay
 
-    def __call__(self, a: np.ndarray, level: float, memory: np.ndarray | None = None) -> LowRank:
-        """Return what lies above ``level``; ``memory`` of the size of ``a`` may be overwritten."""
+    def __call__(self, a: np.ndarray, level: float, memory: np.ndarray | None = None, error: float = 0.0) -> LowRank:
+        """Return what lies above ``level``.
+
+        ``memory`` of the size of ``a`` may be overwritten. ``error`` is that of the iteration so far: a subspace much
+        more accurate than it would be wasted.
+        """
         self.memory = memory
+        self.settled = min(max(SETTLED, error / 10), EARLY)
         if self.is_extreme(level):
             low = self.by_svd(a, level)
         elif self.exact or self.pause or self.rank > DENSE * self.columns:
@@ -81,35 +92,63 @@ class Thresholder:
 
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
         """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
-        guard = max(5, self.columns // 100)
+        guard = max(5, min(10, self.columns // 100))
         basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
             image, room = self._room(basis.shape[1])
-            orthonormal, lengths = _orthonormal(self.passes.product(a, basis, image), room)
-            if orthonormal is None:
+            left, lengths = self._orthonormal(self.passes.product(a, basis, image), room)
+            if left is None:
                 break
-            back = self.passes.inner(a, orthonormal)
-            squares, vectors = eigh_descending(_small_gram(back))
+            back = self.passes.inner(a, left)
+            squares, turn = eigh_descending(_small_gram(back))
             values = np.sqrt(np.maximum(squares, 0.0))
             count = int(np.count_nonzero(values > level))
             if count + FRESH > DENSE * self.columns:
                 break
-            ritz = back @ (vectors / np.maximum(values, 1e-300)).astype(a.dtype)
+            ritz = back @ (turn / np.maximum(values, 1e-300)).astype(a.dtype)
             if values[-1] > CLEAR * level or count > len(values) - FRESH:
                 basis, before = self._extended(ritz, max(guard, count // 2)), None
                 continue
             before = np.sort(lengths)[::-1] if before is None else before
             moved = np.abs(before[: len(values)] - values)
             # The largest value below the threshold must have settled as well: it might still rise above it.
-            if np.all(moved[:count] <= SETTLED * values[:count]) and (
-                values[count] + 4 * moved[count] < level or moved[count] <= SETTLED * level
+            if np.all(moved[:count] <= self.settled * values[:count]) and (
+                values[count] + 4 * moved[count] < level or moved[count] <= self.settled * level
             ):
                 self.basis = ritz[:, : count + guard]
-                return self._low_rank(values[:count], ritz[:, :count], level, False)
+                found = self._low_rank(values[:count], ritz[:, :count], level, False)
+                return replace(found, left=self._kept(left), turn=turn[:, :count])
             basis, before = ritz, values
         self.pause = 0 if self.basis is None else 3
         return self.by_gram(a, level)
+
+    def _kept(self, left: np.ndarray) -> np.ndarray:
+        """Copy to memory of our own: the next pass overwrites the room that ``left`` was made in."""
+        if self.own is None or self.own.size < left.size:
+            self.own = np.empty(left.size, left.dtype)
+        kept = self.own[: left.size].reshape(left.shape)
+        np.copyto(kept, left)
+        return kept
+
+    def _orthonormal(self, image: np.ndarray, room: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """Cholesky-QR of ``image``, and the lengths of its columns; None where they are dependent. Overwrites both."""
+        lengths = np.empty(0)
+        for _ in range(2):
+            square = self.passes.square(image)
+            sizes = np.sqrt(square.diagonal())
+            lengths = lengths if len(lengths) else sizes
+            scale = 1 / np.maximum(sizes, 1e-300)
+            factor, info = lapack.dpotrf(square * scale * scale[:, None], lower=1)
+            if info == 0:
+                inverse, info = lapack.dtrtri(factor, lower=1)
+            if info != 0:
+                return None, lengths
+            turn = (inverse * scale).T.astype(image.dtype)
+            image, room = self.passes.product(image, turn, room), image
+            if factor.diagonal().min() > 0.1:  # well conditioned: once is enough
+                break
+        return image, lengths
 
     def _room(self, columns: int) -> tuple[np.ndarray, np.ndarray]:
         """Two tall matrices, in the memory that may be overwritten where it is large enough."""
@@ -139,20 +178,3 @@ class Thresholder:
 def _small_gram(x: np.ndarray) -> np.ndarray:
     x = x.astype(np.float64, copy=False)
     return x.T @ x
-
-
-def _orthonormal(image: np.ndarray, room: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Cholesky-QR of ``image``, and the lengths of its columns; None where they are dependent. Overwrites both."""
-    lengths = np.sqrt(np.einsum("ij,ij->j", image, image, dtype=np.float64))
-    image /= np.maximum(lengths, 1e-300).astype(image.dtype)
-    for _ in range(2):
-        factor, info = lapack.dpotrf(_small_gram(image), lower=1)
-        if info != 0:
-            return None, lengths
-        inverse, info = lapack.dtrtri(factor, lower=1)
-        if info != 0:
-            return None, lengths
-        image, room = np.matmul(image, inverse.T.astype(image.dtype), out=room), image
-        if factor.diagonal().min() > 0.1:  # well conditioned: once is enough
-            break
-    return image, lengths
