@@ -184,7 +184,7 @@ def test_workers_do_not_change_the_answer(monkeypatch):
     monkeypatch.setattr("rpca_affect.engine.threads._gate.leave", lambda: None)
     three = ra.solve(observed, "ialm")
     assert one.n_iter == three.n_iter
-    assert distance(three.low_rank, one.low_rank) < 1e-10
+    assert distance(three.low_rank, one.low_rank) < 1e-8  # the first steps round to single precision
     assert np.array_equal(three.low_rank, ra.solve(observed, "ialm").low_rank), "same input, same output"
 
 

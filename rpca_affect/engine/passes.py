@@ -10,6 +10,7 @@ from rpca_affect.engine.threads import Crew
 __all__ = ["Passes", "Sums", "square_length"]
 
 BLOCK = 1 << 16  # cells of a block: small enough for the cache, large enough for the products
+SHARED = 1 << 17  # cells from which the workers share the blocks
 
 
 class Sums(NamedTuple):
@@ -57,10 +58,10 @@ class Passes:
         self.lam: float = 0.0
         self.slack: Any = 0.0
         rows, columns = values.shape
-        height = max(1, min(rows, BLOCK // columns))
+        height = rows
+        if values.size >= SHARED:
+            height = max(1, min(BLOCK // columns, -(-rows // (4 * crew.size))))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
-        if len(self.blocks) < 4 * crew.size:  # too little to share out
-            height, self.blocks = rows, [slice(0, rows)]
         self.workers = crew.size if len(self.blocks) > 1 else 1
         self._scratch = [np.empty((4, height, columns), values.dtype) for _ in range(self.workers)]
         self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.linalg.blas import dgemm, dsyrk
 
 from rpca_affect.engine.threads import Crew
 
@@ -13,7 +12,7 @@ __all__ = ["eigh_descending", "gram", "largest_singular_value", "norm_bound", "n
 
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
 CHUNK = 1 << 17  # cells per product
-RESIDUAL = 1e-5  # of a singular pair; its value is then right to the square of that
+RESIDUAL = 3e-5  # of a singular pair; its value is then right to the square of that
 
 
 def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndarray:
@@ -29,14 +28,12 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     Returns
     -------
     array, shape (n, n), Fortran-ordered
-        At least the lower triangle is filled, both when x has more than 2^17 cells.
+        Both triangles are filled.
     """
     rows, columns = x.shape
-    if columns <= 32 and x.size <= CHUNK:
-        turned = x.T.astype(np.float64, copy=False)
-        return dgemm(1.0, turned, turned, trans_b=1)
     if x.size <= CHUNK:
-        return dsyrk(1.0, x.T.astype(np.float64, copy=False), lower=1)
+        x = x.astype(np.float64, copy=False)
+        return (x.T @ x).T
     if columns <= 512:
         # Large against the product of a block, so that adding them up costs little.
         height = max(CHUNK // columns, 4 * columns)
@@ -77,9 +74,7 @@ def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.nd
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, range="I", il=size - count + 1, iu=size)
         if info == 0:
             return values[:count][::-1], vectors[:, ::-1]
-    values, vectors, info = lapack.dsyevd(square, lower=1)
-    if info != 0:
-        values, vectors = np.linalg.eigh(square, UPLO="L")
+    values, vectors = np.linalg.eigh(square)
     return values[::-1], vectors[:, ::-1]
 
 
@@ -97,31 +92,30 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
     if columns <= SMALL:
         values, _, _ = lapack.dsyevd(gram(x, crew), compute_v=0, lower=1)
         return float(np.sqrt(max(values[-1], 0.0)))
-    start = np.random.default_rng(0).standard_normal(columns)
-    right = [np.asarray(start / np.linalg.norm(start))]
+    most = min(columns, 150)
+    right = np.zeros((most + 1, columns))  # Golub-Kahan vectors of the right side
+    right[0] = np.random.default_rng(0).standard_normal(columns)
+    right[0] /= np.linalg.norm(right[0])
     alphas: list[float] = []
     betas: list[float] = []
-    left: list[np.ndarray] = []
-    for _ in range(min(columns, 150)):
-        u = np.asarray(product(x, right[-1][:, None].astype(x.dtype))[:, 0], dtype=np.float64)
-        if left:
-            u -= betas[-1] * left[-1]
-        alpha = float(np.linalg.norm(u))
-        left.append(u / (alpha or 1.0))
-        v: Any = inner(x, left[-1][:, None].astype(x.dtype))[:, 0].astype(np.float64)
-        known = np.array(right)
+    left = np.zeros(len(x))
+    for k in range(most):
+        image = product(x, right[k][:, None].astype(x.dtype, copy=False))[:, 0]
+        left = image.astype(np.float64, copy=False) - (betas[-1] if betas else 0.0) * left
+        alphas.append(float(np.linalg.norm(left)))
+        left /= alphas[-1] or 1.0
+        v = inner(x, left[:, None].astype(x.dtype, copy=False))[:, 0].astype(np.float64, copy=False)
+        known = right[: k + 1]
         for _ in range(2):
             v = v - known.T @ (known @ v)
-        beta = float(np.linalg.norm(v))
-        alphas.append(alpha)
-        done = beta <= 1e-14 * max(alphas)
-        if done or len(alphas) % 4 == 0:
-            u_small, values, _ = np.linalg.svd(np.diag(alphas) + np.diag(betas, 1))
-            if done or beta * abs(u_small[-1, 0]) <= RESIDUAL * values[0]:
+        betas.append(float(np.linalg.norm(v)))
+        done = k + 1 == most or betas[-1] <= 1e-14 * max(alphas)
+        if done or k % 4 == 3:
+            vectors, values, _ = np.linalg.svd(np.diag(alphas) + np.diag(betas[:-1], 1))
+            if done or betas[-1] * abs(vectors[-1, 0]) <= RESIDUAL * values[0]:
                 break
-        betas.append(beta)
-        right.append(v / beta)
-    return float(np.linalg.svd(np.diag(alphas) + np.diag(betas[: len(alphas) - 1], 1), compute_uv=False)[0])
+        right[k + 1] = v / betas[-1]
+    return float(values[0])
 
 
 def norm_is_below(square: np.ndarray, bound: float) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
@@ -36,7 +37,6 @@ class Thresholder:
         self.passes = passes
         self.columns = passes.values.shape[1]
         self.exact = exact or (self.columns <= SMALL and passes.values.size < LARGE)
-        self.draw = np.random.default_rng(0)
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
         self.top = 0.0
@@ -158,6 +158,11 @@ class Thresholder:
         else:
             room = self.memory.reshape(-1)[: math.prod(shape)].reshape(shape)
         return room[0], room[1]
+
+    @cached_property
+    def draw(self) -> np.random.Generator:
+        """Source of the fresh directions; the same in every solve."""
+        return np.random.default_rng(0)
 
     def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
         """Append fresh random directions, without which a new singular vector could stay unseen for ever."""

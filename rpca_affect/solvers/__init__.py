@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def available_solvers() -> dict[str, type]:
     >>> "admm" in available_solvers()
     True
     """
-    found = {}
+    return dict(_listed())
+
+
+@cache
+def _listed() -> dict[str, type]:
+    found: dict[str, type] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         for public in module.__all__:
