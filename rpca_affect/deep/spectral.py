@@ -1,12 +1,13 @@
 """Singular-value shrinkage with an exact gradient that stays finite at ties and at rank deficiency."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from rpca_affect.deep.eigen import gram_spectrum
 
 # Two singular values closer than this (relative) take the derivative instead of the difference quotient.
 _TIE = {torch.float32: 1e-4, torch.float64: 1e-7}
@@ -50,66 +51,71 @@ def spectrum(x: Tensor) -> Spectrum:
     [3.0, 2.0, 1.0]
     """
     with torch.no_grad():
-        a = x.detach().double()
         wide = x.shape[-1] > x.shape[-2]
-        squares, basis = _eigh(a @ a.mT if wide else a.mT @ a)
-        return Spectrum(squares.clamp_min_(0).sqrt_().flip(-1), basis.flip(-1), wide)
-
-
-def _eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigen-decomposition of a stack; on a CPU torch takes the matrices one by one, so its threads share them here."""
-    threads = torch.get_num_threads()
-    if gram.device.type != "cpu" or threads == 1 or gram.ndim < 3 or gram.numel() < 2**15:
-        return torch.linalg.eigh(gram)
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(torch.linalg.eigh, gram.reshape(-1, *gram.shape[-2:]).chunk(threads)))
-    values, vectors = (torch.cat(part) for part in zip(*parts))
-    return values.reshape(gram.shape[:-1]), vectors.reshape(gram.shape)
+        squares, basis = gram_spectrum(x.detach() if wide else x.detach().mT)
+        return Spectrum(squares.clamp_min_(0).sqrt_(), basis, wide)
 
 
 class _Recompose(torch.autograd.Function):
-    """``U diag(h) V^T`` with the vector-Jacobian product of the matrix function, never of the factors.
+    """``U diag(h) V^T`` of a stack (b, r, n) with the gradient of the matrix function, never of the factors.
 
     With ``h = f(s)``, ``phi = h / s`` and ``c = s^2`` the result is ``K X``, ``K = U diag(phi) U^T`` a function
     of the Gram matrix ``X X^T``. Its differential needs only the divided differences of ``phi`` in ``c``; at
     ties these are the derivative ``(f' - phi) / (2 c)``, at ``s = 0`` they vanish because a shrinkage is flat
-    (or linear) there. Only the ``k`` directions that survive the shrinkage take part, so every large product is
-    ``k`` thin; pairs of removed directions contribute zero.
+    (or linear) there. Only the ``k`` directions that survive the shrinkage take part, and pairs of removed
+    directions contribute zero: with few survivors every large product is ``k`` thin, with many there are four
+    full ones, the first with ``K``.
     """
 
     @staticmethod
-    def forward(ctx, x, h, slope, values, basis):
+    def forward(ctx, x, basis, h, slope, values):
         phi = torch.where(values > 0, h / torch.where(values > 0, values, 1.0), slope)
         k = int((phi != 0).sum(-1).max()) if phi.numel() else 0
         kept = basis[..., :k]
-        y = kept.mT @ x
-        ctx.save_for_backward(x, y, phi, slope, values, basis)
-        return (kept * phi[..., None, :k]) @ y
+        weighted = kept * phi[..., None, :k]
+        ctx.few = 2 * k <= x.shape[-2]
+        ctx.k = k
+        with torch.autocast(x.device.type, enabled=False):
+            half = kept.mT @ x if ctx.few else weighted @ kept.mT
+            ctx.save_for_backward(x, half, phi, slope, values, basis)
+            return weighted @ half if ctx.few else half @ x
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        x, y, phi, slope, s, basis = ctx.saved_tensors
-        k = y.shape[-2]
-        kept = basis[..., :k]
-        z = kept.mT @ grad
+        x, half, phi, slope, s, basis = ctx.saved_tensors
+        with torch.autocast(x.device.type, enabled=False):
+            divided = _divided_differences(phi, slope, s, ctx.k)
+            back = _back_through_few if ctx.few else _back_through_many
+            grad_x, along = back(grad, x, half, phi, divided, basis)
         grad_h = torch.zeros_like(s)
-        positive = s[..., :k] > 0
-        grad_h[..., :k] = torch.where(positive, (y * z).sum(-1) / torch.where(positive, s[..., :k], 1.0), 0.0)
-        divided = _divided_differences(phi, slope, s, k)
-        if 2 * k > x.shape[-2]:  # many kept: fewer, full products
-            both = kept.mT @ (inner := x @ grad.mT) @ basis + kept.mT @ inner.mT @ basis
-        else:
-            both = (y @ grad.mT + z @ x.mT) @ basis
-        both *= divided
-        both[..., :k] /= 2  # the kept-kept block is met twice below
-        c = both @ basis.mT
-        if 2 * k > x.shape[-2]:
-            c = kept @ c
-            kernel = (kept * phi[..., None, :k]) @ kept.mT
-            return kernel @ grad + (c + c.mT) @ x, grad_h, None, None, None
-        z *= phi[..., :k, None]
-        return kept @ (z + c @ x) + c.mT @ y, grad_h, None, None, None
+        positive = s[..., : ctx.k] > 0
+        grad_h[..., : ctx.k] = torch.where(positive, along / torch.where(positive, s[..., : ctx.k], 1.0), 0.0)
+        return grad_x, None, grad_h, None, None
+
+
+def _back_through_few(grad, x, y, phi, divided, basis):
+    """Gradient at ``x`` and ``u_i^T G X^T u_i`` for the kept directions, from ``y``, the rows of ``x`` along these."""
+    k = y.shape[-2]
+    kept = basis[..., :k]
+    z = kept.mT @ grad
+    along = (y * z).sum(-1)
+    both = (y @ grad.mT).baddbmm_(z, x.mT) @ basis * divided
+    both[..., :k] /= 2  # the kept-kept block is met twice below
+    c = both @ basis.mT
+    z *= phi[..., :k, None]
+    return (kept @ z.baddbmm_(c, x)).baddbmm_(c.mT, y), along
+
+
+def _back_through_many(grad, x, kernel, phi, divided, basis):
+    """The same from ``kernel``, the matrix that the forward pass multiplies with."""
+    k = divided.shape[-2]
+    inner = basis.mT @ (x @ grad.mT) @ basis
+    along = inner.diagonal(dim1=-2, dim2=-1)[..., :k]
+    both = (inner + inner.mT)[..., :k, :] * divided
+    both[..., :k] /= 2
+    c = basis[..., :k] @ (both @ basis.mT)
+    return (kernel @ grad).baddbmm_(c + c.mT, x), along
 
 
 def _divided_differences(phi: Tensor, slope: Tensor, s: Tensor, k: int) -> Tensor:
@@ -160,12 +166,14 @@ def spectral_map(x: Tensor, shrink: Callable[[Tensor], tuple[Tensor, Tensor]], k
             [0.0000, 0.5000]])
     """
     known = spectrum(x) if known is None else known
-    values, basis = known.values.to(x.dtype), known.basis.to(x.dtype)
+    rows = (x if known.wide else x.mT).to(x.dtype if x.dtype in _TIE else torch.float32)
+    values, basis = known.values.to(rows.dtype), known.basis.to(rows.dtype)
     h, slope = shrink(values)
-    slope = slope.detach().expand_as(h)
-    if known.wide:
-        return _Recompose.apply(x, h, slope, values, basis)
-    return _Recompose.apply(x.mT, h, slope, values, basis).mT
+    slope, values = slope.detach().expand_as(h), values.expand_as(h)
+    vectors = (v.unsqueeze(0).flatten(0, -2) for v in (h, slope, values))
+    matrices = (a.expand(*h.shape[:-1], *a.shape[-2:]).unsqueeze(0).flatten(0, -3) for a in (rows, basis))
+    out = _Recompose.apply(*matrices, *vectors).reshape(*h.shape[:-1], *rows.shape[-2:]).to(x.dtype)
+    return out if known.wide else out.mT
 
 
 def singular_value_shrink(

@@ -4,9 +4,18 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from rpca_affect.deep import eigen
 from rpca_affect.deep.spectral import effective_rank, singular_value_shrink, spectrum, top_singular_value
 
 F64 = torch.float64
+
+
+@pytest.fixture(params=["compiled", "lapack"], autouse=True)
+def way(request, monkeypatch):
+    """Small matrices take the compiled form only when told to."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(eigen, "FEWEST", 1 if request.param == "compiled" else 2**62)
 
 
 def with_spectrum(values, m, n, seed=0):
@@ -40,11 +49,13 @@ def test_gradcheck_with_one_level_per_value_and_with_a_relative_level():
     assert gradcheck(lambda a, t: singular_value_shrink(a, t * top_singular_value(a)), (x, share))
 
 
-@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (3, 9, 4)])
-def test_value_and_gradient_agree_with_autograd_through_the_svd(shape):
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (3, 9, 4), (2, 2, 12, 20)])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.8])
+def test_value_and_gradient_agree_with_autograd_through_the_svd(shape, share):
     x = torch.randn(*shape, dtype=F64, requires_grad=True)
     weight = torch.randn(*shape, dtype=F64)
-    ours, theirs = singular_value_shrink(x, 1.0), reference(x, 1.0)
+    level = share * torch.linalg.svdvals(x.detach()).max()
+    ours, theirs = singular_value_shrink(x, level), reference(x, level)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
     (a,) = torch.autograd.grad((ours * weight).sum(), x)
     (b,) = torch.autograd.grad((theirs * weight).sum(), x)
@@ -111,6 +122,22 @@ def test_single_precision_keeps_small_values_and_dtype():
     assert (out.detach().double() - expected).norm() / expected.norm() < 1e-6
     (grad,) = torch.autograd.grad(out.sum(), x)
     assert torch.isfinite(grad).all() and grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_and_autocast_compute_in_single(dtype):
+    x = torch.randn(3, 8, 12)
+    expected = singular_value_shrink(x.to(dtype).float(), 1.0)
+    given = x.to(dtype).requires_grad_()
+    out = singular_value_shrink(given, 1.0)
+    (grad,) = torch.autograd.grad(out.sum(), given)
+    assert torch.equal(out, expected.to(dtype)) and grad.dtype == dtype
+    x.requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = singular_value_shrink(x, 1.0)
+    assert torch.equal(out, singular_value_shrink(x, 1.0))
+    (grad,) = torch.autograd.grad(out.sum(), x)
+    assert torch.isfinite(grad).all()
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-4, 1e4, 1e30])

@@ -1,0 +1,94 @@
+"""Spectra of Gram matrices: the compiled form against LAPACK, on easy and on degenerate stacks."""
+
+import pytest
+import torch
+
+from rpca_affect.deep import eigen
+
+F64 = torch.float64
+FULL = torch.Generator().manual_seed(0)
+STACKS = {
+    "plain": torch.randn(3, 17, 40, generator=FULL, dtype=F64),
+    "one row": torch.randn(3, 1, 9, generator=FULL, dtype=F64),
+    "two rows": torch.randn(3, 2, 9, generator=FULL, dtype=F64),
+    "rank deficient": torch.randn(3, 20, 5, generator=FULL, dtype=F64),
+    "empty frames": torch.randn(3, 20, 30, generator=FULL, dtype=F64) * (torch.arange(20) % 3 > 0).unsqueeze(-1),
+    "all tied": torch.linalg.qr(torch.randn(2, 25, 25, generator=FULL, dtype=F64))[0],
+    "rank one": torch.full((2, 64, 56), 1e-13, dtype=F64),
+    "zero": torch.zeros(2, 12, 15, dtype=F64),
+    "falling": torch.randn(2, 30, 40, generator=FULL, dtype=F64) * torch.logspace(0, -12, 30).unsqueeze(-1),
+    "rising": torch.randn(2, 30, 40, generator=FULL, dtype=F64) * torch.logspace(-12, 0, 30).unsqueeze(-1),
+    "nothing in it": torch.zeros(2, 6, 0, dtype=F64),
+}
+
+
+@pytest.fixture(autouse=True)
+def compiled(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(eigen, "FEWEST", 1)
+
+
+def known_by_lapack(monkeypatch, rows):
+    with monkeypatch.context() as patch:
+        patch.setattr(eigen, "FEWEST", 2**62)
+        return eigen.gram_spectrum(rows)
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("size", [1e-140, 1.0, 1e140])
+def test_values_and_vectors_are_those_of_the_gram_matrix(name, size, monkeypatch):
+    rows = STACKS[name] * size
+    monkeypatch.setattr(eigen, "_eigh", lambda gram: pytest.fail("the compiled form gave up"))
+    values, vectors = eigen.gram_spectrum(rows)
+    monkeypatch.undo()
+    expected, _ = known_by_lapack(monkeypatch, rows)
+    top = expected.amax(-1, keepdim=True)
+    top = torch.where(top > 0, top, 1.0)
+    assert (values.diff(dim=-1) <= 0).all()
+    torch.testing.assert_close(values / top, expected / top, rtol=0, atol=1e-13)
+    side = rows.shape[-2]
+    torch.testing.assert_close(vectors.mT @ vectors, torch.eye(side, dtype=F64).expand_as(vectors), rtol=0, atol=1e-13)
+    gram = rows @ rows.mT / top.unsqueeze(-1)
+    torch.testing.assert_close(gram @ vectors, vectors * (values / top).unsqueeze(-2), rtol=0, atol=1e-13)
+
+
+def test_single_precision_is_accumulated_in_double(monkeypatch):
+    rows = STACKS["falling"].float()
+    values, _ = eigen.gram_spectrum(rows)
+    expected, _ = eigen.gram_spectrum(rows.double())
+    assert values.dtype == F64
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-14 * expected.max().item())
+
+
+def test_shapes_and_strides():
+    rows = torch.randn(2, 3, 9, 5, dtype=F64)
+    for given in (rows.mT, rows[..., ::2], rows[0], rows[0, 0], rows[:1].expand(4, 3, 9, 5), rows.half()):
+        values, vectors = eigen.gram_spectrum(given)
+        assert values.shape == given.shape[:-1] and vectors.shape == (*given.shape[:-1], given.shape[-2])
+        again = vectors @ (values.unsqueeze(-1) * vectors.mT)
+        torch.testing.assert_close(again, given.double() @ given.double().mT, rtol=1e-12, atol=1e-12)
+
+
+def test_threads_share_the_stack():
+    before = torch.get_num_threads()
+    rows = torch.randn(7, 12, 20, dtype=F64)
+    try:
+        torch.set_num_threads(1)
+        alone = eigen.gram_spectrum(rows)
+        torch.set_num_threads(3)
+        shared = eigen.gram_spectrum(rows)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone[0], shared[0]) and torch.equal(alone[1], shared[1])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])
+def test_what_has_no_spectrum_is_refused_by_torch(bad):
+    with pytest.raises(torch.linalg.LinAlgError):
+        eigen.gram_spectrum(torch.full((2, 4, 5), bad, dtype=F64))
+
+
+def test_vmap():
+    rows = torch.randn(4, 6, 9, dtype=F64)
+    values = torch.vmap(lambda a: eigen.gram_spectrum(a)[0])(rows)
+    torch.testing.assert_close(values, eigen.gram_spectrum(rows)[0], rtol=1e-12, atol=1e-12)
