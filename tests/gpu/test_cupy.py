@@ -149,6 +149,13 @@ def test_noise_metrics_and_estimator_stay_on_the_device(cp):
     np.testing.assert_allclose(cp.asnumpy(ra.noise_level(given)), ra.noise_level(STACK[0]), rtol=1e-9)
     error = metrics.relative_error(cp.asarray(LOW[0]), ra.solve(given, "ialm").low_rank)
     assert float(error) < 1e-5
+    ours, theirs = ra.RobustPCA().fit(given), ra.RobustPCA().fit(STACK[0])
+    for name in ("low_rank_", "sparse_", "components_", "mean_"):
+        assert isinstance(getattr(ours, name), cp.ndarray)
+    unseen = cp.asarray(STACK[1])
+    assert isinstance(ours.transform(unseen), cp.ndarray)
+    back = ours.inverse_transform(ours.transform(unseen)), theirs.inverse_transform(theirs.transform(STACK[1]))
+    assert np.linalg.norm(cp.asnumpy(back[0]) - back[1]) <= 1e-6 * np.linalg.norm(STACK[1])
 
 
 @pytest.mark.parametrize("dtype, bound", [("float64", 1e-12), ("float32", 1e-4)])
