@@ -35,7 +35,16 @@ ABLATION = {
     "no SEM, no DDM": {"model": "identity"},
     "no SEM, no DDM, no track": {"model": "identity", "track": False},
 }
-MODELS = ("mean+std, logistic", "gru", "tcn", "transformer", "no SEM, no DDM, no track", "no SEM, no DDM", "lsef")
+MODELS = (
+    "mean+std, logistic",
+    "gru",
+    "tcn",
+    "transformer",
+    "no SEM, no DDM, no track",
+    "no SEM, no DDM",
+    "no track",
+    "lsef",
+)
 
 
 def natops(data):
@@ -155,7 +164,7 @@ def main():
     label = f"{args.data}{'-ablation' if args.ablation else ''}{'-augmented' if args.corruption else ''}"
     if args.clean_up != "none":
         # One clean-up for everybody takes the place of LSEF's own.
-        names = tuple(name for name in names if name != "no SEM, no DDM, no track")
+        names = tuple(name for name in names if not name.endswith("no track"))
         label += f"-{args.clean_up}"
     label += "-jitter" if args.jitter else ""
     rows = []

@@ -23,10 +23,12 @@ class LSEFOutput(NamedTuple):
     prediction : Tensor of shape (B, C) or (B, T, C)
         Class scores before the softmax, or one value per output (and frame).
     base, transient : Tensor of shape (B, T, D)
-        In the units of the input; the centre of the features is part of the base.
+        In the units of the input; the centre of the features is part of the base. A frame that is missing or not
+        believed has the base of its neighbours.
     tokens : Tensor of shape (B, T, H)
     embedding : Tensor of shape (B, H)
     reliability : Tensor of shape (B, T)
+        Between 0 (missing, or not believed) and 1.
     stages : Stages or None
         Parts after every stage, in scaled units; ``stages.diagnostics()`` gives rank, sparsity and residual per stage.
     """
