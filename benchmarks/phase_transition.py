@@ -59,8 +59,10 @@ def recovered(solver: str, n: int, rank: float, density: float, seed: int) -> bo
     return bool(np.linalg.norm(split.low_rank - truth) < LIMIT * np.linalg.norm(truth))
 
 
-def shares(solvers, n: int, steps: int, trials: int, cache: Path | None = None, jobs: int = -1) -> pd.DataFrame:
-    """Share of trials recovered, over a grid of rank/n and density from 0.05 to 0.5.
+def shares(
+    solvers, n: int, steps: int, trials: int, cache: Path | None = None, jobs: int = -1, reach: float = 0.4
+) -> pd.DataFrame:
+    """Share of trials recovered, over a grid of rank/n and density.
 
     Parameters
     ----------
@@ -71,13 +73,15 @@ def shares(solvers, n: int, steps: int, trials: int, cache: Path | None = None, 
         CSV file; cells that it holds for the same n and trials are not computed again.
     jobs : int
         Processes, one BLAS thread each.
+    reach : float
+        Largest rank/n and density; the smallest is one step above 0.
 
     Returns
     -------
     DataFrame
         Columns ``solver, n, trials, rank, density, share``.
     """
-    grid = np.round(np.linspace(0.05, 0.5, steps), 6)
+    grid = np.round(np.linspace(reach / steps, reach, steps), 6)
     columns = ["solver", "n", "trials", "rank", "density"]
     known = pd.read_csv(cache) if cache is not None and cache.exists() else pd.DataFrame(columns=[*columns, "share"])
     done = set(known[columns].itertuples(index=False, name=None))
@@ -152,8 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("--n", type=int, default=60, help="rows and columns")
+    add("--n", type=int, default=100, help="rows and columns")
     add("--steps", type=int, default=10, help="cells of the grid along each axis")
+    add("--reach", type=float, default=0.4, help="largest rank/n and share of spoiled cells")
     add("--trials", type=int, default=5)
     add("--jobs", type=int, default=-1)
     add("--out", type=Path, default=ROOT / "benchmarks" / "results")
@@ -163,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := [solver for solver in SOLVERS if solver not in present]:
         print(f"not in this version of the package, left out: {', '.join(missing)}")
     cache = options.out / "phase-transition.csv"
-    table = shares(present, options.n, options.steps, options.trials, cache, options.jobs)
+    table = shares(present, options.n, options.steps, options.trials, cache, options.jobs, options.reach)
     draw(table, options.out / "phase-transition.png")
     print(table.groupby("solver")["share"].mean().to_string(float_format="{:.2f}".format))
     return 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect import engine, extremes, handover, loop
-from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
+from rpca_affect.arrays import Observed, array_namespace, device, is_numpy_array, observe, pad_clips, power_of_two
 from rpca_affect.decomposition import Decomposition, Status, doubts, gap_limit, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
@@ -242,7 +242,11 @@ def _solve_with(
         def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
             return (engine if engine.accepts(on, one) else loop).run(on, unit, one, start, asked)
 
-        return run_one(solver, init, request) if ahead is None else handover.run_ahead(run_one, solver, ahead, request)
+        if ahead is None:
+            return run_one(solver, init, request)
+        one = is_numpy_array(on.values) and on.values.ndim == 2
+        thin = one and engine.accepts(on, ahead) and engine.accepts(on, solver)
+        return handover.run_ahead(run_one, solver, ahead, request, thin)
 
     answer = None
     if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":

@@ -142,6 +142,7 @@ def test_largest_singular_value_by_krylov_steps():
     [
         {"solver": "ialm"},
         {"solver": "ialm", "factored": True},
+        {"solver": "admm"},
         {"solver": "admm", "noise": 0.1},
         {"solver": "godec", "rank": 4, "cardinality": 0.05},
         {"solver": "altproj", "rank": 4},
@@ -152,15 +153,18 @@ def test_peak_memory_is_three_times_the_input(shape, wishes):
     if shape[0] == 1300 and "noise" in wishes:
         pytest.skip("a square matrix of high rank during the first steps needs its singular vectors beside it")
     observed = problem(*shape, rank=4)
+    continued = wishes == {"solver": "admm"}  # after a head start, which hands over its dual matrix
     ra.solve(observed[:50, :50], **{**wishes, "max_iter": 2})
     tracemalloc.start()
     try:
-        ra.solve(observed, **{**wishes, "max_iter": 3})
+        ra.solve(observed, **{**wishes, "max_iter": 40 if continued else 3})
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # What comes on top: a megabyte of scratch, and the basis of the subspace, a tenth of a square matrix.
-    assert peak < (3.6 if shape[0] == 1300 else 3.25) * observed.nbytes
+    # What comes on top: scratch of every worker, and the basis of the subspace, a tenth of a square matrix.
+    with crew() as team:
+        scratch = 3e6 * team.size
+    assert peak < ((3.4 if shape[0] == 1300 else 3.1) + continued) * observed.nbytes + scratch
 
 
 def test_blas_threads_come_back():

@@ -63,7 +63,7 @@ class Passes:
             height = max(1, min(BLOCK // columns, -(-rows // (4 * crew.size))))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
         self.workers = crew.size if len(self.blocks) > 1 else 1
-        self._scratch = [np.empty((4, height, columns), values.dtype) for _ in range(self.workers)]
+        self._scratch = [np.empty((2, height, columns), values.dtype) for _ in range(self.workers)]
         self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))
 
     def rounded(self) -> "Passes":
@@ -183,7 +183,7 @@ class Passes:
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> int:
-            carried, loose = self._scratch[worker][2:, : rows.stop - rows.start]
+            carried, loose = np.empty((2, rows.stop - rows.start, a.shape[1]), a.dtype)
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             give = 1.0 if bound.give is None else _rows(bound.give, rows)
             sparse = self.values[rows]
@@ -247,7 +247,7 @@ class Passes:
 
     def _bound_at(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float) -> _Bound:
         def wanted(rows: slice, worker: int) -> np.ndarray:
-            carried = self._scratch[worker][2, : rows.stop - rows.start]
+            carried = np.empty((rows.stop - rows.start, a.shape[1]), a.dtype)
             return self._wanted(worker, rows, a, low, mu / mu_next, carried)[1]
 
         return self._bound(mu_next, wanted)

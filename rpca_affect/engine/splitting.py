@@ -134,11 +134,16 @@ class _Solve:
         return out
 
     def _resumed(self, before: Decomposition, passes: Passes) -> np.ndarray:
-        if before.dual is None or before.low_rank is None:
+        if before.dual is None:
             observed = Observed(self.data.values / self.unit, self.data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
             return np.ascontiguousarray(self.turned(state.argument), dtype=passes.values.dtype)
         out = np.multiply(self.turned(before.dual), 1 / self.solver.mu, out=np.empty_like(passes.values))
+        if before.low_rank is None and before.factors is not None:
+            left, right = before.factors.left * (before.factors.values / self.unit), before.factors.right
+            left, right = (right.T, left.T) if self.wide else (left, right)
+            passes.crew.run(lambda _, rows: np.add(out[rows], left[rows] @ right, out=out[rows]), passes.blocks)
+            return out
         low_rank = self.turned(before.low_rank)
         for rows in passes.blocks:
             out[rows] += low_rank[rows] / self.unit
