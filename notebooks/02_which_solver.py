@@ -183,7 +183,8 @@ print("bad frames planted", sorted(bad.tolist()), "\nbad frames found  ", found.
 # ## When does recovery succeed at all?
 #
 # The share of spoiled cells against the rank: each picture is a coarse version of the one that `make phase` draws. Dark is recovered
-# (the base is off by less than 1 %). The non-convex solvers are given the true rank (and GoDec the true count), so their field is larger.
+# (the base is off by less than 1 %). The non-convex solvers are given the true rank (and GoDec the true count); even so
+# their field is no larger than that of ADMM, which is told nothing.
 
 # %%
 grid = 5 if FAST else 9
@@ -259,4 +260,4 @@ plt.show()
 #
 # Start with `ra.decompose` for recordings: it scales the columns, measures the noise and uses ADMM. Use `"ialm"` where the data are clean and
 # speed is everything, and read `gap` afterwards. Use `"admm"` where the answer must be right. Use `"godec"` or `"altproj"` where rank (and count) are
-# truly known, or beyond the convex limit, and check the answer by other means: they have no certificate.
+# truly known, and check the answer by other means: they have no certificate.
