@@ -160,13 +160,14 @@ def test_hard_cases_cover_what_they_promise():
 
 def test_phase_transition_keeps_what_it_has_computed(tmp_path, monkeypatch):
     cache = tmp_path / "cells.csv"
-    first = phase_transition.shares(["ialm", "godec"], 30, 2, 1, cache, jobs=1)
+    grid = (["ialm", "godec"], 60, 2, 1, cache, 1, 0.1)
+    first = phase_transition.shares(*grid)
     assert len(first) == 8 and first["share"].between(0, 1).all()
     easy = first[(first["rank"] == 0.05) & (first["density"] == 0.05)].set_index("solver")["share"]
-    hard = first[(first["rank"] == 0.5) & (first["density"] == 0.5)]["share"]
+    hard = phase_transition.shares(["ialm", "godec"], 30, 1, 1, cache, 1, 0.5)["share"]
     assert easy["godec"] == 1 and (hard == 0).all()
     monkeypatch.setattr(phase_transition, "recovered", lambda *_: pytest.fail("computed again"))
-    pd.testing.assert_frame_equal(phase_transition.shares(["ialm", "godec"], 30, 2, 1, cache, jobs=1), first)
+    pd.testing.assert_frame_equal(phase_transition.shares(*grid), first)
     phase_transition.draw(first, tmp_path / "phases.png")
     assert (tmp_path / "phases.png").stat().st_size > 1000
 

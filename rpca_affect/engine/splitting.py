@@ -23,7 +23,7 @@ from rpca_affect.solvers.ialm import InexactALM
 __all__ = ["accepts", "run"]
 
 MIXED = 1 << 17  # cells from which the first steps are taken in single precision
-ROUGH = {"ialm": 3e-5, "admm": 1e-3}  # error down to which its rounding does no harm
+ROUGH = {"ialm": 1e-5, "admm": 1e-3}  # error down to which its rounding does no harm
 
 
 def accepts(data: Observed, solver: Any) -> bool:
