@@ -93,7 +93,7 @@ class Thresholder:
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
         """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
         guard = max(5, min(10, self.columns // 100))
-        basis = self._extended(self.basis, max(10, self.columns // 20) if self.basis is None else FRESH)
+        basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
             image, room = self._room(basis.shape[1])
