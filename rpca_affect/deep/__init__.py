@@ -1,6 +1,7 @@
 """Trainable robust PCA: SEM, DDM, CIM and RAO, and networks that start as a classical solver."""
 
 from rpca_affect.deep.baselines import SequenceModel, build
+from rpca_affect.deep.continuity import Continuity
 from rpca_affect.deep.corruption import corrupt
 from rpca_affect.deep.fusion import CIM, Fused
 from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
@@ -22,6 +23,7 @@ __all__ = [
     "LSEF",
     "RAO",
     "SEM",
+    "Continuity",
     "FeatureScale",
     "Fused",
     "InexactALM",
