@@ -244,8 +244,8 @@ def _solve_with(
 
         if ahead is None:
             return run_one(solver, init, request)
-        one = is_numpy_array(on.values) and on.values.ndim == 2
-        thin = one and engine.accepts(on, ahead) and engine.accepts(on, solver)
+        single = is_numpy_array(on.values) and on.values.ndim == 2
+        thin = single and engine.accepts(on, ahead) and engine.accepts(on, solver)
         return handover.run_ahead(run_one, solver, ahead, request, thin)
 
     answer = None

@@ -105,6 +105,12 @@ def test_warm_start_saves_steps():
     assert ra.solve(observed * 1.001, "admm", init=cold).n_iter < 0.8 * cold.n_iter
 
 
+def test_warm_start_of_a_large_matrix_is_not_spoilt_by_a_coarse_subspace():
+    observed = problem(500, 400, rank=8)
+    cold = ra.solve(observed, "admm", keep_dual=True)
+    assert ra.solve(observed, "admm", init=cold).n_iter <= 2
+
+
 @pytest.mark.parametrize("shape", [(1, 7), (7, 1), (1, 1), (2, 300), (300, 2)])
 @pytest.mark.parametrize("solver", ["ialm", "admm"])
 def test_thin_shapes_and_zeros(shape, solver):

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from rpca_affect.deep.spectral import frame_mask
+
 
 class Continuity(nn.Module):
     """Tell broken frames apart by the company they keep, before anything is fitted to them.
@@ -91,8 +93,7 @@ class Continuity(nn.Module):
         Tensor of bool, shape (B, T)
             False also where nothing was observed.
         """
-        cells = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
-        cells = cells.unsqueeze(-1).expand_as(x) if cells.ndim == 2 else cells
+        cells = torch.ones_like(x, dtype=torch.bool) if mask is None else frame_mask(mask, x)
         frames = cells.any(-1)
         steps = torch.stack([_steps(x, cells, lag) for lag in range(1, self.reach + 1)], -1)
         # Two frames without a feature in common cannot contradict each other.

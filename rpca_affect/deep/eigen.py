@@ -1,6 +1,5 @@
 """Spectra of a stack's Gram matrices: compiled where numba is installed, LAPACK through torch elsewhere."""
 
-import importlib.util
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -9,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from rpca_affect.engine import compiled
 
 FEWEST = 2**12  # numbers in all Gram matrices: below, nothing is worth compiling
 LARGEST_SIDE = 192  # beyond, LAPACK's divide and conquer is faster
@@ -56,23 +57,14 @@ def suits(rows: Tensor) -> bool:
         and side <= LARGEST_SIDE
         and side * rows.shape[:-1].numel() >= FEWEST
         and not torch.compiler.is_compiling()
-        and importlib.util.find_spec("numba") is not None
+        and compiled.available()
     )
 
 
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    import numba
-
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-    functions = (_gram, _tridiagonal, _product, _iterate, _spectra)
-    try:
-        compiled = [numba.njit(cache=True, **options)(function) for function in functions]
-    except RuntimeError:  # nowhere to write
-        compiled = [numba.njit(**options)(function) for function in functions]
-    globals().update({function.__name__: ready for function, ready in zip(functions, compiled)})
-    return compiled[-1]
+    return compiled.built((_gram, _tridiagonal, _product, _iterate, _spectra), globals())
 
 
 def _gram(rows, gram):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rpca_affect.deep.continuity import Continuity, bridge
 from rpca_affect.deep.fusion import CIM
+from rpca_affect.deep.spectral import frame_mask
 from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.solvers import ADMM, InexactALM
 
@@ -164,8 +165,7 @@ class LSEF(nn.Module):
         if x.ndim != 3 or x.shape[-1] != len(self.scaler.center):
             raise ValueError(f"x has shape {tuple(x.shape)}; give (sequences, frames, {len(self.scaler.center)}).")
         scaled = self.scaler(x)
-        cells = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
-        cells = cells.unsqueeze(-1).expand_as(x) if cells.ndim == 2 else cells
+        cells = torch.ones_like(x, dtype=torch.bool) if mask is None else frame_mask(mask, x)
         believed = cells.any(-1) if self.track is None else self.track(scaled, cells)
         known = cells & believed.unsqueeze(-1)
         # A frame with nothing to believe lies between its neighbours; outside the first and the last one is nothing.

@@ -8,11 +8,10 @@ import numpy as np
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import gram, norm_bound, norm_is_below
-from rpca_affect.engine.threads import Crew
 
 __all__ = ["Proof", "complete", "prove"]
 
-FULL = 512  # largest Gram matrix of which only one triangle is filled
+CROWDED = 512  # columns from which a Gram matrix as large as the data is worth making room for
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
 
@@ -66,18 +65,12 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.n
     factorisation decides that, with a tolerance of 1e-3.
     """
     passes.rest(a, low, mu, spare)
-    return _with_room(passes, spare, refill, lambda square: _is_below(square, low, passes.crew))
-
-
-def _is_below(square: np.ndarray, low: LowRank, team: Crew) -> bool:
-    if len(square) <= FULL:
-        return norm_bound(square, low.basis, team) <= 1 + MISSED
-    return norm_is_below(square, 1 + MISSED)
+    return _with_room(passes, spare, refill, lambda square: norm_is_below(square, 1 + MISSED))
 
 
 def _with_room(passes: Passes, x: np.ndarray, refill: Callable, question: Callable) -> Any:
     """Ask about ``x.T @ x``; next to a square matrix the data make room for it meanwhile."""
-    crowded = 4 * x.shape[1] > x.shape[0] and x.shape[1] > FULL
+    crowded = 4 * x.shape[1] > x.shape[0] and x.shape[1] > CROWDED
     if crowded:
         passes.values = np.empty((0, 0))
     answer = question(gram(x, passes.crew))

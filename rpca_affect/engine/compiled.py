@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["available", "iterate", "kernel", "suits"]
+__all__ = ["available", "built", "iterate", "kernel", "suits"]
 
 LANES = 16  # matrices whose eigenproblems advance together: two vector registers of double precision
 SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
@@ -58,15 +58,26 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
+    return built((_diagonalise, _cells, _parts, _steps), globals())
+
+
+def built(functions: tuple[Callable, ...], home: dict[str, Any]) -> Callable:
+    """Compile functions that call each other, in the order of their calls; return the last one.
+
+    Parameters
+    ----------
+    functions : tuple of callable
+    home : dict
+        Names of the module they live in: the compiled forms take their places there.
+    """
     import numba
 
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-    functions = (_diagonalise, _cells, _parts, _steps)
     try:
         compiled = [numba.njit(cache=True, **options)(function) for function in functions]
     except RuntimeError:  # nowhere to write
         compiled = [numba.njit(**options)(function) for function in functions]
-    globals().update({function.__name__: ready for function, ready in zip(functions, compiled)})
+    home.update({function.__name__: ready for function, ready in zip(functions, compiled)})
     return compiled[-1]
 
 

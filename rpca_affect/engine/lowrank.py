@@ -50,7 +50,7 @@ class LowRank:
         """Last factor of the low-rank part, multiplied out with as much as makes the rest fewer operations."""
         if self.turn is not None:
             return (self.turn * self.shrunk).astype(self.basis.dtype, copy=False) @ self.basis.T
-        weights = ((self.values - self.level) / self.values).astype(self.basis.dtype, copy=False)
+        weights = (self.shrunk / self.values).astype(self.basis.dtype, copy=False)
         if self.thin:
             return np.ascontiguousarray(self.basis.T * weights[:, None])
         return (self.basis * weights) @ self.basis.T

@@ -101,15 +101,6 @@ class Passes:
         """Return ``a.T @ b``."""
         return sum(self.crew.run(lambda _, rows: a[rows].T @ b[rows], self.shares()))
 
-    def square(self, x: np.ndarray) -> np.ndarray:
-        """Return ``x.T @ x`` in double precision, for a thin ``x``."""
-
-        def part(_: int, rows: slice) -> np.ndarray:
-            block = x[rows].astype(np.float64, copy=False)
-            return block.T @ block
-
-        return sum(self.crew.run(part, self.shares()))
-
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
         bound = self._bound(mu, lambda rows, _: self.values[rows] * stretch)

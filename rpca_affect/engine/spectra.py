@@ -1,6 +1,5 @@
 """Gram matrices, spectral norms and bounds on them, in double precision whatever the data."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -140,10 +139,6 @@ def norm_is_below(square: np.ndarray, bound: float) -> bool:
     return False
 
 
-def _rows_times(a: np.ndarray, b: np.ndarray, _: int, rows: slice) -> np.ndarray:
-    return a[rows] @ b
-
-
 def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
     """Upper bound of ``||Y||_2`` from ``Y^T Y``, which is overwritten.
 
@@ -161,16 +156,18 @@ def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
         Above the norm by at most a tenth of what the norm exceeds 1 by, or by 1e-7.
     """
     columns = square.shape[0]
-    if columns > SMALL:  # where `gram` fills both triangles
+    if columns > SMALL:
         block = np.random.default_rng(0).standard_normal((columns, 8))
         block = np.hstack([basis.astype(np.float64)[:, : columns // 4], block])
-        rows, symmetric = crew.shares(columns), square.T  # C-ordered: rows lie together
-        image = block
-        for attempt in range(3):
+        symmetric = square.T  # C-ordered: rows lie together
+
+        def times(x: np.ndarray) -> np.ndarray:
+            return np.concatenate(crew.run(lambda _, rows: symmetric[rows] @ x, crew.shares(columns)))
+
+        image = times(np.linalg.qr(block)[0])
+        for _ in range(2):
             block = np.linalg.qr(image)[0]
-            image = np.concatenate(crew.run(partial(_rows_times, symmetric, block), rows))
-            if attempt == 0:  # too early for the bound to hold
-                continue
+            image = times(block)
             top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image).max()), 0.0)))
             bound = top + max(1e-7 * top, (top - 1) / 10) + 1e-300
             if norm_is_below(square, bound):

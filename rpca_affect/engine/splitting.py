@@ -149,13 +149,16 @@ class _Solve:
             out[rows] += low_rank[rows] / self.unit
         return out
 
+    @property
+    def near(self) -> bool:
+        """Whether the start may be nearly the answer: rounding or a coarse first subspace would undo that."""
+        return self.init is not None and self.init.solver == self.solver.name
+
     def iterate(self, exact: bool) -> tuple[_Step, dict[str, list]]:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
-        # An answer of the same solver may be nearly the one wanted, and rounding would undo that.
-        near = self.init is not None and self.init.solver == self.solver.name
-        if exact or near or passes.values.dtype != np.float64 or passes.values.size < MIXED:
+        if exact or self.near or passes.values.dtype != np.float64 or passes.values.size < MIXED:
             argument = self.first_argument(passes)
         else:
             argument, mu, basis, finished = self._rough_start(history)
@@ -193,6 +196,7 @@ class _Solve:
         The step is None where values were missed that only exact steps would have found.
         """
         solver, spare, step = self.solver, np.empty_like(argument), None
+        error = history["error"][-1] if history["error"] else float(not self.near)
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
         largest_mu = solver.mu_range * solver.mu
         while True:
@@ -203,7 +207,7 @@ class _Solve:
                 room = np.empty_like(spare)
                 if not certify.complete(passes, step.argument, step.low, step.mu, room, self.scaled):
                     return None, False
-            low = threshold(argument, 1 / mu, spare, history["error"][-1] if history["error"] else 1.0)
+            low = threshold(argument, 1 / mu, spare, error)
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax)
             violated = math.sqrt(sums.violated)

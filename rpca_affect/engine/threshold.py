@@ -15,6 +15,7 @@ __all__ = ["Thresholder"]
 
 DENSE = 0.3  # share of singular values from which a subspace costs more than all of them
 SETTLED = 1e-4  # relative change of a Ritz value between power steps below which it has settled
+FROM_NOTHING = 1e-10  # the same where no subspace is known yet, but a solution nearly is
 EARLY = 1e-2  # the same while the iteration itself is far from its end
 FRESH = 2  # random directions that join the subspace in every step
 LARGE = 1 << 20  # cells from which a subspace pays whatever the number of columns
@@ -52,7 +53,8 @@ class Thresholder:
         more accurate than it would be wasted.
         """
         self.memory = memory
-        self.settled = min(max(SETTLED, error / 10), EARLY)
+        # A subspace from nothing has no steps behind it that have refined it already.
+        self.settled = min(max(SETTLED if self.basis is not None else FROM_NOTHING, error / 10), EARLY)
         if self.is_extreme(level):
             low = self.by_svd(a, level)
         elif self.exact or self.pause or self.rank > DENSE * self.columns:
@@ -101,7 +103,7 @@ class Thresholder:
             if left is None:
                 break
             back = self.passes.inner(a, left)
-            squares, turn = eigh_descending(_small_gram(back))
+            squares, turn = eigh_descending(gram(back, self.passes.crew))
             values = np.sqrt(np.maximum(squares, 0.0))
             count = int(np.count_nonzero(values > level))
             if count + FRESH > DENSE * self.columns:
@@ -135,7 +137,7 @@ class Thresholder:
         """Cholesky-QR of ``image``, and the lengths of its columns; None where they are dependent. Overwrites both."""
         lengths = np.empty(0)
         for _ in range(2):
-            square = self.passes.square(image)
+            square = gram(image, self.passes.crew)
             sizes = np.sqrt(square.diagonal())
             lengths = lengths if len(lengths) else sizes
             scale = 1 / np.maximum(sizes, 1e-300)
@@ -178,8 +180,3 @@ class Thresholder:
         if exact:
             self.basis = basis
         return LowRank(basis, values, level, exact)
-
-
-def _small_gram(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float64, copy=False)
-    return x.T @ x
