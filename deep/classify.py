@@ -117,16 +117,17 @@ def jitter(X, broken, size, seed):
 
 def clean_up(name, X):
     """What is done to every sequence before any model sees it, learned from training; then straight lines over gaps."""
-    scaler = FeatureScale(X[0].shape[1]).fit(X)
-    track = Continuity().fit([scaler(torch.as_tensor(x)) for x in X])
+    if name == "none":
+        return lambda sequences: sequences
+    if name == "track":
+        scaler = FeatureScale(X[0].shape[1]).fit(X)
+        track = Continuity().fit([scaler(torch.as_tensor(x)) for x in X])
 
     def tracked(x):
         values = torch.as_tensor(x)
         kept = track(scaler(values)[None], torch.isfinite(values)[None])[0].numpy()
         return np.where(kept[:, None], x, np.nan)
 
-    if name == "none":
-        return lambda sequences: sequences
     one = {"lost": lost, "hampel": hampel, "track": tracked}[name]
     return lambda sequences: [
         pd.DataFrame(one(x)).interpolate(limit_area="inside").to_numpy(np.float32) for x in sequences
