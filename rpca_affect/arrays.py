@@ -237,7 +237,8 @@ def power_of_two(x: Array) -> Array:
     overflows nor underflows, whatever the scale of the input. A zero matrix gives 1.
     """
     xp = array_namespace(x)
-    top = xp.max(xp.abs(x), axis=(-2, -1), keepdims=True)
+    # two reads, where abs would first write a copy
+    top = xp.maximum(xp.max(x, axis=(-2, -1), keepdims=True), -xp.min(x, axis=(-2, -1), keepdims=True))
     exponent = xp.floor(xp.log2(xp.where(top > 0, top, xp.ones_like(top))))
     limit = 1000.0 if x.dtype == xp.float64 else 120.0  # keeps the power and its inverse normal numbers
     exponent = xp.clip(exponent, -limit, limit)

@@ -27,6 +27,7 @@ CALLS = {
     "own-weights": {"solver": "admm", "lam": np.linspace(0.12, 0.2, 11)[:, None, None]},
 }
 COMMON = {"max_iter": 400, "keep_dual": True}
+needs_numba = pytest.mark.skipif(not compiled.available(), reason="numba is not installed: there is no compiled path")
 every_call = pytest.mark.parametrize("name", CALLS)
 
 
@@ -170,6 +171,36 @@ def test_few_clips_do_not_wait_for_a_compiler(monkeypatch):
 
     monkeypatch.setattr(compiled, "kernel", compile_now)
     assert ra.solve(CLIPS, "ialm").converged
+
+
+def in_lanes(matrices):
+    """Matrices (lanes, d, d) as the compiled routine holds them: (d, d * lanes), a lane's entries lanes apart."""
+    return np.ascontiguousarray(np.moveaxis(matrices, 0, -1)).reshape(matrices.shape[1], -1)
+
+
+@needs_numba
+@pytest.mark.parametrize("case", ["warm", "cold", "hidden"])
+def test_lanes_find_every_eigenvalue_above_their_level(case):
+    rng, d, lanes = np.random.default_rng(3), 16, compiled.LANES
+    compiled.kernel()
+    basis = np.linalg.qr(rng.standard_normal((lanes, d, d)))[0]
+    spectrum = np.sort(rng.uniform(0.1, 3.0, (lanes, d)) ** 3)
+    gram = np.einsum("bik,bk,bjk->bij", basis, spectrum, basis)
+    own = np.eye(d) if case == "cold" else basis + 1e-3 * rng.standard_normal(basis.shape)
+    own = np.broadcast_to(np.swapaxes(np.linalg.qr(own)[0], -1, -2), gram.shape)
+    if case == "hidden":  # the diagonal lies below the level, every entry beside it is small, the sum is not
+        own, gram = np.broadcast_to(np.eye(d), gram.shape), np.full_like(gram, 0.02) + 0.88 * np.eye(d)
+    levels, allowed = np.ones(lanes), np.full(lanes, 1e-26)
+    turned, vectors = in_lanes(own @ gram @ np.swapaxes(own, -1, -2)), in_lanes(own)
+    compiled._diagonalise(turned, vectors, allowed, levels)
+    rows = np.moveaxis(vectors.reshape(d, d, lanes), -1, 0)
+    for b in range(lanes):
+        values = turned.reshape(d, d, lanes)[range(d), range(d), b]
+        wanted, exact = np.linalg.eigh(gram[b])
+        np.testing.assert_allclose(np.sort(values[values > 1]), wanted[wanted > 1], rtol=1e-12)
+        np.testing.assert_allclose(rows[b] @ rows[b].T, np.eye(d), atol=1e-12)
+        kept, known = rows[b][values > 1], exact[:, wanted > 1]
+        np.testing.assert_allclose(kept.T @ kept, known @ known.T, atol=1e-9)
 
 
 def test_planted_parts_are_found_where_the_convex_model_can():

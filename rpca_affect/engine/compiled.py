@@ -9,9 +9,11 @@ import numpy as np
 
 __all__ = ["available", "built", "iterate", "kernel", "suits"]
 
-LANES = 16  # matrices whose eigenproblems advance together: two vector registers of double precision
+LANES = 8  # matrices whose eigenproblems advance together: more would not fit a core's own cache
 SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
 SWEEPS = 20
+LOOSE = 3e-2  # of the level: the same for what no threshold keeps; turned so far, it does not slow the rest down
+UNSURE = 1e-9  # of the level: a pivot so close to zero says nothing about eigenvalues above it
 EXACT = 1e-12  # of a matrix: how far off diagonal its Gram matrix may stay
 
 
@@ -58,7 +60,7 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    return built((_diagonalise, _cells, _parts, _steps), globals())
+    return built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _steps), globals())
 
 
 def built(functions: tuple[Callable, ...], home: dict[str, Any]) -> Callable:
@@ -81,31 +83,36 @@ def built(functions: tuple[Callable, ...], home: dict[str, Any]) -> Callable:
     return compiled[-1]
 
 
-def _diagonalise(gram, vectors, allowed):
-    """Cyclic Jacobi sweeps on all lanes; rows of ``vectors`` become the eigenvectors.
+def _diagonalise(gram, vectors, allowed, levels):
+    """Cyclic Jacobi sweeps on all lanes; rows of ``vectors`` become the eigenvectors of eigenvalues above the level.
 
-    ``allowed`` is the square of what may stay off the diagonal of each lane. A lane turns only what it needs itself, so
-    its answer does not depend on its neighbours.
+    What lies below the level of its lane is split off, not diagonalised: a threshold keeps nothing of it. A lane where
+    it may hide an eigenvalue above the level is diagonalised whole. ``allowed`` is the square of what may stay off the
+    diagonal of each lane. A lane turns only what it needs itself, so its answer does not depend on its neighbours.
     """
     d = gram.shape[0]
     own_p, own_q, left = np.empty(LANES), np.empty(LANES), np.empty(LANES)
     cosine, sine = np.empty(LANES), np.empty(LANES)
+    hidden = (LOOSE * levels) ** 2
+    floor = levels.copy()  # pairs whose diagonal entries are both below it are left alone
     lanes = cosine.size  # unknown to the compiler, which would unroll the short loops and leave them scalar
     for _ in range(SWEEPS):
         done = True
         for p in range(d - 1):
             for q in range(p + 1, d):
                 at_p, at_q = p * LANES, q * LANES
-                needed = 0.0
-                for b in range(LANES):
-                    off = gram[p, at_q + b]
-                    needed = max(needed, off * off - allowed[b])
-                if needed <= 0:
+                needed = 0
+                for b in range(lanes):
+                    matters = (gram[p, at_p + b] > floor[b]) | (gram[q, at_q + b] > floor[b])
+                    limit = allowed[b] if matters else hidden[b]
+                    needed += gram[p, at_q + b] * gram[p, at_q + b] > limit
+                if needed == 0:
                     continue
                 done = False
-                for b in range(LANES):
+                for b in range(lanes):
                     whole = gram[p, at_q + b]
-                    off = whole if whole * whole > allowed[b] else 0.0
+                    matters = (gram[p, at_p + b] > floor[b]) | (gram[q, at_q + b] > floor[b])
+                    off = whole if whole * whole > (allowed[b] if matters else hidden[b]) else 0.0
                     apart = gram[q, at_q + b] - gram[p, at_p + b]
                     tangent = 2 * off / (abs(apart) + np.sqrt(apart * apart + 4 * off * off) + 1e-300)
                     tangent = tangent if apart >= 0 else -tangent
@@ -131,8 +138,86 @@ def _diagonalise(gram, vectors, allowed):
                     gram[p, at_p + b] = own_p[b]
                     gram[q, at_q + b] = own_q[b]
                     gram[p, at_q + b] = left[b]
-        if done:
+        if done and not _hides(gram, levels, floor):
             break
+
+
+def _hides(gram, levels, floor):
+    """Tell whether a lane may have more eigenvalues above its level than diagonal entries; lower the floor of those.
+
+    By Sylvester's law of inertia the negative pivots of ``level I - gram`` count the eigenvalues above the level.
+    """
+    d = gram.shape[0]
+    rest = -gram
+    surplus, doubtful, inverse = np.zeros(LANES), np.zeros(LANES), np.empty(LANES)
+    lanes = inverse.size
+    for p in range(d):
+        at_p = p * lanes
+        for b in range(lanes):
+            pivot = rest[p, at_p + b] + levels[b]
+            surplus[b] += (1.0 if pivot < 0 else 0.0) - (1.0 if gram[p, at_p + b] > levels[b] else 0.0)
+            doubtful[b] = max(doubtful[b], 1.0 if abs(pivot) < UNSURE * levels[b] else 0.0)
+            inverse[b] = 1 / pivot
+        for i in range(p + 1, d):
+            for j in range(i, d):
+                at_i, at_j = i * lanes, j * lanes
+                for b in range(lanes):
+                    rest[i, at_j + b] -= rest[p, at_i + b] * inverse[b] * rest[p, at_j + b]
+    hidden = False
+    for b in range(LANES):
+        if (surplus[b] != 0 or doubtful[b] > 0) and floor[b] >= 0:
+            floor[b] = -1.0
+            hidden = True
+    return hidden
+
+
+def _gram(x, square):
+    """Upper triangle of ``x @ x.T`` of a matrix whose number of rows is a multiple of four, in blocks of 2 x 4."""
+    d, n = x.shape
+    for i in range(0, d, 2):
+        for k in range(i - i % 4, d, 4):
+            s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = 0.0
+            for j in range(n):
+                u, v = x[i, j], x[i + 1, j]
+                s0 += u * x[k, j]
+                s1 += u * x[k + 1, j]
+                s2 += u * x[k + 2, j]
+                s3 += u * x[k + 3, j]
+                t0 += v * x[k, j]
+                t1 += v * x[k + 1, j]
+                t2 += v * x[k + 2, j]
+                t3 += v * x[k + 3, j]
+            square[i, k], square[i, k + 1], square[i, k + 2], square[i, k + 3] = s0, s1, s2, s3
+            square[i + 1, k], square[i + 1, k + 1], square[i + 1, k + 2], square[i + 1, k + 3] = t0, t1, t2, t3
+
+
+def _basis(square):
+    """Rows are the eigenvectors of a symmetric matrix of which the upper triangle is filled."""
+    return np.linalg.eigh(square.T.copy())[1].T
+
+
+def _product(w, x, out):
+    """``w @ x`` for numbers of rows that are multiples of four, in blocks of 4 x 4."""
+    d, n = x.shape
+    for i in range(0, d, 4):
+        for k in range(0, d, 4):
+            a0, a1, a2, a3 = w[i, k], w[i, k + 1], w[i, k + 2], w[i, k + 3]
+            b0, b1, b2, b3 = w[i + 1, k], w[i + 1, k + 1], w[i + 1, k + 2], w[i + 1, k + 3]
+            c0, c1, c2, c3 = w[i + 2, k], w[i + 2, k + 1], w[i + 2, k + 2], w[i + 2, k + 3]
+            d0, d1, d2, d3 = w[i + 3, k], w[i + 3, k + 1], w[i + 3, k + 2], w[i + 3, k + 3]
+            for j in range(n):
+                p, q, r, s = x[k, j], x[k + 1, j], x[k + 2, j], x[k + 3, j]
+                a = a0 * p + a1 * q + a2 * r + a3 * s
+                b = b0 * p + b1 * q + b2 * r + b3 * s
+                c = c0 * p + c1 * q + c2 * r + c3 * s
+                e = d0 * p + d1 * q + d2 * r + d3 * s
+                if k > 0:
+                    out[i, j] += a
+                    out[i + 1, j] += b
+                    out[i + 2, j] += c
+                    out[i + 3, j] += e
+                else:
+                    out[i, j], out[i + 1, j], out[i + 2, j], out[i + 3, j] = a, b, c, e
 
 
 def _cells(values, known, slack, argument, base, following, lam, ratio, mu, relax):
@@ -188,33 +273,39 @@ def _steps(
 ):  # fmt: skip
     """Run every matrix to its end; a lane that is done takes the next matrix."""
     count, d, n = values.shape
+    rows = d + (-d) % 4  # the products take blocks of four rows; the rows beyond the data stay zero
     lanes = min(LANES, count)
     clip = np.arange(lanes)
     waiting = lanes
-    argument, base = np.empty((lanes, 2, d, n)), np.empty((d, n))
-    side = np.zeros(lanes, np.int64)
-    own = np.empty((lanes, d, d))
-    square, turned, weights = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    # one buffer more than lanes: a step writes into the buffer that the step before it has read
+    argument, spare = np.zeros((lanes + 1, rows, n)), lanes
+    place = np.arange(lanes)
+    base = np.zeros((rows, n))
+    own, square = np.empty((lanes, d, d)), np.zeros((lanes, rows, rows))
+    turned, part, weights = np.empty((d, d)), np.empty((d, d)), np.zeros((rows, rows))
     gram, vectors = np.zeros((d, d * LANES)), np.zeros((d, d * LANES))
-    allowed = np.ones(LANES)
+    allowed, levels = np.ones(LANES), np.ones(LANES)
     for b in range(lanes):
-        argument[b, 0] = start[b]
-        own[b] = np.eye(d)
+        argument[b, :d] = start[b]
+        _gram(argument[b], square[b])
+        own[b] = _basis(square[b, :d, :d])
     while waiting < count + lanes:
         for b in range(lanes):
             if clip[b] < 0:
                 continue
-            a = argument[b, side[b]]
-            np.dot(a, a.T, square)
-            np.dot(own[b], square, turned)
-            np.dot(turned, own[b].T, square)
+            for i in range(d):
+                for j in range(i + 1):
+                    part[i, j] = part[j, i] = square[b, j, i]
+            # an entry g off the diagonal shifts the thresholded matrix by at most about g / level
+            levels[b] = 1 / mu[clip[b]] ** 2
+            allowed[b] = EXACT**2 * levels[b] * np.trace(part)
+            np.dot(own[b], part, turned)
+            np.dot(turned, own[b].T, part)
             for i in range(d):
                 for j in range(d):
-                    gram[i, j * LANES + b] = 0.5 * (square[i, j] + square[j, i])
+                    gram[i, j * LANES + b] = 0.5 * (part[i, j] + part[j, i])
                     vectors[i, j * LANES + b] = own[b, i, j]
-            # an entry g off the diagonal shifts the thresholded matrix by at most about g / level
-            allowed[b] = (EXACT / mu[clip[b]]) ** 2 * np.trace(square)
-        _diagonalise(gram, vectors, allowed)
+        _diagonalise(gram, vectors, allowed, levels)
         for b in range(lanes):
             c = clip[b]
             if c < 0:
@@ -229,13 +320,14 @@ def _steps(
                 for j in range(d):
                     own[b, i, j] = vectors[i, j * LANES + b]
                     turned[i, j] = share * own[b, i, j]
-            np.dot(own[b].T, turned, weights)
-            a, following = argument[b, side[b]], argument[b, 1 - side[b]]
-            np.dot(weights, a, base)
+            np.dot(own[b].T, turned, part)
+            weights[:d, :d] = part
+            a, following = argument[place[b]], argument[spare]
             mu_next = min(growth[c] * mu[c], cap[c])
             ratio = mu[c] / mu_next
             seen = known[c] if known.size else known[:0].reshape(0, 0)
             loosen = slack[c] if slack.size else slack[:0].reshape(0, 0)
+            _product(weights, a, base)
             violated, held = _cells(values[c], seen, loosen, a, base, following, lam[c], ratio, mu_next, relax[c])
             violation[c], held = np.sqrt(violated), np.sqrt(held)
             scale = min(size[c], held) if two_sided and held > 0 else size[c]
@@ -244,20 +336,22 @@ def _steps(
             errors[steps[c]] = max(errors[steps[c]], error[c])
             penalties[steps[c]] = max(penalties[steps[c]], mu_next)
             steps[c] += 1
-            side[b] = 1 - side[b]
             if error[c] <= tol or steps[c] == max_iter:
                 hidden = noise[c] if noise.size else noise[:0].reshape(0, 0)
                 _parts(values[c], seen, loosen, a, base, lam[c], ratio, mu_next, sparse[c], hidden, dual[c])
-                low_rank[c] = base
+                low_rank[c] = base[:d]
                 rank[c], nuclear[c] = above, total
                 clip[b] = -1
                 if waiting < count:
                     clip[b] = waiting
-                    argument[b, 0] = start[waiting]
-                    own[b] = np.eye(d)
-                    side[b] = 0
+                    a[:d] = start[waiting]
+                    _gram(a, square[b])
+                    own[b] = _basis(square[b, :d, :d])
                 else:
                     for i in range(d):
                         for j in range(d):
                             gram[i, j * LANES + b] = 0.0
                 waiting += 1
+            else:
+                _gram(following, square[b])
+                place[b], spare = spare, place[b]

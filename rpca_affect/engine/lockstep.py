@@ -74,9 +74,8 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
     place = np.arange(len(work.values))
     errors, penalties = [], []
     low, kept = np.empty_like(work.values), np.empty_like(work.values)
+    now = work  # views of the first rows: those of the matrices still at work
     for step in range(1, request.max_iter + 1):
-        # ``now`` holds views of the first rows: those of the matrices still at work
-        now = work.rows(slice(len(place)))
         change, base = now.argument, low[: len(place)]
         shrunk, weights = _threshold(change, now.mu)
         np.matmul(weights, change, out=base)
@@ -110,6 +109,7 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
         _advance(now, base, held, change)
         if done.any():
             place = _close_up(work, place, done)
+            now = work.rows(slice(len(place)))
     return answer._replace(errors=np.array(errors), penalties=np.array(penalties))
 
 
@@ -145,13 +145,8 @@ def empty(group: Group) -> Answer:
 
 
 def gram(x: np.ndarray) -> np.ndarray:
-    """``x @ x.T`` of every matrix, in two halves: NumPy takes a slow symmetric product where both sides are one."""
-    half = (x.shape[1] + 1) // 2
-    product = np.empty((len(x), x.shape[1], x.shape[1]))
-    other = np.swapaxes(x, -1, -2)
-    np.matmul(x[:, :half], other, out=product[:, :half])
-    np.matmul(x[:, half:], other, out=product[:, half:])
-    return product
+    """``x @ x.T`` of every matrix."""
+    return x @ np.swapaxes(x, -1, -2)
 
 
 def _threshold(argument: np.ndarray, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

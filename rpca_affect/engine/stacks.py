@@ -19,7 +19,7 @@ from rpca_affect.solvers.ialm import InexactALM
 __all__ = ["accepts", "run"]
 
 SMALLER_SIDE = 128  # up to here the eigenproblem of the Gram matrix beats any other threshold
-GROUP_CELLS = 1 << 17  # cells of a group: its handful of arrays stay in a core's own cache
+GROUP_CELLS = 3 << 16  # cells of a group: its handful of arrays stay in a core's own cache
 COMPILED_CLIPS = 2000  # loading (and once per machine, compiling) takes seconds: fewer are done sooner without
 NUMBERS = ("lam", "slack", "mu", "growth", "relax")
 
@@ -49,7 +49,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
         and request.callback is None
         and compiled.suits(min(stack.shape[-2:]), solver.sparse_kind != "cells")
     )
-    together = max(1, (4 if fast else 1) * GROUP_CELLS // (stack.frames * stack.features))
+    together = max(1, (2 if fast else 1) * GROUP_CELLS // (stack.frames * stack.features))
     together = stack.count if request.callback else together
     blocks = [slice(i, min(i + together, stack.count)) for i in range(0, stack.count, together)]
     result = _Result(stack, request)
@@ -58,7 +58,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
 
     def work(_: int, block: slice) -> None:
         group = stack.group(block)
-        answer = empty(group)
+        answer = result.room(block, group)
         if fast:
             answer = compiled.iterate(group, answer, request.tol, request.max_iter)
         else:
@@ -171,12 +171,24 @@ class _Result:
         self.numbers = {name: np.empty(count) for name in names}
         self.courses: list[tuple[np.ndarray, np.ndarray]] = []
 
+    def room(self, block: slice, group: Group) -> Answer:
+        """An empty answer for some matrices; where its parts look like those of the result, they are the result's."""
+        answer = empty(group)
+        if not self.stack.wide or self.low_rank.dtype != answer.low_rank.dtype:
+            return answer
+        return answer._replace(**{name: part[block] for name, part in self.parts() if part is not None})
+
+    def parts(self) -> list[tuple[str, np.ndarray | None]]:
+        """The matrices of the result that are in the units of the data."""
+        return [(name, getattr(self, name)) for name in ("low_rank", "sparse", "noise")]
+
     def take(self, block: slice, group: Group, answer: Answer) -> None:
         """Write the answer for some matrices, with their certificates."""
         stack, unit = self.stack, self.stack.unit[block]
-        for name in ("low_rank", "sparse", "noise"):
-            if getattr(self, name) is not None:
-                np.multiply(stack.turned(getattr(answer, name)), unit, out=getattr(self, name)[block], casting="unsafe")
+        gaps = gap(group, answer)
+        for name, part in self.parts():
+            if part is not None:
+                np.multiply(stack.turned(getattr(answer, name)), unit, out=part[block], casting="unsafe")
         if self.dual is not None:
             self.dual[block] = stack.turned(answer.dual)
         self.steps[block], self.rank[block] = answer.steps, answer.rank
@@ -185,7 +197,7 @@ class _Result:
         found = {
             "error": answer.error,
             "mu": answer.mu,
-            "gap": gap(group, answer),
+            "gap": gaps,
             "residual": answer.violation / np.where(size > 0, size, 1),
             "sparsity": np.count_nonzero(answer.sparse, axis=(-2, -1)) / cells,
             "lam": group.lam[:, 0, 0],
