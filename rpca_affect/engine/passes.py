@@ -45,7 +45,7 @@ class Passes:
     Attributes
     ----------
     values : array, shape (m, n)
-        C-ordered, 0 on missing cells; becomes the sparse part in the last pass.
+        C-ordered, 0 on missing cells.
     known : array of bool, shape (m, n), or None
     lam : float
     slack : float, or array (m, 1) or (1, n)
@@ -169,15 +169,17 @@ class Passes:
         """Write ``mu (A - L)``."""
         self.crew.run(lambda worker, rows: self._wanted(worker, rows, a, low, mu, out[rows]), self.blocks)
 
-    def finish(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, noise: np.ndarray | None) -> int:
-        """Write L over ``a``, S over the values, N where asked for; return the number of non-zeros of S."""
+    def finish(
+        self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, out: np.ndarray, noise: np.ndarray | None
+    ) -> int:
+        """Write L over ``a``, S to ``out`` (or over the values), N where asked for; count the non-zeros of S."""
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> int:
             carried, loose = np.empty((2, rows.stop - rows.start, a.shape[1]), a.dtype)
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             give = 1.0 if bound.give is None else _rows(bound.give, rows)
-            sparse = self.values[rows]
+            sparse = out[rows]
             if self.kind == "cells":
                 level = bound.limit / give
                 np.clip(wanted, -level, level, out=loose)

@@ -23,7 +23,8 @@ from rpca_affect.solvers.ialm import InexactALM
 __all__ = ["accepts", "run"]
 
 MIXED = 1 << 17  # cells from which the first steps are taken in single precision
-ROUGH = {"ialm": 1e-5, "admm": 1e-3}  # error down to which its rounding does no harm
+PLAIN = 2.0**16  # units from its inverse up to it: neither squares nor single precision come near their limits
+ROUGH = {"ialm": 2e-6, "admm": 1e-3}  # error down to which its rounding does no harm
 
 
 def accepts(data: Observed, solver: Any) -> bool:
@@ -72,7 +73,9 @@ class _Solve:
         self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
     ) -> None:
         rows, columns = data.values.shape
-        self.data, self.unit, self.init, self.request = data, unit, init, request
+        # A power of two changes no digit, so an iteration in other units is the same one: it only has to be safe.
+        self.unit = 1.0 if 1 / PLAIN <= unit <= PLAIN else unit
+        self.data, self.init, self.request = data, init, request
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
         frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
@@ -86,8 +89,10 @@ class _Solve:
         return x.T if self.wide else x
 
     def scaled(self) -> np.ndarray:
-        """Copy of the data whose largest cell lies between 1 and 2."""
+        """The data in their unit, C-ordered: the caller's own array where that is all of this already."""
         values = self.turned(self.data.values)
+        if self.unit == 1.0:
+            return np.ascontiguousarray(values)
         return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
 
     def _slack(self, slack: Any) -> Any:
@@ -233,13 +238,17 @@ class _Solve:
             proof = self.prove(step)
         low = step.low
         dual = step.spare if request.keep_dual else None
+        free = [] if request.keep_dual else [step.spare]
+        if not np.shares_memory(passes.values, self.data.values):
+            free.append(passes.values)
+        sparse = free.pop() if free else np.empty_like(step.argument)
         noise = None
         if passes.noisy:
-            noise = np.empty_like(step.spare) if dual is step.spare else step.spare
+            noise = free.pop() if free else np.empty_like(step.argument)
         factors = self._factors(step.argument, low) if request.factored else None
-        nonzero = passes.finish(step.argument, low, step.mu, step.mu_next, noise)
+        nonzero = passes.finish(step.argument, low, step.mu, step.mu_next, sparse, noise)
         cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)
-        for part in (passes.values, step.argument, noise):
+        for part in (sparse, step.argument, noise):
             if part is not None and self.unit != 1.0:
                 passes.scale(part, self.unit)
         shape, dtype = self.data.values.shape, passes.values.dtype
@@ -247,7 +256,7 @@ class _Solve:
         shrunk = low.shrunk
         return Decomposition(
             low_rank=None if request.factored else self.turned(step.argument),
-            sparse=self.turned(passes.values),
+            sparse=self.turned(sparse),
             noise=np.broadcast_to(np.zeros((1, 1), dtype), shape) if noise is None else self.turned(noise),
             n_iter=len(history["error"]),
             status=Status(step.error <= request.tol, ""),

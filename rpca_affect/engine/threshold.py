@@ -169,11 +169,10 @@ class Thresholder:
     def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
         """Append fresh random directions, without which a new singular vector could stay unseen for ever."""
         fresh = self.draw.standard_normal((self.columns, more)).astype(self.passes.values.dtype)
-        if basis is None:
-            return np.linalg.qr(fresh)[0]
-        fresh -= basis @ (basis.T @ fresh)
+        if basis is not None:
+            fresh -= basis @ (basis.T @ fresh)
         fresh /= np.linalg.norm(fresh, axis=0)
-        return np.hstack([basis, fresh])
+        return fresh if basis is None else np.hstack([basis, fresh])
 
     def _low_rank(self, values: np.ndarray, vectors: np.ndarray, level: float, exact: bool) -> LowRank:
         basis = np.array(vectors, dtype=self.passes.values.dtype, order="C")
