@@ -9,7 +9,7 @@ __all__ = ["limited", "restored"]
 
 # Only matrices whose largest cell exceeds this many mean cells are looked at: the test costs one pass.
 SUSPICIOUS = 50.0
-PARTS = 16
+PARTS, PART_CELLS = 16, 1 << 16
 # A cell is taken in when it exceeds this many medians of its row and of its column.
 EXTREME = 50.0
 
@@ -34,8 +34,8 @@ def limited(data: Observed) -> Observed | None:
     values = data.values
     rows, columns = values.shape
     top = xp.maximum(xp.max(values), -xp.min(values))
-    part = -(-rows // PARTS)  # a copy of all sizes at once would cost more than the sum
-    total = sum(xp.sum(xp.abs(values[i : i + part, :])) for i in range(0, rows, part))
+    part = max(-(-rows // PARTS), PART_CELLS // columns)  # a copy of all sizes at once would cost more than the sum
+    total = sum(xp.sum(xp.abs(values[i : min(i + part, rows), :])) for i in range(0, rows, part))
     if not bool(top > SUSPICIOUS * total / (rows * columns)):
         return None
     size = xp.abs(values)

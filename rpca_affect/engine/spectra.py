@@ -73,7 +73,9 @@ def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.nd
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, range="I", il=size - count + 1, iu=size)
         if info == 0:
             return values[:count][::-1], vectors[:, ::-1]
-    values, vectors = np.linalg.eigh(square)
+    values, vectors, info = lapack.dsyevd(square, lower=1)
+    if info != 0:
+        values, vectors = np.linalg.eigh(square)
     return values[::-1], vectors[:, ::-1]
 
 
