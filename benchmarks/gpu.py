@@ -19,7 +19,7 @@ import rpca_affect
 from rpca_affect.arrays import to_numpy
 from rpca_affect.engine import gpu, gpu_kernels
 
-__all__ = ["full_svd_ialm", "main", "measure", "rows_of"]
+__all__ = ["full_svd_ialm", "main", "rows_of"]
 
 # name: shape, rank, steps of the full-SVD reference that are timed
 PROBLEMS = {
@@ -124,11 +124,6 @@ def attempt(name: str, call: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
         return None, None
 
 
-def measure(xp: Any, problems: dict[str, tuple], on_cpu: bool = True) -> list[dict[str, Any]]:
-    """All the rows of `rows_of`."""
-    return list(rows_of(xp, problems, on_cpu))
-
-
 def rows_of(xp: Any, problems: dict[str, tuple], on_cpu: bool = True) -> Iterator[dict[str, Any]]:
     """One row of figures per problem and precision.
 
@@ -197,11 +192,6 @@ def line(row: dict[str, Any]) -> str:
         + (f"{row['per_second']:>9.0f}" if row["per_second"] else f"{'-':>9}")
         + ("" if row["converged"] else "  not converged")
     )
-
-
-def report(rows: list[dict[str, Any]]) -> str:
-    """The figures as a table."""
-    return "\n".join([HEADING, *(line(row) for row in rows), NOTES])
 
 
 def main(arguments: list[str] | None = None) -> None:

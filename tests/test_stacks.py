@@ -260,6 +260,6 @@ def test_the_race_of_clips_runs_and_reports():
 def test_the_gpu_table_is_walked_on_numpy():
     from benchmarks import gpu as table
 
-    rows = table.measure(np, {"tiny": ((12, 8), 1, 1), "clips": ((3, 8, 20), 1, 1)})
+    rows = list(table.rows_of(np, {"tiny": ((12, 8), 1, 1), "clips": ((3, 8, 20), 1, 1)}))
     assert [row["difference"] < 1e-3 for row in rows] == [True] * 4
-    assert "full SVD" in table.report(rows)
+    assert [table.line(row).split()[0] for row in rows] == ["tiny", "tiny", "clips", "clips"]

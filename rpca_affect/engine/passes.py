@@ -66,9 +66,10 @@ class Passes:
         self._scratch = [np.empty((2, height, columns), values.dtype) for _ in range(self.workers)]
         self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))
 
-    def rounded(self) -> "Passes":
-        """The same matrix and model in single precision."""
-        passes = Passes(self.values.astype(np.float32), self.known, self.kind, self.crew)
+    def rounded(self, memory: np.ndarray) -> "Passes":
+        """The same matrix and model in single precision, in memory (m, n) of that precision."""
+        np.copyto(memory, self.values, casting="same_kind")
+        passes = Passes(memory, self.known, self.kind, self.crew)
         passes.lam = self.lam
         passes.slack = self.slack.astype(np.float32) if isinstance(self.slack, np.ndarray) else self.slack
         return passes

@@ -62,7 +62,9 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
                 total.T[place] += part[:, place[0]].T @ part[:, place[1]]
 
     crew.run(tile, tiles)
-    total[half:, :half] = total[:half, half:].T
+    for start in range(half, columns, SMALL):  # all at once NumPy would copy it first
+        stop = start + SMALL
+        total[start:stop, :half] = total[:half, start:stop].T
     return total
 
 

@@ -125,25 +125,26 @@ class _Solve:
                 solver = replace(solver, mu=float(solver.penalty(np.full((1, 1), mean))[0, 0]))
         return solver
 
-    def first_argument(self, passes: Passes) -> np.ndarray:
-        """What the first step thresholds."""
+    def first_argument(self, passes: Passes, out: np.ndarray) -> np.ndarray:
+        """Write what the first step thresholds."""
         values, solver = passes.values, self.solver
         if self.init is not None:
-            return self._resumed(self.init, passes)
+            return self._resumed(self.init, passes, out)
         if solver.name == "admm":
-            return values.copy()
-        out = np.empty_like(values)
+            np.copyto(out, values)
+            return out
         largest = max(passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), passes.blocks))
         top = max(self.top or 0.0, largest / passes.lam)
         passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
         return out
 
-    def _resumed(self, before: Decomposition, passes: Passes) -> np.ndarray:
+    def _resumed(self, before: Decomposition, passes: Passes, out: np.ndarray) -> np.ndarray:
         if before.dual is None:
             observed = Observed(self.data.values / self.unit, self.data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
-            return np.ascontiguousarray(self.turned(state.argument), dtype=passes.values.dtype)
-        out = np.multiply(self.turned(before.dual), 1 / self.solver.mu, out=np.empty_like(passes.values))
+            np.copyto(out, self.turned(state.argument), casting="same_kind")
+            return out
+        np.multiply(self.turned(before.dual), 1 / self.solver.mu, out=out, casting="same_kind")
         if before.low_rank is None and before.factors is not None:
             left, right = before.factors.left * (before.factors.values / self.unit), before.factors.right
             left, right = (right.T, left.T) if self.wide else (left, right)
@@ -163,44 +164,53 @@ class _Solve:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
+        room = np.empty_like(passes.values), np.empty_like(passes.values)
         if exact or self.near or passes.values.dtype != np.float64 or passes.values.size < MIXED:
-            argument = self.first_argument(passes)
+            argument, spare = self.first_argument(passes, room[0]), room[1]
         else:
-            argument, mu, basis, finished = self._rough_start(history)
-            argument = argument.astype(np.float64)
+            argument, spare, mu, basis, finished = self._rough_start(history, *room)
             if finished:  # what is given away comes from double precision: take the last step once more
                 for values in history.values():
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
-        step, _ = self._advance(passes, Thresholder(passes, exact, basis), argument, mu, history, request)
+        step, _ = self._advance(passes, Thresholder(passes, exact, basis), argument, spare, mu, history, request)
         return self.iterate(exact=True) if step is None else (step, history)
 
-    def _rough_start(self, history: dict[str, list]) -> tuple[np.ndarray, float, np.ndarray | None, bool]:
-        """Steps in single precision: where they end, the penalty and subspace there, and whether they were all."""
-        passes = self.passes.rounded()
-        threshold, argument = Thresholder(passes), self.first_argument(passes)
+    def _rough_start(
+        self, history: dict[str, list], argument: np.ndarray, spare: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray | None, bool]:
+        """Steps in single precision, in the memory of the steps to come.
+
+        Returns where they end in double precision, what is free then, the penalty and subspace there, and whether they
+        were all.
+        """
+        halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
+        passes = self.passes.rounded(argument.reshape(-1).view(np.float32)[: argument.size].reshape(argument.shape))
+        threshold, first = Thresholder(passes), self.first_argument(passes, halves[0])
         tol = max(self.request.tol, ROUGH[self.solver.name])
         loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
-        step, stopped = self._advance(passes, threshold, argument, self.solver.mu, history, loose)
+        step, stopped = self._advance(passes, threshold, first, halves[1], self.solver.mu, history, loose)
         basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
         finished = stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
-        argument, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
-        return argument, mu, basis, finished
+        last, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
+        np.copyto(argument, last)
+        return argument, spare, mu, basis, finished
 
     def _advance(
         self,
         passes: Passes,
         threshold: Thresholder,
         argument: np.ndarray,
+        spare: np.ndarray,
         mu: float,
         history: dict[str, list],
         request: Request,
     ) -> tuple[Any, bool]:
-        """Step on from ``argument``; return the last step, and whether the callback stopped it.
+        """Step on from ``argument`` to ``spare`` and back; return the last step, and whether the callback stopped it.
 
         The step is None where values were missed that only exact steps would have found.
         """
-        solver, spare, step = self.solver, np.empty_like(argument), None
+        solver, step = self.solver, None
         error = history["error"][-1] if history["error"] else float(not self.near)
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
         largest_mu = solver.mu_range * solver.mu
