@@ -75,6 +75,7 @@ def _solve(run, command: dict, kept: list) -> dict:
     tol, steps, keep = command["tol"], command["max_iter"], command["keep_dual"]
     turns = 0
     while not turns or perf_counter() - start < QUICK:  # as `timeit` does: one short solve would time the cold caches
+        answers = None  # the memory of the last turn is not this one's
         answers = [run(m, lam, tol, steps, s, keep) for m, lam, s in zip(matrices, lams, sigmas)]
         turns += 1
     seconds = (perf_counter() - start) / turns
