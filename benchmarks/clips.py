@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import rpca_affect
 from benchmarks import references
-from benchmarks.memory import fetch
+from benchmarks.memory import ROOM, fetch
 from rpca_affect.arrays import Observed
 from rpca_affect.certificate import objective
 from rpca_affect.engine import compiled, stacks
@@ -26,7 +26,6 @@ __all__ = ["main", "planted_clips", "race"]
 
 FRAMES, FEATURES, RANK, SHARE = 16, 512, 3, 0.05
 TOL = 1e-6
-ROOM = 10  # inputs that a solve may ask for
 LAM = 1 / np.sqrt(FEATURES)
 
 

@@ -4,8 +4,9 @@ from time import perf_counter, sleep
 
 import numpy as np
 
-__all__ = ["fetch", "main"]
+__all__ = ["ROOM", "fetch", "main"]
 
+ROOM = 10  # inputs that a solve may ask for
 MOST = 4 << 30
 PAGE = 4096
 

@@ -14,14 +14,13 @@ import numpy as np
 
 from benchmarks.accuracy import evaluate
 from benchmarks.contenders import CONTENDERS
-from benchmarks.memory import fetch
+from benchmarks.memory import ROOM, fetch
 from benchmarks.problems import planted
 
 __all__ = ["main", "read_problem", "write_problem"]
 
 MIB = 2.0**20
 QUICK = 0.25  # seconds that a turn takes at least
-ROOM = 10  # inputs that a solve may ask for
 
 
 def write_problem(path: Path, data, lams, slacks, references) -> None:

@@ -230,6 +230,12 @@ def spectral_norm(x: Array) -> Array:
     return xp.max(xp.linalg.svdvals(x), axis=-1, keepdims=True)[..., None]
 
 
+def largest_cell(x: Array) -> Array:
+    """Return the largest absolute entry of each matrix of a stack, shape (..., 1, 1), without a copy of absolutes."""
+    xp = array_namespace(x)
+    return xp.maximum(xp.max(x, axis=(-2, -1), keepdims=True), -xp.min(x, axis=(-2, -1), keepdims=True))
+
+
 def power_of_two(x: Array) -> Array:
     """Return for each matrix the power of two just below its largest absolute entry, shape (..., 1, 1).
 
@@ -237,8 +243,7 @@ def power_of_two(x: Array) -> Array:
     overflows nor underflows, whatever the scale of the input. A zero matrix gives 1.
     """
     xp = array_namespace(x)
-    # two reads, where abs would first write a copy
-    top = xp.maximum(xp.max(x, axis=(-2, -1), keepdims=True), -xp.min(x, axis=(-2, -1), keepdims=True))
+    top = largest_cell(x)
     exponent = xp.floor(xp.log2(xp.where(top > 0, top, xp.ones_like(top))))
     limit = 1000.0 if x.dtype == xp.float64 else 120.0  # keeps the power and its inverse normal numbers
     exponent = xp.clip(exponent, -limit, limit)

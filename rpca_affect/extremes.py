@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rpca_affect.arrays import Array, Observed, array_namespace
+from rpca_affect.arrays import Array, Observed, array_namespace, largest_cell
 from rpca_affect.decomposition import Decomposition
 
 __all__ = ["limited", "restored"]
@@ -33,10 +33,9 @@ def limited(data: Observed) -> Observed | None:
     xp = array_namespace(data.values)
     values = data.values
     rows, columns = values.shape
-    top = xp.maximum(xp.max(values), -xp.min(values))
     part = max(-(-rows // PARTS), PART_CELLS // columns)  # a copy of all sizes at once would cost more than the sum
     total = sum(xp.sum(xp.abs(values[i : min(i + part, rows), :])) for i in range(0, rows, part))
-    if not bool(top > SUSPICIOUS * total / (rows * columns)):
+    if not bool(largest_cell(values)[0, 0] > SUSPICIOUS * total / (rows * columns)):
         return None
     size = xp.abs(values)
     by_row = xp.sort(size, axis=1)[:, size.shape[1] // 2][:, None]
@@ -45,7 +44,7 @@ def limited(data: Observed) -> Observed | None:
     far = (size > limit) & (limit > 0)
     if not bool(xp.any(far)):
         return None
-    return Observed(xp.where(far, xp.sign(data.values) * limit, data.values), data.mask)
+    return Observed(xp.where(far, xp.sign(values) * limit, values), data.mask)
 
 
 def restored(data: Observed, clipped: Observed, answer: Decomposition) -> Decomposition | None:

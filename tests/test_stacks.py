@@ -257,9 +257,13 @@ def test_the_race_of_clips_runs_and_reports():
     assert "clips/s" in clips.report(result)
 
 
-def test_the_gpu_table_is_walked_on_numpy():
+def test_the_gpu_table_is_walked_on_numpy(monkeypatch, capsys):
     from benchmarks import gpu as table
 
     rows = list(table.rows_of(np, {"tiny": ((12, 8), 1, 1), "clips": ((3, 8, 20), 1, 1)}))
     assert [row["difference"] < 1e-3 for row in rows] == [True] * 4
-    assert [table.line(row).split()[0] for row in rows] == ["tiny", "tiny", "clips", "clips"]
+    monkeypatch.setattr(table, "SMALL", {"tiny": ((12, 8), 1, 1)})
+    table.main(["--numpy", "--small"])
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert "full SVD" in heading
+    assert [line.split()[:2] for line in lines[:2]] == [["tiny", "float64"], ["tiny", "float32"]]

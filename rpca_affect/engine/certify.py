@@ -69,7 +69,7 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.n
 
 
 def _with_room(passes: Passes, x: np.ndarray, refill: Callable, question: Callable) -> Any:
-    """Ask about ``x.T @ x``; next to a square matrix the data make room for it meanwhile."""
+    """Ask about ``x.T @ x``; next to a square matrix a copy of the data makes room for it meanwhile."""
     crowded = 4 * x.shape[1] > x.shape[0] and x.shape[1] > CROWDED
     if crowded:
         passes.values = np.empty((0, 0))

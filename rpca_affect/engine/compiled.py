@@ -1,4 +1,7 @@
-"""The compiled form of the stacks' iteration: a few matrices in lock-step, warm-started Jacobi sweeps; needs numba."""
+"""The compiled form of the stacks' iteration: a few matrices in lock-step, warm-started Jacobi sweeps; needs numba.
+
+One long file: numba notices changes of a function's own file only, and would go on using what it compiled before.
+"""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,9 +15,9 @@ __all__ = ["available", "built", "iterate", "kernel", "suits"]
 LANES = 8  # matrices whose eigenproblems advance together: more would not fit a core's own cache
 SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
 SWEEPS = 20
+EXACT = 1e-12  # of a matrix: how far off diagonal its Gram matrix may stay
 LOOSE = 3e-2  # of the level: the same for what no threshold keeps; turned so far, it does not slow the rest down
 UNSURE = 1e-9  # of the level: a pivot so close to zero says nothing about eigenvalues above it
-EXACT = 1e-12  # of a matrix: how far off diagonal its Gram matrix may stay
 
 
 def available() -> bool:

@@ -125,35 +125,33 @@ class _Solve:
                 solver = replace(solver, mu=float(solver.penalty(np.full((1, 1), mean))[0, 0]))
         return solver
 
-    def first_argument(self, passes: Passes, out: np.ndarray) -> np.ndarray:
+    def first_argument(self, passes: Passes, out: np.ndarray) -> None:
         """Write what the first step thresholds."""
         values, solver = passes.values, self.solver
         if self.init is not None:
-            return self._resumed(self.init, passes, out)
-        if solver.name == "admm":
+            self._resume(self.init, passes, out)
+        elif solver.name == "admm":
             np.copyto(out, values)
-            return out
-        largest = max(passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), passes.blocks))
-        top = max(self.top or 0.0, largest / passes.lam)
-        passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
-        return out
+        else:
+            largest = max(passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), passes.blocks))
+            top = max(self.top or 0.0, largest / passes.lam)
+            passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
 
-    def _resumed(self, before: Decomposition, passes: Passes, out: np.ndarray) -> np.ndarray:
+    def _resume(self, before: Decomposition, passes: Passes, out: np.ndarray) -> None:
         if before.dual is None:
             observed = Observed(self.data.values / self.unit, self.data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
             np.copyto(out, self.turned(state.argument), casting="same_kind")
-            return out
+            return
         np.multiply(self.turned(before.dual), 1 / self.solver.mu, out=out, casting="same_kind")
         if before.low_rank is None and before.factors is not None:
             left, right = before.factors.left * (before.factors.values / self.unit), before.factors.right
             left, right = (right.T, left.T) if self.wide else (left, right)
             passes.crew.run(lambda _, rows: np.add(out[rows], left[rows] @ right, out=out[rows]), passes.blocks)
-            return out
+            return
         low_rank = self.turned(before.low_rank)
         for rows in passes.blocks:
             out[rows] += low_rank[rows] / self.unit
-        return out
 
     @property
     def near(self) -> bool:
@@ -164,11 +162,11 @@ class _Solve:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
-        room = np.empty_like(passes.values), np.empty_like(passes.values)
+        argument, spare = np.empty_like(passes.values), np.empty_like(passes.values)
         if exact or self.near or passes.values.dtype != np.float64 or passes.values.size < MIXED:
-            argument, spare = self.first_argument(passes, room[0]), room[1]
+            self.first_argument(passes, argument)
         else:
-            argument, spare, mu, basis, finished = self._rough_start(history, *room)
+            mu, basis, finished = self._rough_start(history, argument, spare)
             if finished:  # what is given away comes from double precision: take the last step once more
                 for values in history.values():
                     del values[-1]
@@ -178,23 +176,23 @@ class _Solve:
 
     def _rough_start(
         self, history: dict[str, list], argument: np.ndarray, spare: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray | None, bool]:
-        """Steps in single precision, in the memory of the steps to come.
+    ) -> tuple[float, np.ndarray | None, bool]:
+        """Steps in single precision, in the memory of the steps to come; write where they end to ``argument``.
 
-        Returns where they end in double precision, what is free then, the penalty and subspace there, and whether they
-        were all.
+        Returns the penalty and the subspace there, and whether these steps were all.
         """
         halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
         passes = self.passes.rounded(argument.reshape(-1).view(np.float32)[: argument.size].reshape(argument.shape))
-        threshold, first = Thresholder(passes), self.first_argument(passes, halves[0])
+        threshold = Thresholder(passes)
+        self.first_argument(passes, halves[0])
         tol = max(self.request.tol, ROUGH[self.solver.name])
         loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
-        step, stopped = self._advance(passes, threshold, first, halves[1], self.solver.mu, history, loose)
+        step, stopped = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
         basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
         finished = stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
         last, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
         np.copyto(argument, last)
-        return argument, spare, mu, basis, finished
+        return mu, basis, finished
 
     def _advance(
         self,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed
+from rpca_affect.arrays import Array, Observed, largest_cell
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.engine import compiled
 from rpca_affect.engine.lockstep import Answer, Group, empty, gap, gram, iterate, length, shrink
@@ -150,7 +150,7 @@ class _Stack:
             return group.values.copy()
         # InexactALM.init, with the norm that is known already
         values = group.values
-        top = np.maximum(top, np.max(np.abs(values), axis=(-2, -1), keepdims=True) / group.lam)
+        top = np.maximum(top, largest_cell(values) / group.lam)
         kept, _, _ = shrink(group, values + values / (group.mu * top), group.lam, group.mu, group.slack)
         return np.ascontiguousarray(kept)
 
