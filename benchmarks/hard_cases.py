@@ -101,7 +101,7 @@ def _at_threshold(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (left * values) @ right
 
 
-def against_optimum(seed: int, solver: str = "admm", tol: float = 1e-9, max_iter: int = 60000) -> dict:
+def against_optimum(seed: int, solver: str = "admm", tol: float = 1e-9, max_iter: int = 400_000) -> dict:
     """Solve one case and compare L with the optimum that an independent full-SVD iteration finds to 1e-9.
 
     Parameters

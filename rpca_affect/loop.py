@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
+from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, is_array_api_obj, observed_share
 from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Factors, Status
@@ -41,7 +42,9 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     gone: list[tuple[Array, Any, Array]] = []
     places = xp.arange(unit.shape[0], device=device(unit))
     past = {"error": 0.0, "mu": 0.0}  # largest among the matrices that have left
+    accelerate = anderson(solver, tuple(data.values.shape))
     for count in range(1, request.max_iter + 1):
+        before = work.state
         work = _stepped(work, count, request.tol)
         history["error"].append(max(past["error"], float(xp.max(work.state.error))))
         penalty = max(past["mu"], float(xp.max(work.state.mu))) if hasattr(state, "mu") else None
@@ -51,6 +54,9 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
         )
         if stop or bool(xp.all(work.finished)):
             break
+        if accelerate is not None:
+            argument = accelerate(before.argument, work.state.argument)
+            work = work._replace(state=work.state._replace(argument=argument))
         if unit.ndim > 2:
             done = work.done()
             left = done.shape[0] - int(xp.sum(xp.astype(done, xp.int64)))

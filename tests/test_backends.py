@@ -171,10 +171,10 @@ def by_gpu_engine(data, mask, solver, **options):
 
 GPU_SOLVERS = {
     "ialm": ra.InexactALM(),
-    "admm": ra.ADMM(),
-    "noise": ra.ADMM(slack=0.4),
-    "noise-per-feature": ra.ADMM(slack=np.linspace(0.0, 1.0, 40)),
-    "own-weight": ra.ADMM(lam=0.2, mu=0.5),
+    "admm": ra.ADMM(memory=0),
+    "noise": ra.ADMM(slack=0.4, memory=0),
+    "noise-per-feature": ra.ADMM(slack=np.linspace(0.0, 1.0, 40), memory=0),
+    "own-weight": ra.ADMM(lam=0.2, mu=0.5, memory=0),
 }
 
 

@@ -230,9 +230,9 @@ def test_selection_of_a_large_matrix():
     [
         {"solver": "ialm"},
         {"solver": "ialm", "sparse": "frames"},
-        {"solver": "admm", "noise": 0.1},
-        {"solver": "admm"},
-        {"solver": "auto", "mask": True},
+        {"solver": ra.ADMM(memory=0), "noise": 0.1},
+        {"solver": ra.ADMM(memory=0)},
+        {"solver": ra.ADMM(memory=0), "mask": True},
     ],
 )
 def test_a_start_in_single_precision_changes_no_answer(monkeypatch, shape, wishes):

@@ -85,8 +85,8 @@ def test_a_clip_of_a_stack_is_that_clip_alone(name, home):
     together = ra.solve(CLIPS, **CALLS[name], max_iter=400)
     for i in (2, 9):
         alone = ra.solve(CLIPS[i], **CALLS[name], max_iter=400)
-        # one matrix may have its extreme cells clipped first: other steps to the same optimum
-        assert off(together.low_rank[i], alone.low_rank) < (1e-6 if "noise" in name else 1e-9)
+        # one matrix is accelerated, and may have its extreme cells clipped first: other steps to the same optimum
+        assert off(together.low_rank[i], alone.low_rank) < (1e-9 if name == "ialm" else 1e-6)
         assert together.rank[i] == alone.rank
         assert together.gap[i] == pytest.approx(alone.gap, rel=1e-2, abs=1e-7)
 
@@ -150,10 +150,11 @@ def test_a_callback_sees_every_step_of_the_whole_stack(home):
 
 
 def test_finished_clips_leave_the_reference_loop_with_their_answer(monkeypatch):
-    whole = by_reference(monkeypatch, HOLES, "admm", max_iter=400)
+    plain = ra.ADMM(memory=0)
+    whole = by_reference(monkeypatch, HOLES, plain, max_iter=400)
     assert len(set(whole.n_iter.tolist())) > 5
     for i in range(11):
-        alone = by_reference(monkeypatch, HOLES[i], "admm", max_iter=400)
+        alone = by_reference(monkeypatch, HOLES[i], plain, max_iter=400)
         assert alone.n_iter == whole.n_iter[i]
         assert np.array_equal(alone.low_rank, whole.low_rank[i])
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine import certify
@@ -212,6 +213,7 @@ class _Solve:
         error = history["error"][-1] if history["error"] else float(not self.near)
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
         largest_mu = solver.mu_range * solver.mu
+        accelerate = None if passes is not self.passes else anderson(solver, argument.shape)
         while True:
             # From here on every step will be exact; that must not hide that the ones before were not.
             if step is not None and not step.low.exact and threshold.is_extreme(1 / mu):
@@ -234,6 +236,8 @@ class _Solve:
             stop = request.callback is not None and request.callback(Progress(count, error, low.rank, mu_next))
             if stop or error <= request.tol or count >= request.max_iter:
                 return step, bool(stop)
+            if accelerate is not None:
+                np.copyto(spare, accelerate(argument, spare))
             argument, spare, mu = spare, argument, mu_next
 
     def answer(self) -> Decomposition:

@@ -22,6 +22,9 @@ class ADMM(Splitting):
     head_start : bool
         Let `rpca_affect.solve` begin with a few tens of steps of inexact ALM, without a noise part or a given ``mu``:
         the same optimum in a fraction of the steps.
+    memory : int
+        Steps that a solve of more than 50 steps is extrapolated from; 0 for the plain iteration. Single matrices of
+        at most 262,144 cells only; see `rpca_affect.acceleration.Anderson`.
     lam, slack, mu, growth, relax, lowrank, shrink
         As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to `first_mu`, ``relax`` to 1.6.
 
@@ -41,6 +44,7 @@ class ADMM(Splitting):
 
     relax: Any = 1.6
     head_start: bool = True
+    memory: int = 20
 
     name: ClassVar[str] = "admm"
     # The error is relative to the multiplier, which is small against the rounding of the data.
