@@ -7,7 +7,8 @@ from rpca_affect.arrays import Array, array_namespace, device, frobenius
 __all__ = ["Anderson", "anderson"]
 
 START = 50  # plain steps before the first extrapolation: most solves end sooner, and early steps change regime
-LARGEST = 1 << 18  # cells: what is remembered of a matrix of that size takes 80 MB
+ROOM = 1 << 22  # cells that the remembered differences of one kind may have: 32 MB in double precision
+FEWEST = 5  # differences below which remembering does not pay
 WORSE = 2.0  # growth of the residual beyond its smallest value at which an extrapolation is taken back
 RIDGE = 1e-10  # of the least squares, relative to the sum of their squares: neighbouring steps are nearly parallel
 
@@ -117,7 +118,8 @@ def anderson(solver: Any, shape: tuple[int, ...]) -> Anderson | None:
     solver : solver object
     shape : tuple of int
     """
-    memory = getattr(solver, "memory", 0)
-    if not memory or len(shape) > 2 or shape[0] * shape[1] > LARGEST:
+    if not getattr(solver, "memory", 0) or len(shape) > 2 or FEWEST * shape[0] * shape[1] > ROOM:
         return None
-    return Anderson(memory) if isinstance(solver.growth, int | float) and solver.growth == 1 else None
+    if not (isinstance(solver.growth, int | float) and solver.growth == 1):
+        return None
+    return Anderson(min(solver.memory, ROOM // (shape[0] * shape[1])))

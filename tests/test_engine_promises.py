@@ -269,3 +269,26 @@ def test_steps_in_both_precisions_are_one_count():
         assert not limited.converged
         assert not stopped.converged
         assert loose.converged
+
+
+@pytest.mark.parametrize("rank", [20, 40, 60])
+def test_spectra_without_a_gap_keep_to_the_subspace(rank, monkeypatch):
+    """Real features decay slowly: the vectors below the threshold come from the last full decomposition."""
+    rng = np.random.default_rng(rank)
+    left, right = np.linalg.qr(rng.standard_normal((900, 300)))[0], np.linalg.qr(rng.standard_normal((300, 300)))[0]
+    observed = (left * 0.97 ** (60 / rank * np.arange(300))) @ right.T * 500
+    calls = []
+    exact = Thresholder.by_gram
+
+    def counted(self, a, level):
+        calls.append(level)
+        return exact(self, a, level)
+
+    monkeypatch.setattr(Thresholder, "by_gram", counted)
+    quick = ra.solve(observed, ra.ADMM(memory=0), noise=0.3, tol=1e-6)
+    assert quick.n_iter > 30
+    assert len(calls) < 0.3 * quick.n_iter
+    monkeypatch.setattr(Thresholder, "pays", lambda self, rank: False)
+    plain = ra.solve(observed, ra.ADMM(memory=0), noise=0.3, tol=1e-6)
+    assert abs(quick.n_iter - plain.n_iter) <= 2
+    assert distance(quick.low_rank, plain.low_rank) < 1e-5

@@ -84,6 +84,7 @@ class _Solve:
         self.solver = self.tuned(solver)
         self.passes.lam = float(np.asarray(self.solver.lam).reshape(()))
         self.passes.slack = self._slack(self.solver.slack)
+        self.guessed = False  # whether a step trusted a subspace
 
     def turned(self, x: np.ndarray) -> np.ndarray:
         """Transpose where the matrix is wide; its own inverse."""
@@ -223,6 +224,7 @@ class _Solve:
                 if not certify.complete(passes, step.argument, step.low, step.mu, room, self.scaled):
                     return None, False
             low = threshold(argument, 1 / mu, spare, error)
+            self.guessed |= not low.exact
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax)
             violated = math.sqrt(sums.violated)
@@ -293,8 +295,11 @@ class _Solve:
         The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
         decides: what a missed value could add to L then is below ten times the tolerance.
         """
-        if step.low.exact or proof.gap <= 10 * self.request.tol:
+        if proof.gap <= 10 * self.request.tol:
             return True
+        if step.low.exact:
+            # A growing penalty does not forgive what the steps before may have missed: then at least it has not ended.
+            return step.error <= self.request.tol or self.solver.growth == 1 or not self.guessed
         largest = proof.dual_norm + step.mu_next * step.violated
         if largest <= 1 + certify.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:
             return True

@@ -13,7 +13,9 @@ from rpca_affect.engine.spectra import SMALL, eigh_descending, gram
 
 __all__ = ["Thresholder"]
 
-DENSE = 0.3  # share of singular values from which a subspace costs more than all of them
+EIGEN = 20  # an eigendecomposition of order n takes as long as this many n^3 operations of a product
+ROUNDS = 1.1  # power steps that a subspace usually needs
+PART = 0.12  # share of eigenvectors up to which finding them alone costs less than divide and conquer for all
 SETTLED = 1e-4  # relative change of a Ritz value between power steps below which it has settled
 FROM_NOTHING = 1e-10  # the same where no subspace is known yet, but a solution nearly is
 EARLY = 1e-2  # the same while the iteration itself is far from its end
@@ -37,6 +39,7 @@ class Thresholder:
     def __init__(self, passes: Passes, exact: bool = False, basis: np.ndarray | None = None) -> None:
         self.passes = passes
         self.columns = passes.values.shape[1]
+        self.guard = max(5, min(10, self.columns // 100))  # vectors below the threshold that stay in the subspace
         self.exact = exact or (self.columns <= SMALL and passes.values.size < LARGE)
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
@@ -57,7 +60,7 @@ class Thresholder:
         self.settled = min(max(SETTLED if self.basis is not None else FROM_NOTHING, error / 10), EARLY)
         if self.is_extreme(level):
             low = self.by_svd(a, level)
-        elif self.exact or self.pause or self.rank > DENSE * self.columns:
+        elif self.exact or self.pause or not self.pays(self.rank):
             low = self.by_gram(a, level)
             self.pause = max(self.pause - 1, 0)
         else:
@@ -71,17 +74,32 @@ class Thresholder:
         """Whether the threshold lies so far below the largest singular value that squares lose it."""
         return self.top > GRAM_RANGE * level
 
+    def pays(self, rank: int) -> bool:
+        """Whether a subspace that holds so many vectors should cost less than all of them, by counting operations."""
+        rows, columns = self.passes.values.shape
+        width = rank + self.guard
+        if 2 * width > columns:
+            return False
+        gram_and_product = rows * columns * (columns + min(4 * rank, 2 * columns))
+        power_steps = ROUNDS * rows * width * (4 * columns + 3 * width) + 2 * rows * columns * rank
+        return power_steps + EIGEN * width**3 < gram_and_product + EIGEN * columns**3
+
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
         """Eigenvectors of ``A^T A``; a part of them where a part is likely to do."""
         square = gram(a, self.passes.crew, self.memory)
         likely = self.rank + max(20, self.rank // 4)
-        if self.columns <= SMALL or likely > DENSE * self.columns:
+        if self.columns <= SMALL or likely > PART * self.columns:
             likely = self.columns
         squares, vectors = eigh_descending(square, likely)
         if likely < self.columns and squares[-1] > level * level:
             squares, vectors = eigh_descending(square)
         count = int(np.count_nonzero(squares > level * level))
-        return self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
+        found = self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
+        # Where a subspace may come next it needs the first vectors below the threshold too: they are known here.
+        clear = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
+        if count < clear and self.pays(clear) and not self.exact:
+            self.basis = np.array(vectors[:, :clear], dtype=found.basis.dtype, order="C")
+        return found
 
     def by_svd(self, a: np.ndarray, level: float) -> LowRank:
         """Singular vectors of the triangular factor of A: exact at every scale."""
@@ -94,7 +112,6 @@ class Thresholder:
 
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
         """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
-        guard = max(5, min(10, self.columns // 100))
         basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
@@ -106,11 +123,12 @@ class Thresholder:
             squares, turn = eigh_descending(gram(back, self.passes.crew))
             values = np.sqrt(np.maximum(squares, 0.0))
             count = int(np.count_nonzero(values > level))
-            if count + FRESH > DENSE * self.columns:
+            if not self.pays(count):
                 break
-            ritz = back @ (turn / np.maximum(values, 1e-300)).astype(a.dtype)
+            inverse = 1 / np.where(values > 1e-30 * values[0], values, np.inf)  # single precision ends at 1e-38
+            ritz = back @ (turn * inverse).astype(a.dtype)
             if values[-1] > CLEAR * level or count > len(values) - FRESH:
-                basis, before = self._extended(ritz, max(guard, count // 2)), None
+                basis, before = self._extended(ritz, max(self.guard, count // 2)), None
                 continue
             before = np.sort(lengths)[::-1] if before is None else before
             moved = np.abs(before[: len(values)] - values)
@@ -118,7 +136,7 @@ class Thresholder:
             if np.all(moved[:count] <= self.settled * values[:count]) and (
                 values[count] + 4 * moved[count] < level or moved[count] <= self.settled * level
             ):
-                self.basis = ritz[:, : count + guard]
+                self.basis = ritz[:, : count + self.guard]
                 found = self._low_rank(values[:count], ritz[:, :count], level, False)
                 return replace(found, left=self._kept(left), turn=turn[:, :count])
             basis, before = ritz, values
