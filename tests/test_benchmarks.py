@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import accuracy, floor, hard_cases, phase_transition, references, run, tables  # noqa: E402
+from benchmarks import accuracy, floor, hard_cases, penalties, phase_transition, references, run, tables  # noqa: E402
 from benchmarks.problems import GROUPS, Problem, drifting, planted, problems  # noqa: E402
 from benchmarks.race import Race, Rules  # noqa: E402
 
@@ -156,6 +156,14 @@ def test_hard_cases_cover_what_they_promise():
     assert (about["rank"] / smaller).max() > 0.45 and about["density"].max() > 0.28
     assert (about["m"] > about["n"]).any() and (about["m"] < about["n"]).any()
     assert set(about["noise"]) == {"none", "scalar", "per column"} and 0.2 < (about["missing"] > 0).mean() < 0.5
+
+
+def test_settings_of_the_penalty_are_compared(capsys):
+    assert penalties.main(["--hard", "2", "--easy", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(penalties.SETTINGS)
+    excess = {line.split(" | ")[0]: float(line.split()[-1]) for line in lines[1:]}
+    assert 0 <= excess["1.6, 1.45"] < excess["1.5, 1.0"] < excess["2.0, 1.0"]
 
 
 def test_phase_transition_keeps_what_it_has_computed(tmp_path, monkeypatch):

@@ -180,7 +180,7 @@ def in_lanes(matrices):
 
 
 @needs_numba
-@pytest.mark.parametrize("case", ["warm", "cold", "hidden"])
+@pytest.mark.parametrize("case", ["warm", "cold", "hidden", "slow"])
 def test_lanes_find_every_eigenvalue_above_their_level(case):
     rng, d, lanes = np.random.default_rng(3), 16, compiled.LANES
     compiled.kernel()
@@ -191,6 +191,11 @@ def test_lanes_find_every_eigenvalue_above_their_level(case):
     own = np.broadcast_to(np.swapaxes(np.linalg.qr(own)[0], -1, -2), gram.shape)
     if case == "hidden":  # the diagonal lies below the level, every entry beside it is small, the sum is not
         own, gram = np.broadcast_to(np.eye(d), gram.shape), np.full_like(gram, 0.02) + 0.88 * np.eye(d)
+    if case == "slow":  # next to values that are only split off one just above the level settles slowly; a lane waits
+        mixed = 0.025 * np.sign(rng.standard_normal(gram.shape))
+        mixed = np.triu(mixed, 1) + np.swapaxes(np.triu(mixed, 1), 1, 2)
+        own, gram = np.broadcast_to(np.eye(d), gram.shape), mixed + np.diag([1.001] + [0.95] * (d - 1))
+        gram[0] = 0.02 + 0.88 * np.eye(d)
     levels, allowed = np.ones(lanes), np.full(lanes, 1e-26)
     turned, vectors = in_lanes(own @ gram @ np.swapaxes(own, -1, -2)), in_lanes(own)
     compiled._diagonalise(turned, vectors, allowed, levels)

@@ -14,7 +14,8 @@ __all__ = ["available", "built", "iterate", "kernel", "suits"]
 
 LANES = 8  # matrices whose eigenproblems advance together: more would not fit a core's own cache
 SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
-SWEEPS = 20
+SWEEPS = 40
+SLOW = 6  # sweeps after which a lane is diagonalised whole: next to what is only split off, progress can be slow
 EXACT = 1e-12  # of a matrix: how far off diagonal its Gram matrix may stay
 LOOSE = 3e-2  # of the level: the same for what no threshold keeps; turned so far, it does not slow the rest down
 UNSURE = 1e-9  # of the level: a pivot so close to zero says nothing about eigenvalues above it
@@ -33,17 +34,8 @@ def suits(side: int, frames: bool) -> bool:
 def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
     """Do what the NumPy iteration of `rpca_affect.engine.lockstep` does, matrix by matrix in a few lanes.
 
-    Parameters
-    ----------
-    group : rpca_affect.engine.lockstep.Group
-    answer : rpca_affect.engine.lockstep.Answer
-        Empty; is filled.
-    tol : float
-    max_iter : int
-
-    Returns
-    -------
-    rpca_affect.engine.lockstep.Answer
+    ``group`` is a `rpca_affect.engine.lockstep.Group`; ``answer``, an empty `rpca_affect.engine.lockstep.Answer`, is
+    filled and returned.
     """
     nothing = np.empty((0, 0, 0))
     slack = nothing if group.slack is None else np.broadcast_to(group.slack, group.values.shape).copy()
@@ -98,9 +90,13 @@ def _diagonalise(gram, vectors, allowed, levels):
     cosine, sine = np.empty(LANES), np.empty(LANES)
     hidden = (LOOSE * levels) ** 2
     floor = levels.copy()  # pairs whose diagonal entries are both below it are left alone
+    busy = np.zeros(LANES)
     lanes = cosine.size  # unknown to the compiler, which would unroll the short loops and leave them scalar
-    for _ in range(SWEEPS):
+    for sweep in range(SWEEPS):
         done = True
+        for b in range(lanes):
+            floor[b] = -1.0 if sweep == SLOW and busy[b] else floor[b]
+            busy[b] = 0.0
         for p in range(d - 1):
             for q in range(p + 1, d):
                 at_p, at_q = p * LANES, q * LANES
@@ -122,6 +118,7 @@ def _diagonalise(gram, vectors, allowed, levels):
                     own_p[b] = gram[p, at_p + b] - tangent * off
                     own_q[b] = gram[q, at_q + b] + tangent * off
                     left[b] = whole - off
+                    busy[b] += abs(off)
                     cosine[b] = 1 / np.sqrt(1 + tangent * tangent)
                     sine[b] = tangent * cosine[b]
                 for i in range(0, d * lanes, lanes):
