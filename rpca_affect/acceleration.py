@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from rpca_affect.arrays import Array, array_namespace, device, frobenius
+from rpca_affect.arrays import Array, array_namespace, device
 
 __all__ = ["Anderson", "anderson"]
 
-START = 50  # plain steps before the first extrapolation: most solves end sooner, and early steps change regime
+START = 100  # plain steps before the first extrapolation: most solves end sooner, and early steps change regime
+EVERY = 3  # steps from one extrapolation to the next: all cost a pass over what is remembered, and gain little more
 ROOM = 1 << 22  # cells that the remembered differences of one kind may have: 32 MB in double precision
 FEWEST = 5  # differences below which remembering does not pay
-WORSE = 2.0  # growth of the residual beyond its smallest value at which an extrapolation is taken back
 RIDGE = 1e-10  # of the least squares, relative to the sum of their squares: neighbouring steps are nearly parallel
 
 
@@ -18,9 +18,8 @@ class Anderson:
 
     With the residual ``r = step(a) - a``, the next argument is ``step(a) - sum_i g_i D_i``, where ``D_i`` are the last
     differences of ``step(a)`` and ``g = argmin ||r - sum_i g_i R_i||_F`` over the differences ``R_i`` of the residual.
-    The fixed points are those of the plain iteration. Where the residual grows beyond twice its smallest value, the
-    iteration goes back to the step that had that value, and forgets: plain steps of ADMM never increase the residual,
-    so it cannot be led astray for long.
+    The fixed points are those of the plain iteration. An extrapolation that makes the residual longer is taken back,
+    and all is forgotten: plain steps of ADMM never do that, so the residual falls as it would without.
 
     Parameters
     ----------
@@ -46,13 +45,15 @@ class Anderson:
     def __init__(self, memory: int) -> None:
         self.memory = memory
         self.count = 0
-        self._best: tuple[float, Array] | None = None
         self._room: tuple[Array, Array, Array] | None = None
+        # What was extrapolated: the length of its residual, and what the plain step had made of it.
+        self._tried: tuple[float, Array] | None = None
         self._forget()
 
     def _forget(self) -> None:
         self._last: tuple[Array, Array] | None = None
-        self._known = 0
+        self._known = 0  # differences seen so far; the last ones are kept
+        self._new: list[int] = []  # places of those whose products with the others are not known yet
 
     def __call__(self, before: Array, after: Array) -> Array:
         """Return the argument of the next step.
@@ -63,51 +64,54 @@ class Anderson:
             An argument, and what the plain step makes of it. Neither is kept or changed.
         """
         self.count += 1
-        if self.count < START:
+        if self.count + self.memory < START:
             return after
-        residual = after - before
-        length = float(frobenius(residual)[0, 0])
-        if self._best is None or length < self._best[0]:
-            self._best = (length, after + 0)
-        elif length > WORSE * self._best[0]:
-            self._forget()
-            return self._best[1]
-        self._remember(after, residual)
-        return self._extrapolated(after, residual) if self._known else after
-
-    def _remember(self, after: Array, residual: Array) -> None:
-        """Put the differences from the last step in the place of the oldest, and their products beside the others."""
         xp = array_namespace(after)
-        last, self._last = self._last, (after + 0, residual)
-        if last is None:
-            return
+        residual = xp.reshape(after - before, (-1,))
+        length = float(residual @ residual) ** 0.5
+        tried, self._tried = self._tried, None
+        if tried is not None and not length <= tried[0]:
+            self._forget()
+            return tried[1]
+        kept = after + 0
+        if self._last is not None:
+            self._remember(xp.reshape(kept - self._last[0], (-1,)), residual - self._last[1])
+        self._last = (kept, residual)
+        if self.count < START or self.count % EVERY or self._known == 0:
+            return after
+        self._tried = (length, kept)
+        return self._extrapolated(after, residual)
+
+    def _remember(self, step: Array, change: Array) -> None:
+        """Put the differences from the last step in the place of the oldest."""
         if self._room is None:
-            cells = after.shape[0] * after.shape[1]
-            empty = [xp.zeros(shape, dtype=after.dtype, device=device(after))
-                     for shape in ((self.memory, cells),) * 2 + ((self.memory, self.memory),)]  # fmt: skip
-            self._room = (empty[0], empty[1], empty[2])
-        steps, residuals, products = self._room
+            xp = array_namespace(step)
+            rows = [(self.memory, step.shape[0])] * 2 + [(self.memory, self.memory)]
+            steps, residuals, products = (xp.zeros(shape, dtype=step.dtype, device=device(step)) for shape in rows)
+            self._room = (steps, residuals, products)
         place = self._known % self.memory
-        steps[place, :] = xp.reshape(after - last[0], (-1,))
-        residuals[place, :] = xp.reshape(residual - last[1], (-1,))
+        self._room[0][place, :] = step
+        self._room[1][place, :] = change
+        self._new.append(place)
         self._known += 1
-        known = min(self._known, self.memory)
-        row = residuals[:known, :] @ residuals[place, :]
-        products[place, :known] = row
-        products[:known, place] = row
 
     def _extrapolated(self, after: Array, residual: Array) -> Array:
         xp = array_namespace(after)
         assert self._room is not None
-        steps, residuals, products = self._room
         known = min(self._known, self.memory)
-        square = products[:known, :known]
+        steps, residuals, products = (x[:known, :] for x in self._room)
+        new, self._new = self._new, []
+        fresh = xp.stack([residual, *(residuals[place, :] for place in new)]) @ residuals.T
+        for row, place in enumerate(new, start=1):
+            products[place, :known] = fresh[row, :]
+            products[:, place] = fresh[row, :]
+        square = products[:, :known]
         size = xp.linalg.trace(square)
         if not 0 < float(size) < float("inf"):
             return after
         ridge = RIDGE * xp.eye(known, dtype=after.dtype, device=device(after))
-        weights = xp.linalg.solve(square / size + ridge, (residuals[:known, :] @ xp.reshape(residual, (-1,))) / size)
-        return after - xp.reshape(weights @ steps[:known, :], after.shape)
+        weights = xp.linalg.solve(square / size + ridge, fresh[0, :] / size)
+        return after - xp.reshape(weights @ steps, after.shape)
 
 
 def anderson(solver: Any, shape: tuple[int, ...]) -> Anderson | None:

@@ -45,6 +45,7 @@ MODELS = {
     "ialm, frames": (InexactALM(shrink=framewise), 0.0),
     "ialm, noise": (InexactALM(slack=0.3), 0.0),
     "admm": (ADMM(), 0.0),
+    "admm, not relaxed": (ADMM(relax=1.0), 0.0),
     "admm, missing": (ADMM(), 0.2),
     "admm, noise": (ADMM(slack=0.5), 0.0),
     "admm, noise per column, missing": (ADMM(slack=COLUMN_SLACK), 0.2),

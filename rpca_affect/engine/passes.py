@@ -9,8 +9,9 @@ from rpca_affect.engine.threads import Crew
 
 __all__ = ["Passes", "Sums", "square_length"]
 
-BLOCK = 1 << 16  # cells of a block: small enough for the cache, large enough for the products
+BLOCK = 1 << 19  # bytes of a block: small enough for the cache, large enough for the products
 SHARED = 1 << 17  # cells from which the workers share the blocks
+QUICK = 1 << 25  # multiplications x bytes of a product that is done before another worker has woken up
 
 
 class Sums(NamedTuple):
@@ -60,19 +61,21 @@ class Passes:
         rows, columns = values.shape
         height = rows
         if values.size >= SHARED:
-            height = max(1, min(BLOCK // columns, -(-rows // (4 * crew.size))))
+            height = max(1, min(BLOCK // (columns * values.itemsize), -(-rows // (2 * crew.size))))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
         self.workers = crew.size if len(self.blocks) > 1 else 1
         self._scratch = [np.empty((2, height, columns), values.dtype) for _ in range(self.workers)]
         self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))
 
     def rounded(self, memory: np.ndarray) -> "Passes":
-        """The same matrix and model in single precision, in memory (m, n) of that precision."""
+        """The same matrix in single precision, in memory (m, n) of that precision."""
         np.copyto(memory, self.values, casting="same_kind")
-        passes = Passes(memory, self.known, self.kind, self.crew)
-        passes.lam = self.lam
-        passes.slack = self.slack.astype(np.float32) if isinstance(self.slack, np.ndarray) else self.slack
-        return passes
+        return Passes(memory, self.known, self.kind, self.crew)
+
+    def set_model(self, lam: float, slack: Any) -> None:
+        """Set the weights of the model: see the attributes."""
+        self.lam = lam
+        self.slack = slack.astype(self.values.dtype) if isinstance(slack, np.ndarray) else slack
 
     @property
     def noisy(self) -> bool:
@@ -87,20 +90,22 @@ class Passes:
         """Multiply in place."""
         self.crew.run(lambda _, rows: np.multiply(x[rows], by, out=x[rows]), self.blocks)
 
-    def shares(self) -> list[slice]:
-        """One run of rows per worker."""
-        rows = self.values.shape[0]
-        return self.crew.shares(rows) if self.workers > 1 else [slice(0, rows)]
+    def shares(self, rows: int, effort: int) -> list[slice]:
+        """One run of rows per worker; a product of less effort (multiplications x bytes) than waking one is not cut."""
+        return self.crew.shares(rows) if self.workers > 1 and effort >= QUICK else [slice(0, rows)]
 
     def product(self, a: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``a @ right``."""
         out = np.empty((a.shape[0], right.shape[1]), a.dtype) if out is None else out
-        self.crew.run(lambda _, rows: np.matmul(a[rows], right, out=out[rows]), self.shares())
+        shares = self.shares(len(a), a.size * right.shape[1] * a.itemsize)
+        self.crew.run(lambda _, rows: np.matmul(a[rows], right, out=out[rows]), shares)
         return out
 
     def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return ``a.T @ b``."""
-        return sum(self.crew.run(lambda _, rows: a[rows].T @ b[rows], self.shares()))
+        shares = self.shares(len(a), a.size * b.shape[1] * a.itemsize)
+        parts = self.crew.run(lambda _, rows: a[rows].T @ b[rows], shares)
+        return parts[0] if len(parts) == 1 else sum(parts)
 
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
@@ -111,20 +116,22 @@ class Passes:
 
         self.crew.run(work, self.blocks)
 
-    def step(self, a: np.ndarray, out: np.ndarray, low: LowRank, mu: float, mu_next: float, relax: float) -> Sums:
-        """Shrink what ``low`` leaves of ``a``, and write the next argument to ``out``."""
+    def step(
+        self, a: np.ndarray, out: np.ndarray, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool
+    ) -> Sums:
+        """Shrink what ``low`` leaves of ``a``, write the next argument to ``out``; weigh the kept part where asked."""
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> tuple[float, float]:
             carried = out[rows]
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             kept = self._keep(wanted, rows, bound)
+            own = square_length(kept) if weigh else 0.0
             if relax == 1.0 and self.known is None:
                 np.subtract(kept, carried, out=carried)
                 violated = square_length(carried)
                 np.add(base, kept, out=carried)
-                return violated, 0.0
-            own = square_length(kept)
+                return violated, own
             base += carried
             np.subtract(kept, carried, out=kept)
             np.multiply(kept, relax, out=carried)
@@ -177,8 +184,8 @@ class Passes:
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> int:
-            carried, loose = np.empty((2, rows.stop - rows.start, a.shape[1]), a.dtype)
-            base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
+            loose = np.empty((rows.stop - rows.start, a.shape[1]), a.dtype)
+            base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, loose)
             give = 1.0 if bound.give is None else _rows(bound.give, rows)
             sparse = out[rows]
             if self.kind == "cells":

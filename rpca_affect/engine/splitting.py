@@ -81,9 +81,12 @@ class _Solve:
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
         frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
         self.passes = Passes(self.scaled(), known, frames, team)
+        # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
+        self.near = init is not None and init.solver == solver.name
+        self.room, self.rough = self._rounded()
         self.solver = self.tuned(solver)
-        self.passes.lam = float(np.asarray(self.solver.lam).reshape(()))
-        self.passes.slack = self._slack(self.solver.slack)
+        for passes in (self.passes, self.rough) if self.rough else (self.passes,):
+            passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
         self.guessed = False  # whether a step trusted a subspace
 
     def turned(self, x: np.ndarray) -> np.ndarray:
@@ -96,6 +99,13 @@ class _Solve:
         if self.unit == 1.0:
             return np.ascontiguousarray(values)
         return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
+
+    def _rounded(self) -> tuple[np.ndarray, Passes | None]:
+        """Memory for the first argument, and in it the data in single precision where the first steps are taken so."""
+        room = np.empty_like(self.passes.values)
+        if self.near or room.dtype != np.float64 or room.size < MIXED:
+            return room, None
+        return room, self.passes.rounded(room.reshape(-1).view(np.float32)[: room.size].reshape(room.shape))
 
     def _slack(self, slack: Any) -> Any:
         if np.size(slack) == 1:
@@ -115,7 +125,7 @@ class _Solve:
             solver = replace(solver, lam=float(default_lam(self.data, solver.sparse_kind).reshape(())))
         self.top: float | None = None
         if solver.name == "ialm" and (solver.mu is None or self.init is None):
-            passes = self.passes
+            passes = self.rough or self.passes  # a first penalty needs no more digits
             self.top = largest_singular_value(passes.values, passes.product, passes.inner, passes.crew)
         if solver.mu is None:
             if solver.name == "ialm":
@@ -155,17 +165,12 @@ class _Solve:
         for rows in passes.blocks:
             out[rows] += low_rank[rows] / self.unit
 
-    @property
-    def near(self) -> bool:
-        """Whether the start may be nearly the answer: rounding or a coarse first subspace would undo that."""
-        return self.init is not None and self.init.solver == self.solver.name
-
     def iterate(self, exact: bool) -> tuple[_Step, dict[str, list]]:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
-        argument, spare = np.empty_like(passes.values), np.empty_like(passes.values)
-        if exact or self.near or passes.values.dtype != np.float64 or passes.values.size < MIXED:
+        argument, spare = self.room, np.empty_like(passes.values)
+        if exact or self.rough is None:
             self.first_argument(passes, argument)
         else:
             mu, basis, finished = self._rough_start(history, argument, spare)
@@ -184,7 +189,8 @@ class _Solve:
         Returns the penalty and the subspace there, and whether these steps were all.
         """
         halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
-        passes = self.passes.rounded(argument.reshape(-1).view(np.float32)[: argument.size].reshape(argument.shape))
+        passes, self.rough = self.rough, None
+        assert passes is not None
         threshold = Thresholder(passes)
         self.first_argument(passes, halves[0])
         tol = max(self.request.tol, ROUGH[self.solver.name])
@@ -213,7 +219,7 @@ class _Solve:
         solver, step = self.solver, None
         error = history["error"][-1] if history["error"] else float(not self.near)
         growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
-        largest_mu = solver.mu_range * solver.mu
+        largest_mu, two_sided = solver.mu_range * solver.mu, solver.name == "admm"
         accelerate = None if passes is not self.passes else anderson(solver, argument.shape)
         while True:
             # From here on every step will be exact; that must not hide that the ones before were not.
@@ -226,9 +232,9 @@ class _Solve:
             low = threshold(argument, 1 / mu, spare, error)
             self.guessed |= not low.exact
             mu_next = min(growth * mu, largest_mu)
-            sums = passes.step(argument, spare, low, mu, mu_next, relax)
+            sums = passes.step(argument, spare, low, mu, mu_next, relax, two_sided)
             violated = math.sqrt(sums.violated)
-            scale = passes.norm if solver.name == "ialm" else min(passes.norm, math.sqrt(sums.kept) or passes.norm)
+            scale = min(passes.norm, math.sqrt(sums.kept) or passes.norm) if two_sided else passes.norm
             error = violated / (scale or 1.0)
             step = _Step(argument, spare, low, mu, mu_next, violated, error)
             history["error"].append(error)

@@ -23,7 +23,7 @@ class ADMM(Splitting):
         Let `rpca_affect.solve` begin with a few tens of steps of inexact ALM, without a noise part or a given ``mu``:
         the same optimum in a fraction of the steps.
     memory : int
-        Steps that a solve of more than 50 steps is extrapolated from; 0 for the plain iteration. Single matrices of
+        Steps that a solve of more than 100 steps is extrapolated from; 0 for the plain iteration. Single matrices of
         at most 839,000 cells (from 210,000 on fewer steps), and not on CuPy; see `rpca_affect.acceleration.Anderson`.
     lam, slack, mu, growth, relax, lowrank, shrink
         As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to `first_mu`, ``relax`` to 1.6.
