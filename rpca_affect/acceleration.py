@@ -109,8 +109,9 @@ class Anderson:
         size = xp.linalg.trace(square)
         if not 0 < float(size) < float("inf"):
             return after
-        ridge = RIDGE * xp.eye(known, dtype=after.dtype, device=device(after))
-        weights = xp.linalg.solve(square / size + ridge, fresh[0, :] / size)
+        ridge = max(RIDGE, 100 * float(xp.finfo(after.dtype).eps))  # what rounding cannot swallow
+        ridges = ridge * xp.eye(known, dtype=after.dtype, device=device(after))
+        weights = xp.linalg.solve(square / size + ridges, fresh[0, :] / size)
         return after - xp.reshape(weights @ steps, after.shape)
 
 

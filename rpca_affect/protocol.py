@@ -44,6 +44,9 @@ class Request:
         Leave the low-rank part in factored form.
     keep_dual : bool
         Return the dual matrix as well.
+    keep_dual_above : float or None
+        With ``keep_dual``: only where the duality gap exceeds this, for an answer that is not yet the last. A run to
+        which that spares nothing may return it anyway.
     """
 
     tol: float
@@ -51,3 +54,4 @@ class Request:
     callback: Callable[[Progress], Any] | None = None
     factored: bool = False
     keep_dual: bool = False
+    keep_dual_above: float | None = None

@@ -206,7 +206,10 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
         return _solve_with(data, _configured(name, numbers), init, request)
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
         return _solve_with(data, _configured("admm", numbers), init, request)
-    quick = _solve_with(data, _configured("ialm", numbers), init, replace(request, keep_dual=True))
+    # Only ADMM, should it have to go on, needs the dual matrix.
+    needed = None if request.keep_dual else gap_limit(data.values)
+    first = replace(request, keep_dual=True, keep_dual_above=needed)
+    quick = _solve_with(data, _configured("ialm", numbers), init, first)
 
     def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
         spent = int(largest(quick.n_iter))

@@ -96,6 +96,25 @@ def test_a_resting_iteration_rests():
         assert np.array_equal(accelerate(still, still), still)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_steps_that_repeat_each_other_exactly_are_no_obstacle(dtype):
+    accelerate, point = Anderson(memory=4), np.ones((3, 2), dtype)
+    for _ in range(START + 20):
+        after = point + dtype(0.5)  # the residual never changes, its differences are zero; then all are the same
+        point = accelerate(point, after)
+        assert point.dtype == dtype
+    for _ in range(20):
+        point = accelerate(point, point / 2)
+    assert np.all(np.isfinite(point))
+
+
+def test_single_precision_is_accelerated_too():
+    matrix, _ = hard(3)
+    fast, plain = (ra.solve(matrix.astype(np.float32), ra.ADMM(memory=m), tol=1e-7) for m in (20, 0))
+    assert fast.low_rank.dtype == np.float32
+    assert off(fast.low_rank, plain.low_rank) < 1e-3
+
+
 def test_where_it_is_off():
     assert anderson(ra.ADMM(), (40, 30)) is not None
     assert anderson(ra.ADMM(), (2, 40, 30)) is None

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.panels import Panels, norm_bound_of
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import gram, norm_bound, norm_is_below
+from rpca_affect.engine.spectra import SMALL, gram, norm_bound, norm_is_below
 
 __all__ = ["Proof", "complete", "prove"]
 
-CROWDED = 512  # columns from which a Gram matrix as large as the data is worth making room for
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
 
@@ -52,7 +52,11 @@ def prove(
         Makes the data again, which may have to leave for a while.
     """
     loss, linear, quadratic = passes.prove(a, low, mu, mu_next, dual)
-    norm = _with_room(passes, dual, refill, lambda square: norm_bound(square, low.basis, passes.crew))
+    crew = passes.crew
+    if _crowded(dual):
+        norm = _with_room(passes, refill, lambda: norm_bound_of(dual, low.basis, crew))
+    else:
+        norm = norm_bound(gram(dual, crew), low.basis, crew)
     shrink = 1 / max(norm, 1.0)
     value = shrink * linear - shrink * shrink * quadratic / 2
     return Proof(float(np.sum(low.shrunk)) + loss, value, norm)
@@ -65,15 +69,19 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.n
     factorisation decides that, with a tolerance of 1e-3.
     """
     passes.rest(a, low, mu, spare)
-    return _with_room(passes, spare, refill, lambda square: norm_is_below(square, 1 + MISSED))
+    if not _crowded(spare):
+        return norm_is_below(gram(spare, passes.crew), 1 + MISSED)
+    return _with_room(passes, refill, lambda: Panels(spare, passes.crew).norm_is_below((1 + MISSED) ** 2))
 
 
-def _with_room(passes: Passes, x: np.ndarray, refill: Callable, question: Callable) -> Any:
-    """Ask about ``x.T @ x``; next to a square matrix a copy of the data makes room for it meanwhile."""
-    crowded = 4 * x.shape[1] > x.shape[0] and x.shape[1] > CROWDED
-    if crowded:
-        passes.values = np.empty((0, 0))
-    answer = question(gram(x, passes.crew))
-    if crowded:
-        passes.values = refill()
+def _crowded(x: np.ndarray) -> bool:
+    """Whether the Gram matrix of ``x`` is so large beside it that half of it is worth saving."""
+    return 4 * x.shape[1] > x.shape[0] and x.shape[1] > SMALL
+
+
+def _with_room(passes: Passes, refill: Callable, question: Callable) -> Any:
+    """Ask while a copy of the data makes room."""
+    passes.values = np.empty((0, 0))
+    answer = question()
+    passes.values = refill()
     return answer

@@ -1,5 +1,6 @@
 """Gram matrices, spectral norms and bounds on them, in double precision whatever the data."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from scipy.linalg import lapack
 
 from rpca_affect.engine.threads import Crew
 
-__all__ = ["eigh_descending", "gram", "largest_singular_value", "norm_bound", "norm_is_below"]
+__all__ = ["eigh_descending", "gram", "largest_singular_value", "likely_bounds", "norm_bound", "norm_is_below"]
 
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
 CHUNK = 1 << 17  # cells per product
@@ -143,6 +144,18 @@ def norm_is_below(square: np.ndarray, bound: float) -> bool:
     return False
 
 
+def likely_bounds(times: Callable[[np.ndarray], np.ndarray], basis: np.ndarray) -> Iterator[float]:
+    """Just above the norm of Y, as block power steps from ``basis`` see it; ``times(x) = Y.T @ Y @ x``. Two tries."""
+    columns = basis.shape[0]
+    block = np.random.default_rng(0).standard_normal((columns, 8)) / np.sqrt(columns)
+    image = times(np.hstack([basis.astype(np.float64)[:, : columns // 4], block]))
+    for _ in range(2):
+        block = np.linalg.qr(image)[0]
+        image = times(block)
+        top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image).max()), 0.0)))
+        yield top + max(1e-7 * top, (top - 1) / 10) + 1e-300
+
+
 def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
     """Upper bound of ``||Y||_2`` from ``Y^T Y``, which is overwritten.
 
@@ -161,19 +174,12 @@ def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
     """
     columns = square.shape[0]
     if columns > SMALL:
-        block = np.random.default_rng(0).standard_normal((columns, 8)) / np.sqrt(columns)
-        block = np.hstack([basis.astype(np.float64)[:, : columns // 4], block])
         symmetric = square.T  # C-ordered: rows lie together
 
         def times(x: np.ndarray) -> np.ndarray:
             return np.concatenate(crew.run(lambda _, rows: symmetric[rows] @ x, crew.shares(columns)))
 
-        image = times(block)
-        for _ in range(2):
-            block = np.linalg.qr(image)[0]
-            image = times(block)
-            top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image).max()), 0.0)))
-            bound = top + max(1e-7 * top, (top - 1) / 10) + 1e-300
+        for bound in likely_bounds(times, basis):
             if norm_is_below(square, bound):
                 return bound
     values, _, info = lapack.dsyevd(square, compute_v=0, lower=1)

@@ -257,8 +257,10 @@ class _Solve:
             step, history = self.iterate(exact=True)
             proof = self.prove(step)
         low = step.low
-        dual = step.spare if request.keep_dual else None
-        free = [] if request.keep_dual else [step.spare]
+        above = request.keep_dual_above
+        kept = request.keep_dual and (above is None or proof.gap > above)
+        dual = step.spare if kept else None
+        free = [] if kept else [step.spare]
         if not np.shares_memory(passes.values, self.data.values):
             free.append(passes.values)
         sparse = free.pop() if free else np.empty_like(step.argument)
