@@ -163,7 +163,7 @@ def test_settings_of_the_penalty_are_compared(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(penalties.SETTINGS)
     excess = {line.split(" | ")[0]: float(line.split()[-1]) for line in lines[1:]}
-    assert 0 <= excess["1.6, 1.45"] < excess["1.5, 1.0"] < excess["2.0, 1.0"]
+    assert 0 <= excess["1.5, 1.5"] < excess["1.6, 1.45"] < excess["1.5, 1.0"] < excess["2.0, 1.0"]
 
 
 def test_phase_transition_keeps_what_it_has_computed(tmp_path, monkeypatch):

@@ -90,13 +90,16 @@ def _diagonalise(gram, vectors, allowed, levels):
     cosine, sine = np.empty(LANES), np.empty(LANES)
     hidden = (LOOSE * levels) ** 2
     floor = levels.copy()  # pairs whose diagonal entries are both below it are left alone
-    busy = np.zeros(LANES)
     lanes = cosine.size  # unknown to the compiler, which would unroll the short loops and leave them scalar
     for sweep in range(SWEEPS):
         done = True
-        for b in range(lanes):
-            floor[b] = -1.0 if sweep == SLOW and busy[b] else floor[b]
-            busy[b] = 0.0
+        if sweep == SLOW:
+            for p in range(d - 1):
+                for q in range(p + 1, d):
+                    for b in range(lanes):
+                        matters = (gram[p, p * LANES + b] > floor[b]) | (gram[q, q * LANES + b] > floor[b])
+                        busy = gram[p, q * LANES + b] ** 2 > (allowed[b] if matters else hidden[b])
+                        floor[b] = -1.0 if busy else floor[b]
         for p in range(d - 1):
             for q in range(p + 1, d):
                 at_p, at_q = p * LANES, q * LANES
@@ -118,7 +121,6 @@ def _diagonalise(gram, vectors, allowed, levels):
                     own_p[b] = gram[p, at_p + b] - tangent * off
                     own_q[b] = gram[q, at_q + b] + tangent * off
                     left[b] = whole - off
-                    busy[b] += abs(off)
                     cosine[b] = 1 / np.sqrt(1 + tangent * tangent)
                     sine[b] = tangent * cosine[b]
                 for i in range(0, d * lanes, lanes):

@@ -234,7 +234,7 @@ class Passes:
         if self.kind == "cells":
             if bound.give is not None:
                 wanted *= give
-            return np.clip(wanted, -bound.limit, bound.limit, out=wanted)
+            return wanted.clip(-bound.limit, bound.limit, out=wanted)
         factor = self._factor(wanted, rows, bound)
         wanted *= factor if bound.give is None else factor * give
         return wanted

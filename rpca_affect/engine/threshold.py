@@ -95,10 +95,11 @@ class Thresholder:
             squares, vectors = eigh_descending(square)
         count = int(np.count_nonzero(squares > level * level))
         found = self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
-        # Where a subspace may come next it needs the first vectors below the threshold too: they are known here.
-        clear = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
-        if count < clear and self.pays(clear) and not self.exact:
-            self.basis = np.array(vectors[:, :clear], dtype=found.basis.dtype, order="C")
+        if not self.exact:
+            # A subspace that comes next needs the first vectors below the threshold too: they are known here.
+            clear = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
+            if count < clear and self.pays(clear):
+                self.basis = np.array(vectors[:, :clear], dtype=found.basis.dtype, order="C")
         return found
 
     def by_svd(self, a: np.ndarray, level: float) -> LowRank:

@@ -56,8 +56,8 @@ def default_lam(observed: Observed, sparse: str = "cells") -> Array:
     frames like all the others then stay in the base.
     """
     xp = array_namespace(observed.values)
-    frames, features = observed_extent(observed)
     if sparse == "frames":
+        frames, features = observed_extent(observed)
         return 0.8 * xp.sqrt(xp.minimum(frames, features) / frames)
     return 1 / xp.sqrt(larger_side(observed))
 
@@ -73,9 +73,12 @@ def random_basis(observed: Observed, rank: int, random_state: Any) -> Array:
 
 def larger_side(observed: Observed) -> Array:
     """``p max(m, n)`` over the frames and features that were observed at all, shape (..., 1, 1)."""
-    xp = array_namespace(observed.values)
+    xp, values = array_namespace(observed.values), observed.values
+    if observed.mask is None:
+        side = float(max(values.shape[-2:]))
+        return xp.full((*values.shape[:-2], 1, 1), side, dtype=values.dtype, device=device(values))
     frames, features = observed_extent(observed)
-    cells = observed_share(observed) * (observed.values.shape[-2] * observed.values.shape[-1])
+    cells = observed_share(observed) * (values.shape[-2] * values.shape[-1])
     return cells / xp.minimum(frames, features)
 
 
