@@ -58,7 +58,7 @@ def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request, thin: 
         return replace(first, solver=solver.name, status=status, dual=first.dual if request.keep_dual else None)
     if thin:  # the dual matrix and the factors say all that the next one needs
         first = replace(first, sparse=None, noise=None)
-    return continued(first, run(solver, first, later(request, spent)))
+    return continued(first, run(solver, first, replace(later(request, spent), spend_init=thin)))
 
 
 def later(request: Request, spent: int) -> Request:

@@ -47,6 +47,8 @@ class Request:
     keep_dual_above : float or None
         With ``keep_dual``: only where the duality gap exceeds this, for an answer that is not yet the last. A run to
         which that spares nothing may return it anyway.
+    spend_init : bool
+        Whether the memory of the start's dual matrix may be overwritten: nobody will look at it again.
     """
 
     tol: float
@@ -55,3 +57,4 @@ class Request:
     factored: bool = False
     keep_dual: bool = False
     keep_dual_above: float | None = None
+    spend_init: bool = False

@@ -180,7 +180,7 @@ class Passes:
     def finish(
         self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, out: np.ndarray, noise: np.ndarray | None
     ) -> int:
-        """Write L over ``a``, S to ``out`` (or over the values), N where asked for; count the non-zeros of S."""
+        """Write S to ``out``, L over ``a`` (unless that is S or N), N where asked for; count the non-zeros of S."""
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> int:
@@ -198,7 +198,8 @@ class Passes:
                 np.multiply(wanted, 1 - factor, out=sparse)
             if noise is not None:
                 np.multiply(loose, 1 - give, out=noise[rows])
-            a[rows] = base
+            if a is not out and a is not noise:
+                a[rows] = base
             return int(np.count_nonzero(sparse))
 
         return sum(self.crew.run(work, self.blocks))

@@ -83,10 +83,13 @@ class _Solve:
         self.passes = Passes(self.scaled(), known, frames, team)
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
-        self.room, self.rough = self._rounded()
+        self.mixed = not self.near and data.values.dtype == np.float64 and data.values.size >= MIXED
+        # Memory of the first argument, and in it, where the first steps are taken so, the data in single precision.
+        self.spends = request.spend_init and init is not None and init.dual is not None
+        self.room = self.turned(init.dual) if init and self.spends else np.empty_like(self.passes.values)
+        self.rough = self._rounded() if self.mixed and not self.spends else None
         self.solver = self.tuned(solver)
-        for passes in (self.passes, self.rough) if self.rough else (self.passes,):
-            passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
+        self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
         self.guessed = False  # whether a step trusted a subspace
 
     def turned(self, x: np.ndarray) -> np.ndarray:
@@ -100,12 +103,9 @@ class _Solve:
             return np.ascontiguousarray(values)
         return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
 
-    def _rounded(self) -> tuple[np.ndarray, Passes | None]:
-        """Memory for the first argument, and in it the data in single precision where the first steps are taken so."""
-        room = np.empty_like(self.passes.values)
-        if self.near or room.dtype != np.float64 or room.size < MIXED:
-            return room, None
-        return room, self.passes.rounded(room.reshape(-1).view(np.float32)[: room.size].reshape(room.shape))
+    def _rounded(self) -> Passes:
+        room = self.room
+        return self.passes.rounded(room.reshape(-1).view(np.float32)[: room.size].reshape(room.shape))
 
     def _slack(self, slack: Any) -> Any:
         if np.size(slack) == 1:
@@ -142,6 +142,7 @@ class _Solve:
         values, solver = passes.values, self.solver
         if self.init is not None:
             self._resume(self.init, passes, out)
+            self.init = None if self.spends else self.init
         elif solver.name == "admm":
             np.copyto(out, values)
         else:
@@ -170,7 +171,7 @@ class _Solve:
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
         argument, spare = self.room, np.empty_like(passes.values)
-        if exact or self.rough is None:
+        if exact or not self.mixed:
             self.first_argument(passes, argument)
         else:
             mu, basis, finished = self._rough_start(history, argument, spare)
@@ -189,10 +190,13 @@ class _Solve:
         Returns the penalty and the subspace there, and whether these steps were all.
         """
         halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
-        passes, self.rough = self.rough, None
-        assert passes is not None
+        if self.rough is None:  # the start is still in the memory that the rounded data will take
+            self.first_argument(self.passes, halves[0])
+        passes, self.rough = self.rough or self._rounded(), None
+        passes.set_model(self.passes.lam, self.passes.slack)
+        if not self.spends:
+            self.first_argument(passes, halves[0])
         threshold = Thresholder(passes)
-        self.first_argument(passes, halves[0])
         tol = max(self.request.tol, ROUGH[self.solver.name])
         loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
         step, stopped = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
@@ -263,6 +267,8 @@ class _Solve:
         free = [] if kept else [step.spare]
         if not np.shares_memory(passes.values, self.data.values):
             free.append(passes.values)
+        if request.factored:  # nobody asks for L as a matrix
+            free.insert(0, step.argument)
         sparse = free.pop() if free else np.empty_like(step.argument)
         noise = None
         if passes.noisy:
@@ -270,7 +276,7 @@ class _Solve:
         factors = self._factors(step.argument, low) if request.factored else None
         nonzero = passes.finish(step.argument, low, step.mu, step.mu_next, sparse, noise)
         cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)
-        for part in (sparse, step.argument, noise):
+        for part in (sparse, None if request.factored else step.argument, noise):
             if part is not None and self.unit != 1.0:
                 passes.scale(part, self.unit)
         shape, dtype = self.data.values.shape, passes.values.dtype
