@@ -129,8 +129,8 @@ def evaluate(matrices, answers, lams, slacks, truths=None, references=None) -> d
             rest += float(np.linalg.norm(matrix - low_rank - sparse)) ** 2
         size += float(np.linalg.norm(matrix)) ** 2
     return {
-        "err_truth": None if truths is None else _distance(lows, truths),
-        "err_reference": None if references is None else _distance(lows, references),
+        "err_truth": None if truths is None else distance(lows, truths),
+        "err_reference": None if references is None else distance(lows, references),
         "rank": rank,
         "objective": value,
         "dual_bound": bound,
@@ -139,7 +139,8 @@ def evaluate(matrices, answers, lams, slacks, truths=None, references=None) -> d
     }
 
 
-def _distance(lows, wanted) -> float:
+def distance(lows, wanted) -> float:
+    """Relative Frobenius distance of some matrices from others, taken together."""
     apart = sum(np.linalg.norm(low - best) ** 2 for low, best in zip(lows, wanted))
     return float(np.sqrt(apart / sum(np.linalg.norm(best) ** 2 for best in wanted)))
 

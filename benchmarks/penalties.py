@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import rpca_affect as ra
-from benchmarks.accuracy import objective
+from benchmarks.accuracy import distance, objective
 from benchmarks.hard_cases import case
 from benchmarks.problems import planted
 
@@ -18,21 +18,10 @@ EASY = ((500, 500, 25, 0.05), (500, 500, 25, 0.1), (300, 300, 30, 0.15), (2000, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one line per setting.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Command line.
-
-    Returns
-    -------
-    int
-        0.
-    """
+    """Print one line per setting, from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.penalties", description=__doc__)
-    parser.add_argument("--hard", type=int, default=20, help="number of hard matrices; default 20")
-    parser.add_argument("--easy", type=int, default=len(EASY), help="number of recoverable problems; default all")
+    parser.add_argument("--hard", type=int, default=20, help="number of hard matrices (default: 20)")
+    parser.add_argument("--easy", type=int, default=len(EASY), help="number of recoverable problems (default: all)")
     options = parser.parse_args(arguments)
     hard: list[tuple[np.ndarray, float, float]] = []
     seed = 0
@@ -51,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells = []
         for data in easy:
             split = ra.solve(data.matrices[0], solver)
-            truth = data.truths[0]
-            cells.append(f"{split.n_iter} {np.linalg.norm(split.low_rank - truth) / np.linalg.norm(truth):.1e}")
+            cells.append(f"{split.n_iter} {distance([split.low_rank], data.truths):.1e}")
         splits = [ra.solve(matrix, solver) for matrix, _, _ in hard]
         excess = [
             (objective(matrix, split.low_rank, lam, 0.0) - best) / best

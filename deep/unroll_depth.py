@@ -116,7 +116,7 @@ def main():
                 rows.append({**row, "error": value, "seconds": seconds})
             finish(pd.DataFrame(rows), args.out / "unroll.csv")
 
-        starts = {"ialm": InexactALM(growth=1.5, relax=1.0), "admm": ADMM()}
+        starts = {"ialm": InexactALM(relax=1.0), "admm": ADMM()}
         for name, solver in starts.items():
             curve = classical_curve(solver, x.double(), base.double(), 100)
             for depth in (2, 4, 8, 12, 16, 20, 25, 30, 40, 50, 100):

@@ -73,7 +73,7 @@ base, x = planted(16 if FAST else 64, seed=10_000)  # never used in training
 # and calls the solver's own `step`.
 
 # %%
-for solver in (InexactALM(growth=1.5, relax=1.0), ADMM()):
+for solver in (InexactALM(relax=1.0), ADMM()):
     tuned = solver.tuned(Observed(x.double()))
     state = tuned.init(Observed(x.double()))
     for _ in range(8):
@@ -123,7 +123,7 @@ def train(depth, steps, solver):
 
 
 curves = {}
-for solver in (InexactALM(growth=1.5, relax=1.0), ADMM()):
+for solver in (InexactALM(relax=1.0), ADMM()):
     tuned = solver.tuned(Observed(x))
     state, errors = tuned.init(Observed(x)), []
     for _ in range(30):
@@ -131,7 +131,7 @@ for solver in (InexactALM(growth=1.5, relax=1.0), ADMM()):
         errors.append(float(error(state.low_rank, base).median()))
     curves[f"classical {solver.name}"] = (list(range(1, 31)), errors)
 depths = [2, 4] if FAST else [2, 4, 8]
-trained = {depth: train(depth, 6 if FAST else 150, InexactALM(growth=1.5, relax=1.0)) for depth in depths}
+trained = {depth: train(depth, 6 if FAST else 150, InexactALM(relax=1.0)) for depth in depths}
 with torch.no_grad():
     learned = [float(error(network(x).base, base).median()) for network in trained.values()]
 curves["trained stages"] = (depths, learned)

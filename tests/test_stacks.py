@@ -84,9 +84,12 @@ def test_a_clip_does_not_depend_on_its_neighbours(name, home):
 def test_a_clip_of_a_stack_is_that_clip_alone(name, home):
     together = ra.solve(CLIPS, **CALLS[name], max_iter=400)
     for i in (2, 9):
-        alone = ra.solve(CLIPS[i], **CALLS[name], max_iter=400)
-        # one matrix is accelerated, and may have its extreme cells clipped first: other steps to the same optimum
-        assert off(together.low_rank[i], alone.low_rank) < (1e-9 if name == "ialm" else 1e-6)
+        # one matrix may have its extreme cells clipped first: other steps to the same optimum
+        accelerated = ra.solve(CLIPS[i], **CALLS[name], max_iter=400)
+        assert off(together.low_rank[i], accelerated.low_rank) < 1e-6
+        plain = {"solver": ra.ADMM(memory=0)} if CALLS[name]["solver"] == "admm" else {}
+        alone = ra.solve(CLIPS[i], **{**CALLS[name], **plain}, max_iter=400)
+        assert off(together.low_rank[i], alone.low_rank) < (1e-6 if "noise" in name else 1e-9)
         assert together.rank[i] == alone.rank
         assert together.gap[i] == pytest.approx(alone.gap, rel=1e-2, abs=1e-7)
 

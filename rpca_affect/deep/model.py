@@ -13,7 +13,7 @@ from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.solvers import ADMM, InexactALM
 
 # IALM not over-relaxed: the card was measured with networks that start as the plain iteration.
-_SOLVERS = {"ialm": InexactALM(growth=1.5, relax=1.0), "admm": ADMM()}
+_SOLVERS = {"ialm": InexactALM(relax=1.0), "admm": ADMM()}
 
 
 class LSEFOutput(NamedTuple):

@@ -54,8 +54,8 @@ class Unrolled(nn.Module):
     n_features : int, optional
         Gives SEM and DDM one value per feature; by default all features share one, and any number of features is taken.
     solver : Splitting, optional
-        ``InexactALM(growth=1.5, relax=1.0)`` by default, or ``ADMM()``; its open numbers (``lam``, ``mu``) are filled
-        in from each sequence.
+        ``InexactALM(relax=1.0)`` by default, or ``ADMM()``; its open numbers (``lam``, ``mu``) are filled in from each
+        sequence.
     filter_width : int
         Frames in the trained temporal low-pass of SEM (odd; 1 = none).
     tied : bool
@@ -82,7 +82,7 @@ class Unrolled(nn.Module):
         if n_stages < 1:
             raise ValueError(f"n_stages is {n_stages}; give at least one.")
         # Not over-relaxed: what the card reports was trained from the plain iteration.
-        self.solver: Any = InexactALM(growth=1.5, relax=1.0) if solver is None else solver
+        self.solver: Any = InexactALM(relax=1.0) if solver is None else solver
         self.n_stages = n_stages
         count = 1 if tied else n_stages
         self.sem = nn.ModuleList(SEM(n_features, filter_width) for _ in range(count))

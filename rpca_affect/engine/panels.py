@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from rpca_affect.engine.spectra import gram, likely_bounds, norm_bound
+from rpca_affect.engine.spectra import exact_norm, gram, likely_bounds
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Panels", "norm_bound_of"]
@@ -17,7 +17,8 @@ HEIGHT = 1 << 8  # rows of single-precision data that are converted at a time
 class Panels:
     """``x.T @ x`` in double precision.
 
-    Panel k holds the columns ``edges[k]`` to ``edges[k + 1]`` from the diagonal down.
+    Panel k holds the columns ``edges[k]`` to ``edges[k + 1]`` from the diagonal down. A factorisation takes their
+    place; they are formed again when they are asked for after it.
 
     Parameters
     ----------
@@ -26,14 +27,17 @@ class Panels:
     """
 
     def __init__(self, x: np.ndarray, crew: Crew) -> None:
-        columns = x.shape[1]
-        self.crew = crew
-        self.edges = [*range(0, columns, WIDTH), columns]
-        self.panels = [np.empty((columns - a, b - a)) for a, b in pairwise(self.edges)]
+        self.x, self.crew = x, crew
+        self.edges = [*range(0, x.shape[1], WIDTH), x.shape[1]]
+        self.panels = self._formed()
+
+    def _formed(self) -> list[np.ndarray]:
+        x, columns = self.x, self.x.shape[1]
+        panels = [np.empty((columns - a, b - a)) for a, b in pairwise(self.edges)]
 
         def fill(_: int, k: int) -> None:
             a, b = self.edges[k : k + 2]
-            panel = self.panels[k]
+            panel = panels[k]
             if x.dtype == np.float64:
                 np.matmul(x[:, a:].T, x[:, a:b], out=panel)
                 return
@@ -42,22 +46,21 @@ class Panels:
                 rows = x[start : start + HEIGHT, a:].astype(np.float64)
                 panel += rows.T @ rows[:, : b - a]
 
-        crew.run(fill, range(len(self.panels)))
+        self.crew.run(fill, range(len(panels)))
+        return panels
 
     def __matmul__(self, other: np.ndarray) -> np.ndarray:
         """Product with a matrix (n, r)."""
         out = np.zeros_like(other)
+        self.panels = self.panels or self._formed()
         for panel, (a, b) in zip(self.panels, pairwise(self.edges)):
             out[a:] += panel @ other[a:b]
             out[a:b] += panel[b - a :].T @ other[b:]
         return out
 
     def norm_is_below(self, bound: float) -> bool:
-        """Decide whether all eigenvalues lie below ``bound``: ``bound I`` less the matrix has a Cholesky factor.
-
-        The panels are used up.
-        """
-        panels, self.panels = self.panels, []
+        """Decide whether all eigenvalues lie below ``bound``: ``bound I`` less the matrix has a Cholesky factor."""
+        panels, self.panels = self.panels or self._formed(), []
         for panel in panels:
             np.negative(panel, out=panel)
             panel[np.diag_indices(panel.shape[1])] += bound
@@ -82,10 +85,8 @@ class Panels:
 
 def norm_bound_of(x: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
     """Upper bound of ``||x||_2``; see `rpca_affect.engine.spectra.norm_bound`."""
-    square = [Panels(x, crew)]
-    for bound in likely_bounds(lambda block: square[0] @ block, basis):
-        if square[0].norm_is_below(bound * bound):
+    square = Panels(x, crew)
+    for bound in likely_bounds(square.__matmul__, basis):
+        if square.norm_is_below(bound * bound):
             return bound
-        square[0] = Panels(x, crew)
-    square.clear()
-    return norm_bound(gram(x, crew), basis, crew)
+    return exact_norm(gram(x, crew))

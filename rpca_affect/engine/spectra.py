@@ -8,7 +8,15 @@ from scipy.linalg import lapack
 
 from rpca_affect.engine.threads import Crew
 
-__all__ = ["eigh_descending", "gram", "largest_singular_value", "likely_bounds", "norm_bound", "norm_is_below"]
+__all__ = [
+    "eigh_descending",
+    "exact_norm",
+    "gram",
+    "largest_singular_value",
+    "likely_bounds",
+    "norm_bound",
+    "norm_is_below",
+]
 
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
 CHUNK = 1 << 17  # cells per product
@@ -82,6 +90,14 @@ def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.nd
     return values[::-1], vectors[:, ::-1]
 
 
+def exact_norm(square: np.ndarray) -> float:
+    """``||Y||_2`` from the lower triangle of ``Y^T Y``, by all of its eigenvalues."""
+    values, _, info = lapack.dsyevd(square, compute_v=0, lower=1)
+    if info != 0:
+        values = np.linalg.eigvalsh(square, UPLO="L")
+    return float(np.sqrt(max(values[-1], 0.0)))
+
+
 def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) -> float:
     """Largest singular value to about 1e-6, as a first penalty needs it, by a Gram matrix or Golub-Kahan steps.
 
@@ -94,8 +110,7 @@ def largest_singular_value(x: np.ndarray, product: Any, inner: Any, crew: Crew) 
     """
     columns = x.shape[1]
     if columns <= SMALL:
-        values, _, _ = lapack.dsyevd(gram(x, crew), compute_v=0, lower=1)
-        return float(np.sqrt(max(values[-1], 0.0)))
+        return exact_norm(gram(x, crew))
     most = min(columns, 150)
     right = np.zeros((most + 1, columns))  # Golub-Kahan vectors of the right side
     right[0] = np.random.default_rng(0).standard_normal(columns)
@@ -182,7 +197,4 @@ def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
         for bound in likely_bounds(times, basis):
             if norm_is_below(square, bound):
                 return bound
-    values, _, info = lapack.dsyevd(square, compute_v=0, lower=1)
-    if info != 0:
-        values = np.linalg.eigvalsh(square, UPLO="L")
-    return float(np.sqrt(max(values[-1], 0.0)))
+    return exact_norm(square)

@@ -85,8 +85,9 @@ class _Solve:
         self.near = init is not None and init.solver == solver.name
         self.mixed = not self.near and data.values.dtype == np.float64 and data.values.size >= MIXED
         # Memory of the first argument, and in it, where the first steps are taken so, the data in single precision.
-        self.spends = request.spend_init and init is not None and init.dual is not None
-        self.room = self.turned(init.dual) if init and self.spends else np.empty_like(self.passes.values)
+        spent = init.dual if init is not None and request.spend_init else None
+        self.spends = spent is not None
+        self.room = np.empty_like(self.passes.values) if spent is None else self.turned(spent)
         self.rough = self._rounded() if self.mixed and not self.spends else None
         self.solver = self.tuned(solver)
         self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
@@ -190,7 +191,7 @@ class _Solve:
         Returns the penalty and the subspace there, and whether these steps were all.
         """
         halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
-        if self.rough is None:  # the start is still in the memory that the rounded data will take
+        if self.spends:  # the start is still in the memory that the rounded data will take
             self.first_argument(self.passes, halves[0])
         passes, self.rough = self.rough or self._rounded(), None
         passes.set_model(self.passes.lam, self.passes.slack)

@@ -133,7 +133,7 @@ def model(**options):
 def test_untrained_network_is_the_solver_on_the_frames_it_believes():
     x = walk(seed=99)[None]
     network = model(n_stages=8)
-    solver = InexactALM(growth=1.5, relax=1.0)
+    solver = InexactALM(relax=1.0)
     for broken in (False, True):
         if broken:
             x[:, BAD] = 0
