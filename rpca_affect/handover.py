@@ -29,11 +29,8 @@ def head_start_of(solver: Any) -> InexactALM | None:
     return InexactALM(lam=solver.lam, shrink=solver.shrink, lowrank=solver.lowrank)
 
 
-def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request, thin: bool = False) -> Decomposition:
-    """Run inexact ALM for a few tens of steps, then the solver from there; steps and history are those of both.
-
-    ``thin``: factors cost nothing, so only they and the dual matrix stay in memory meanwhile.
-    """
+def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Decomposition:
+    """Run inexact ALM for a few tens of steps, then the solver from there; steps and history are those of both."""
     told, stopped = request.callback, False
 
     def watch(progress: Progress) -> bool:
@@ -46,19 +43,15 @@ def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request, thin: 
         tol=max(request.tol, AHEAD_TOL),
         max_iter=min(AHEAD_STEPS, request.max_iter),
         callback=None if told is None else watch,  # without one, a GPU need not report every step
-        factored=thin or request.factored,
         keep_dual=True,
+        start_above=-1.0,
     )
     first = run(ahead, None, loose)
     spent = int(largest(first.n_iter))
     if stopped or spent >= request.max_iter:
-        if first.factors is not None and not request.factored:
-            first = replace(first, low_rank=first.factors.matrix(), factors=None)
         status = replace(first.status, converged=False)
         return replace(first, solver=solver.name, status=status, dual=first.dual if request.keep_dual else None)
-    if thin:  # the dual matrix and the factors say all that the next one needs
-        first = replace(first, sparse=None, noise=None)
-    return continued(first, run(solver, first, replace(later(request, spent), spend_init=thin)))
+    return continued(first, run(solver, first, replace(later(request, spent), spend_init=True)))
 
 
 def later(request: Request, spent: int) -> Request:

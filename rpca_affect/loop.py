@@ -152,7 +152,7 @@ def _decomposition(
         history=history,
         solver=solver.name,
         factors=_factors(state.low_rank, unit) if request.factored else None,
-        dual=dual if request.keep_dual else None,
+        dual=dual if request.needs_dual else None,
     )
 
 

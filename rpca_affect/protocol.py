@@ -44,11 +44,11 @@ class Request:
         Leave the low-rank part in factored form.
     keep_dual : bool
         Return the dual matrix as well.
-    keep_dual_above : float or None
-        With ``keep_dual``: only where the duality gap exceeds this, for an answer that is not yet the last. A run to
-        which that spares nothing may return it anyway.
+    start_above : float or None
+        With a duality gap above this, a converged answer is only the start of another solver. The dual matrix and the
+        low-rank part then say enough: a run that spares memory so may leave out the rest.
     spend_init : bool
-        Whether the memory of the start's dual matrix may be overwritten: nobody will look at it again.
+        Whether the memory of the start may be overwritten: nobody will look at it again.
     """
 
     tol: float
@@ -56,5 +56,10 @@ class Request:
     callback: Callable[[Progress], Any] | None = None
     factored: bool = False
     keep_dual: bool = False
-    keep_dual_above: float | None = None
+    start_above: float | None = None
     spend_init: bool = False
+
+    @property
+    def needs_dual(self) -> bool:
+        """Whether the answer may have to hold its dual matrix."""
+        return self.keep_dual or self.start_above is not None

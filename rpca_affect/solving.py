@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect import engine, extremes, handover, loop
-from rpca_affect.arrays import Observed, array_namespace, device, is_numpy_array, observe, pad_clips, power_of_two
+from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
 from rpca_affect.decomposition import Decomposition, Status, doubts, gap_limit, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
@@ -206,15 +206,14 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
         return _solve_with(data, _configured(name, numbers), init, request)
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
         return _solve_with(data, _configured("admm", numbers), init, request)
-    # Only ADMM, should it have to go on, needs the dual matrix.
-    needed = None if request.keep_dual else gap_limit(data.values)
-    first = replace(request, keep_dual=True, keep_dual_above=needed)
+    first = replace(request, start_above=gap_limit(data.values))
     quick = _solve_with(data, _configured("ialm", numbers), init, first)
 
     def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
         spent = int(largest(quick.n_iter))
         left = {name: _of_matrices(value, chosen) for name, value in numbers.items()}
-        return _solve_with(part, _configured("admm", left), start, handover.later(request, spent), spent)
+        later = replace(handover.later(request, spent), spend_init=True)
+        return _solve_with(part, _configured("admm", left), start, later, spent)
 
     if quick.converged:
         quick = handover.finish(data, quick, more)
@@ -239,7 +238,7 @@ def _solve_with(
         request = replace(request, tol=max(request.tol, solver.float32_tol))
     ahead = handover.head_start_of(solver) if init is None else None
 
-    def run(on: Observed) -> Decomposition:
+    def run(on: Observed, request: Request) -> Decomposition:
         unit = power_of_two(on.values)
 
         def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
@@ -247,16 +246,15 @@ def _solve_with(
 
         if ahead is None:
             return run_one(solver, init, request)
-        single = is_numpy_array(on.values) and on.values.ndim == 2
-        thin = single and engine.accepts(on, ahead) and engine.accepts(on, solver)
-        return handover.run_ahead(run_one, solver, ahead, request, thin)
+        return handover.run_ahead(run_one, solver, ahead, request)
 
     answer = None
     if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
         clipped = extremes.limited(data)
         if clipped is not None:
-            answer = extremes.restored(data, clipped, run(clipped))
-    answer = run(data) if answer is None else answer
+            # Should an outlier not stay one, then the start is needed again.
+            answer = extremes.restored(data, clipped, run(clipped, replace(request, spend_init=False)))
+    answer = run(data, request) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
     return replace(answer, status=_status(answer, data, request, own, spent))
 

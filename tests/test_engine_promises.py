@@ -62,7 +62,7 @@ def test_threshold_is_exact_or_flagged(seed, kind):
         expected = singular_value_threshold(a, 1.0)
         # What is missed may be a value just above the threshold: it then adds at most its excess.
         assert np.linalg.norm(found - expected, 2) < 2e-3
-        assert certify.complete(passes, a, low, 1.0, spare, a.copy)
+        assert certify.complete(passes, a, low, 1.0, spare)
 
 
 def test_certificate_sees_a_missing_singular_value():
@@ -79,8 +79,8 @@ def test_certificate_sees_a_missing_singular_value():
             spare = np.empty_like(a)
             whole = LowRank(np.ascontiguousarray(vt[:3].T), s[:3], 1.5, False)
             holed = LowRank(np.ascontiguousarray(vt[[0, 2]].T), s[[0, 2]], 1.5, False)
-            assert certify.complete(passes, a, whole, 1 / 1.5, spare, a.copy)
-            assert not certify.complete(passes, a, holed, 1 / 1.5, spare, a.copy)
+            assert certify.complete(passes, a, whole, 1 / 1.5, spare)
+            assert not certify.complete(passes, a, holed, 1 / 1.5, spare)
 
 
 @pytest.mark.parametrize("solver", ["ialm", "admm"])

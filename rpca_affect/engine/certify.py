@@ -1,6 +1,6 @@
 """What is known about an answer afterwards: that no singular value was missed, and how far from the optimum it is."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from rpca_affect.engine.panels import Panels, norm_bound_of
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import SMALL, gram, norm_bound, norm_is_below
 
-__all__ = ["Proof", "complete", "prove"]
+__all__ = ["Proof", "complete", "crowded", "prove"]
 
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
@@ -36,52 +36,51 @@ class Proof(NamedTuple):
         return max((self.primal - self.bound) / self.primal, 0.0) if self.primal > 0 else 0.0
 
 
-def prove(
-    passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float, dual: np.ndarray, refill: Callable
-) -> Proof:
-    """Write the dual matrix of the step from ``a``, and bound the minimum of the model with it.
+def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float, memory: np.ndarray) -> Proof:
+    """Bound the minimum of the model by the dual matrix Y of a step, which respects the bound of the sparse norm.
 
     Parameters
     ----------
     passes : Passes
     a, low, mu, mu_next
         The step.
-    dual : array, shape (m, n)
-        Receives Y, which respects the bound of the sparse norm by construction.
-    refill : callable
-        Makes the data again, which may have to leave for a while.
+    memory : array, shape (m, n)
+        Receives Y, unless its Gram matrix is `crowded`: then this is where that is formed.
     """
-    loss, linear, quadratic = passes.prove(a, low, mu, mu_next, dual)
-    crew = passes.crew
-    if _crowded(dual):
-        norm = _with_room(passes, refill, lambda: norm_bound_of(dual, low.basis, crew))
+    parts: list[Any] = []
+
+    def fill(blocks: Sequence[slice], out: np.ndarray) -> None:
+        if blocks[0].start == 0:
+            parts.clear()
+        parts.extend(passes.dual(a, low, mu, mu_next, out, blocks))
+
+    if crowded(memory):
+        norm = norm_bound_of(Panels(fill, passes.blocks, memory, passes.crew), low.basis)
     else:
-        norm = norm_bound(gram(dual, crew), low.basis, crew)
+        fill(passes.blocks, memory)
+        norm = norm_bound(gram(memory, passes.crew), low.basis, passes.crew)
+    loss, linear, quadratic = passes.weighed(parts)
     shrink = 1 / max(norm, 1.0)
     value = shrink * linear - shrink * shrink * quadratic / 2
     return Proof(float(np.sum(low.shrunk)) + loss, value, norm)
 
 
-def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, spare: np.ndarray, refill: Callable) -> bool:
-    """Decide whether ``low`` holds every singular value of ``a`` above the threshold; overwrites ``spare``.
+def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, memory: np.ndarray) -> bool:
+    """Decide whether ``low`` holds every singular value of ``a`` above the threshold; overwrites ``memory`` (m, n).
 
     L is the singular-value threshold of A at ``1 / mu`` if and only if ``||mu (A - L)||_2 <= 1``; one Cholesky
     factorisation decides that, with a tolerance of 1e-3.
     """
-    passes.rest(a, low, mu, spare)
-    if not _crowded(spare):
-        return norm_is_below(gram(spare, passes.crew), 1 + MISSED)
-    return _with_room(passes, refill, lambda: Panels(spare, passes.crew).norm_is_below((1 + MISSED) ** 2))
+
+    def fill(blocks: Sequence[slice], out: np.ndarray) -> None:
+        passes.rest(a, low, mu, out, blocks)
+
+    if crowded(memory):
+        return Panels(fill, passes.blocks, memory, passes.crew).norm_is_below((1 + MISSED) ** 2)
+    fill(passes.blocks, memory)
+    return norm_is_below(gram(memory, passes.crew), 1 + MISSED)
 
 
-def _crowded(x: np.ndarray) -> bool:
-    """Whether the Gram matrix of ``x`` is so large beside it that half of it is worth saving."""
+def crowded(x: np.ndarray) -> bool:
+    """Whether the Gram matrix of ``x`` is so large that it finds room only in place of ``x`` itself."""
     return 4 * x.shape[1] > x.shape[0] and x.shape[1] > SMALL
-
-
-def _with_room(passes: Passes, refill: Callable, question: Callable) -> Any:
-    """Ask while a copy of the data makes room."""
-    passes.values = np.empty((0, 0))
-    answer = question()
-    passes.values = refill()
-    return answer

@@ -327,7 +327,7 @@ class _Solve:
             history={"error": history[:, 0].tolist(), "mu": history[:, 1].tolist()},
             solver=self.solver.name,
             factors=factors,
-            dual=matrices("dual", 1.0) if request.keep_dual else None,
+            dual=matrices("dual", 1.0) if request.needs_dual else None,
         )
 
 

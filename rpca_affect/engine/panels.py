@@ -1,53 +1,83 @@
 """A large Gram matrix as the panels of its lower triangle: half the memory, and workers share its factorisation."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from rpca_affect.engine.spectra import exact_norm, gram, likely_bounds
+from rpca_affect.engine.spectra import exact_norm, likely_bounds
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Panels", "norm_bound_of"]
 
 WIDTH = 128  # columns of a panel
-HEIGHT = 1 << 8  # rows of single-precision data that are converted at a time
+HEIGHT = 256  # rows of a panel, or of single-precision data, that are worked on at a time
+
+Fill = Callable[[Sequence[slice], np.ndarray], object]
 
 
 class Panels:
-    """``x.T @ x`` in double precision.
+    """``x.T @ x`` in double precision, of a matrix that is made a few rows at a time and never kept.
 
     Panel k holds the columns ``edges[k]`` to ``edges[k + 1]`` from the diagonal down. A factorisation takes their
     place; they are formed again when they are asked for after it.
 
     Parameters
     ----------
-    x : array, shape (m, n)
+    fill : callable (blocks, rows)
+        Writes the rows of x in some consecutive blocks.
+    blocks : sequence of slice
+        All rows.
+    memory : array, shape (m, n)
+        Of the precision of x; overwritten. What the panels leave of it takes the rows of x.
     crew : Crew
     """
 
-    def __init__(self, x: np.ndarray, crew: Crew) -> None:
-        self.x, self.crew = x, crew
-        self.edges = [*range(0, x.shape[1], WIDTH), x.shape[1]]
+    def __init__(self, fill: Fill, blocks: Sequence[slice], memory: np.ndarray, crew: Crew) -> None:
+        self.fill, self.blocks, self.memory, self.crew = fill, blocks, memory, crew
+        self.columns = memory.shape[1]
+        self.edges = [*range(0, self.columns, WIDTH), self.columns]
         self.panels = self._formed()
 
     def _formed(self) -> list[np.ndarray]:
-        x, columns = self.x, self.x.shape[1]
-        panels = [np.empty((columns - a, b - a)) for a, b in pairwise(self.edges)]
-
-        def fill(_: int, k: int) -> None:
-            a, b = self.edges[k : k + 2]
-            panel = panels[k]
-            if x.dtype == np.float64:
-                np.matmul(x[:, a:].T, x[:, a:b], out=panel)
-                return
-            panel[:] = 0
-            for start in range(0, len(x), HEIGHT):
-                rows = x[start : start + HEIGHT, a:].astype(np.float64)
-                panel += rows.T @ rows[:, : b - a]
-
-        self.crew.run(fill, range(len(panels)))
+        shapes = [(self.columns - a, b - a) for a, b in pairwise(self.edges)]
+        panels, room = [], self.memory.reshape(-1)
+        for rows, width in shapes:
+            bytes_needed = rows * width * np.dtype(np.float64).itemsize
+            cells = bytes_needed // room.itemsize
+            if cells <= room.size and room.ctypes.data % 8 == 0:
+                panels.append(room[:cells].view(np.float64).reshape(rows, width))
+                room = room[cells:]
+            else:
+                panels.append(np.empty((rows, width)))
+        height = self.blocks[0].stop
+        most = max(room.size // self.columns, min(height, len(self.memory)))
+        if room.size < most * self.columns:
+            room = np.empty(most * self.columns, room.dtype)
+        step = max(most // height, 1)
+        for first in range(0, len(self.blocks), step):
+            blocks = self.blocks[first : first + step]
+            rows = blocks[-1].stop - blocks[0].start
+            x = room[: rows * self.columns].reshape(rows, self.columns)
+            self.fill(blocks, x)
+            self._add(panels, x, first == 0)
         return panels
+
+    def _add(self, panels: list[np.ndarray], x: np.ndarray, fresh: bool) -> None:
+        """Add ``x.T @ x``, or write it over what is there."""
+
+        def work(_: int, k: int) -> None:
+            a, b = self.edges[k : k + 2]
+            if fresh:
+                panels[k][:] = 0
+            height = len(x) if x.dtype == np.float64 else HEIGHT
+            for start in range(0, len(x), height):
+                rows = x[start : start + height, a:].astype(np.float64, copy=False)
+                for top in range(0, len(panels[k]), HEIGHT):
+                    panels[k][top : top + HEIGHT] += rows[:, top : top + HEIGHT].T @ rows[:, : b - a]
+
+        self.crew.run(work, range(len(panels)))
 
     def __matmul__(self, other: np.ndarray) -> np.ndarray:
         """Product with a matrix (n, r)."""
@@ -72,21 +102,30 @@ class Panels:
             below = panel[width:]
             if not len(below):
                 return True
-            # A C-ordered X with X L^T = B is a Fortran-ordered X^T with L X^T = B^T.
-            below[:] = blas.dtrsm(1.0, factor, below.T, lower=1).T
+            # A C-ordered X with X L^T = B is a Fortran-ordered X^T with L X^T = B^T: in place.
+            blas.dtrsm(1.0, factor, below.T, lower=1, overwrite_b=1)
 
             def update(_: int, j: int, k: int = k, below: np.ndarray = below) -> None:
                 start = self.edges[j] - self.edges[k + 1]
-                panels[j] -= below[start:] @ below[start : start + panels[j].shape[1]].T
+                across = below[start : start + panels[j].shape[1]].T
+                for top in range(0, len(panels[j]), HEIGHT):
+                    part = panels[j][top : top + HEIGHT]
+                    part -= below[start + top : start + top + len(part)] @ across
 
             self.crew.run(update, range(k + 1, len(panels)))
         return True
 
+    def norm(self) -> float:
+        """``||x||_2``, by all eigenvalues."""
+        square = np.zeros((self.columns, self.columns), order="F")
+        for panel, (a, b) in zip(self.panels or self._formed(), pairwise(self.edges)):
+            square[a:, a:b] = panel
+        return exact_norm(square)
 
-def norm_bound_of(x: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
+
+def norm_bound_of(square: Panels, basis: np.ndarray) -> float:
     """Upper bound of ``||x||_2``; see `rpca_affect.engine.spectra.norm_bound`."""
-    square = Panels(x, crew)
     for bound in likely_bounds(square.__matmul__, basis):
         if square.norm_is_below(bound * bound):
             return bound
-    return exact_norm(gram(x, crew))
+    return square.norm()

@@ -1,5 +1,7 @@
 """Elementwise passes over cache-sized row blocks, in place: everything of a step but the singular-value threshold."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,11 +9,22 @@ import numpy as np
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
 
-__all__ = ["Passes", "Sums", "square_length"]
+__all__ = ["Passes", "Sums", "safe_unit", "square_length"]
 
 BLOCK = 1 << 19  # bytes of a block: small enough for the cache, large enough for the products
 SHARED = 1 << 17  # cells from which the workers share the blocks
+PLAIN = 2.0**16  # units from its inverse up to it: neither squares nor single precision come near their limits
+TILE = 64  # columns that are read at a time where a row does not lie together in memory
 QUICK = 1 << 25  # multiplications x bytes of a product that is done before another worker has woken up
+
+
+def safe_unit(unit: float) -> float:
+    """Return a power of two to divide the data by, or 1, for which no copy is needed.
+
+    Division by a power of two changes no digit, so an iteration in other units is the same one: they only have to be
+    safe.
+    """
+    return 1.0 if 1 / PLAIN <= unit <= PLAIN else unit
 
 
 class Sums(NamedTuple):
@@ -46,7 +59,7 @@ class Passes:
     Attributes
     ----------
     values : array, shape (m, n)
-        C-ordered, 0 on missing cells.
+        In any order, 0 on missing cells. Every other matrix is C-ordered.
     known : array of bool, shape (m, n), or None
     lam : float
     slack : float, or array (m, 1) or (1, n)
@@ -61,16 +74,30 @@ class Passes:
         rows, columns = values.shape
         height = rows
         if values.size >= SHARED:
-            height = max(1, min(BLOCK // (columns * values.itemsize), -(-rows // (2 * crew.size))))
+            room = min(BLOCK, values.size)  # of a small matrix, an eighth: scratch memory should stay small beside it
+            height = max(1, min(room // (columns * values.itemsize), -(-rows // (2 * crew.size))))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
         self.workers = crew.size if len(self.blocks) > 1 else 1
-        self._scratch = [np.empty((2, height, columns), values.dtype) for _ in range(self.workers)]
-        self.norm = float(np.sqrt(self.total(lambda rows: square_length(values[rows]))))
+        self.release()
+        cells = values.ravel(order="K")
+        squares = crew.run(lambda _, part: square_length(cells[part]), self.shares(cells.size, QUICK))
+        self.norm = math.sqrt(sum(squares))
 
     def rounded(self, memory: np.ndarray) -> "Passes":
         """The same matrix in single precision, in memory (m, n) of that precision."""
-        np.copyto(memory, self.values, casting="same_kind")
+        self.crew.run(lambda _, rows: np.copyto(memory[rows], self.values[rows], casting="same_kind"), self.blocks)
         return Passes(memory, self.known, self.kind, self.crew)
+
+    def release(self) -> None:
+        """Give the scratch memory of the workers back until the next pass."""
+        self._scratch: list[np.ndarray | None] = [None] * self.workers
+
+    def _pair(self, worker: int) -> np.ndarray:
+        """Scratch memory of a worker: two matrices of the size of a block."""
+        pair = self._scratch[worker]
+        if pair is None:
+            pair = self._scratch[worker] = np.empty((2, self.blocks[0].stop, self.values.shape[1]), self.values.dtype)
+        return pair
 
     def set_model(self, lam: float, slack: Any) -> None:
         """Set the weights of the model: see the attributes."""
@@ -143,39 +170,56 @@ class Passes:
         sums = self.crew.run(work, self.blocks)
         return Sums(sum(s[0] for s in sums), sum(s[1] for s in sums))
 
-    def prove(
-        self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, dual: np.ndarray
-    ) -> tuple[float, float, float]:
-        """Write the dual matrix Y; return the loss of ``M - L``, ``<M, Y>`` and ``sum slack Y^2``."""
+    def dual(
+        self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, out: np.ndarray, blocks: Sequence[slice]
+    ) -> list[tuple[Any, float, float]]:
+        """Write the rows of the dual matrix Y in some consecutive blocks; return what `weighed` adds up."""
         bound = self._bound_at(a, low, mu, mu_next)
+        first = blocks[0].start
 
-        def work(worker: int, rows: slice) -> tuple[float, float, Any]:
-            carried = dual[rows]
+        def work(worker: int, rows: slice) -> tuple[Any, float, float]:
+            carried = out[rows.start - first : rows.stop - first]
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             kept = self._keep(wanted, rows, bound)
             np.multiply(kept, mu_next, out=carried)
-            values, slack = self.values[rows], _rows(self.slack, rows)
+            values, slack = self._read(rows, kept), _rows(self.slack, rows)
             linear = float(np.vdot(values, carried))
             quadratic = float(np.sum(carried * carried * slack, dtype=np.float64)) if self.noisy else 0.0
             rest = np.subtract(values, base, out=base)
             if self.known is not None:
                 rest *= self.known[rows]
             if self.kind == "columns":
-                return linear, quadratic, np.einsum("ij,ij->j", rest, rest)
+                return np.einsum("ij,ij->j", rest, rest), linear, quadratic
             size = np.abs(rest, out=rest)
             if self.kind == "rows":
                 size = np.sqrt(np.einsum("ij,ij->i", rest, rest))[:, None]
-            return linear, quadratic, self._huber(size, slack)
+            return self._huber(size, slack), linear, quadratic
 
-        sums = self.crew.run(work, self.blocks)
-        loss = sum(s[2] for s in sums)
+        return self.crew.run(work, blocks)
+
+    def weighed(self, parts: list[tuple[Any, float, float]]) -> tuple[float, float, float]:
+        """Return the loss of ``M - L``, ``<M, Y>`` and ``sum slack Y^2``."""
+        loss, linear, quadratic = (sum(part) for part in zip(*parts))
         if self.kind == "columns":
             loss = self._huber(np.sqrt(loss)[None, :], self.slack)
-        return loss, sum(s[0] for s in sums), sum(s[1] for s in sums)
+        return loss, linear, quadratic
 
-    def rest(self, a: np.ndarray, low: LowRank, mu: float, out: np.ndarray) -> None:
-        """Write ``mu (A - L)``."""
-        self.crew.run(lambda worker, rows: self._wanted(worker, rows, a, low, mu, out[rows]), self.blocks)
+    def rest(self, a: np.ndarray, low: LowRank, mu: float, out: np.ndarray, blocks: Sequence[slice]) -> None:
+        """Write ``mu (A - L)`` in some consecutive blocks."""
+        first = blocks[0].start
+
+        def work(worker: int, rows: slice) -> None:
+            self._wanted(worker, rows, a, low, mu, out[rows.start - first : rows.stop - first])
+
+        self.crew.run(work, blocks)
+
+    def low_rank(self, a: np.ndarray, low: LowRank) -> None:
+        """Write L over ``a``."""
+
+        def work(worker: int, rows: slice) -> None:
+            a[rows] = self._wanted(worker, rows, a, low, 1.0, np.empty_like(a[rows]))[0]
+
+        self.crew.run(work, self.blocks)
 
     def finish(
         self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, out: np.ndarray, noise: np.ndarray | None
@@ -208,25 +252,35 @@ class Passes:
         self, worker: int, rows: slice, a: np.ndarray, low: LowRank, ratio: float, carried: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return L and ``M - L + e`` in scratch memory, and ``e = (A - L) ratio`` in ``carried``."""
-        base, wanted = self._scratch[worker][:2, : rows.stop - rows.start]
+        base, wanted = pair = self._pair(worker)[:, : rows.stop - rows.start]
         block = a[rows]
         if low.rank == 0:
             base.fill(0)
         elif low.left is not None:
             np.matmul(low.left[rows], low.right, out=base)
         elif low.thin:
-            thin = self._scratch[worker][1].reshape(-1)[: block.shape[0] * low.rank].reshape(-1, low.rank)
+            thin = pair[1].reshape(-1)[: block.shape[0] * low.rank].reshape(-1, low.rank)
             np.matmul(np.matmul(block, low.basis, out=thin), low.right, out=base)
         else:
             np.matmul(block, low.right, out=base)
         np.subtract(block, base, out=carried)
         if ratio != 1.0:
             carried *= ratio
-        np.subtract(self.values[rows], base, out=wanted)
+        np.subtract(self._read(rows, wanted), base, out=wanted)
         wanted += carried
         if self.known is not None:
             wanted *= self.known[rows]
         return base, wanted
+
+    def _read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
+        """Return rows of the data, in ``memory`` if they do not lie together."""
+        values = self.values[rows]
+        if self.values.flags.c_contiguous:
+            return values
+        for start in range(0, values.shape[1], TILE):
+            tile = slice(start, start + TILE)
+            np.copyto(memory[:, tile], values[:, tile])
+        return memory
 
     def _keep(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
         """Turn ``wanted`` into the kept part, in place."""

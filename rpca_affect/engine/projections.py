@@ -7,7 +7,7 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine.passes import square_length
+from rpca_affect.engine.passes import safe_unit, square_length
 from rpca_affect.engine.selection import kth_largest, median_size
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.protocol import Progress, Request
@@ -37,9 +37,11 @@ class _Projections:
     """What both share: the data, the projection on rank r, the loop, and the answer."""
 
     def __init__(self, data: Observed, unit: float, solver: Any, request: Request, team: Crew) -> None:
-        self.unit, self.request, self.team, self.known = unit, request, team, data.mask
-        self.values = np.multiply(data.values, 1 / unit, out=np.empty(data.values.shape, data.values.dtype))
-        self.solver = solver.rescaled(unit).tuned(data)
+        self.unit, self.request, self.team, self.known = safe_unit(unit), request, team, data.mask
+        self.values = np.ascontiguousarray(data.values)
+        if self.unit != 1.0:
+            self.values = np.multiply(data.values, 1 / unit, out=np.empty(data.values.shape, data.values.dtype))
+        self.solver = solver.rescaled(self.unit).tuned(data)
         rows, columns = data.values.shape
         height = max(1, min(rows, BLOCK // columns))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
@@ -107,15 +109,18 @@ class _Projections:
                 break
         noisy = self.has_noise()
         values, low_rank, rest = self.values, self.filled, self.rest
+        sparse = np.empty_like(values) if noisy else rest
 
         def finish(rows: slice) -> tuple[int, float]:
             np.matmul(self.left[rows], self.basis.T, out=low_rank[rows])
             left = self.observed(np.subtract(values[rows], low_rank[rows], out=rest[rows]), rows)
-            values[rows] = self.part(rows, left)
-            left -= values[rows]
-            sums = int(np.count_nonzero(values[rows])), 0.0 if noisy else square_length(left)
-            for x in (values, low_rank, rest):
-                x[rows] *= self.unit
+            outliers = self.part(rows, left)
+            left -= outliers
+            sums = int(np.count_nonzero(outliers)), 0.0 if noisy else square_length(left)
+            sparse[rows] = outliers
+            if self.unit != 1.0:
+                for x in (sparse, low_rank, *([rest] if noisy else [])):
+                    x[rows] *= self.unit
             return sums
 
         sums = self.team.run(lambda _, rows: finish(rows), self.blocks)
@@ -123,7 +128,7 @@ class _Projections:
         factors = self._factors()
         return Decomposition(
             low_rank=None if request.factored else low_rank,
-            sparse=values,
+            sparse=sparse,
             noise=rest if noisy else np.broadcast_to(np.zeros((1, 1), values.dtype), values.shape),
             n_iter=count,
             status=Status(error <= request.tol, ""),

@@ -16,6 +16,7 @@ __all__ = [
     "likely_bounds",
     "norm_bound",
     "norm_is_below",
+    "triangle_of",
 ]
 
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
@@ -75,6 +76,31 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
         stop = start + SMALL
         total[start:stop, :half] = total[:half, start:stop].T
     return total
+
+
+def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
+    """Return a triangular R with ``R.T @ R = x.T @ x``, as accurate as ``x`` itself at every scale.
+
+    Factors of row blocks are factored again, so that no copy of ``x`` is needed (Demmel, Grigori, Hoemmen & Langou
+    2012, Communication-optimal parallel and sequential QR and LU factorizations).
+    """
+    rows, columns = x.shape
+    height = max(CHUNK // columns, columns)
+
+    if rows <= 2 * height:
+        return np.linalg.qr(x.astype(np.float64, copy=False), mode="r")
+
+    def part(_: int, share: slice) -> np.ndarray:
+        stacked = np.zeros((columns + height, columns), order="F")
+        for start in range(share.start, share.stop, height):
+            block = x[start : min(start + height, share.stop)]
+            stacked[columns : columns + len(block)] = block
+            stacked[columns + len(block) :] = 0
+            lapack.dgeqrf(stacked, lwork=SMALL * columns, overwrite_a=1)
+            stacked[:columns] = np.triu(stacked[:columns])
+        return stacked[:columns].copy()
+
+    return np.linalg.qr(np.concatenate(crew.run(part, crew.shares(rows))), mode="r")
 
 
 def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -2,16 +2,16 @@
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine import certify
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.passes import Passes
+from rpca_affect.engine import certify, parts
+from rpca_affect.engine.parts import Step
+from rpca_affect.engine.passes import Passes, safe_unit
 from rpca_affect.engine.spectra import largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
@@ -24,7 +24,6 @@ from rpca_affect.solvers.ialm import InexactALM
 __all__ = ["accepts", "run"]
 
 MIXED = 1 << 17  # cells from which the first steps are taken in single precision
-PLAIN = 2.0**16  # units from its inverse up to it: neither squares nor single precision come near their limits
 ROUGH = {"ialm": 2e-6, "admm": 1e-3}  # error down to which its rounding does no harm
 
 
@@ -49,18 +48,6 @@ def _given(*numbers: Any) -> list[Any]:
     return [number for number in numbers if number is not None]
 
 
-class _Step(NamedTuple):
-    """The last step: everything about the parts, but not the parts themselves."""
-
-    argument: np.ndarray
-    spare: np.ndarray
-    low: LowRank
-    mu: float
-    mu_next: float
-    violated: float
-    error: float
-
-
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     """Do what `rpca_affect.loop.run` does for one matrix; see `accepts`."""
     with crew() as team:
@@ -74,8 +61,7 @@ class _Solve:
         self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
     ) -> None:
         rows, columns = data.values.shape
-        # A power of two changes no digit, so an iteration in other units is the same one: it only has to be safe.
-        self.unit = 1.0 if 1 / PLAIN <= unit <= PLAIN else unit
+        self.unit = safe_unit(unit)
         self.data, self.init, self.request = data, init, request
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
@@ -84,25 +70,29 @@ class _Solve:
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
         self.mixed = not self.near and data.values.dtype == np.float64 and data.values.size >= MIXED
-        # Memory of the first argument, and in it, where the first steps are taken so, the data in single precision.
-        spent = init.dual if init is not None and request.spend_init else None
-        self.spends = spent is not None
-        self.room = np.empty_like(self.passes.values) if spent is None else self.turned(spent)
+        # Memory of the arguments; in the first, where the first steps are taken so, the data in single precision.
+        start = (init.dual, init.low_rank) if init is not None and request.spend_init else ()
+        spent = [self.turned(x) for x in start if x is not None]
+        self.spends = len(spent) == 2
+        shape, dtype = self.passes.values.shape, data.values.dtype
+        self.room, self.spare = spent if self.spends else (np.empty(shape, dtype) for _ in range(2))  # type: ignore
         self.rough = self._rounded() if self.mixed and not self.spends else None
         self.solver = self.tuned(solver)
         self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
         self.guessed = False  # whether a step trusted a subspace
+        self.holds_dual = False  # whether the spare memory does
+        self.stopped = False  # whether the callback said so
 
     def turned(self, x: np.ndarray) -> np.ndarray:
         """Transpose where the matrix is wide; its own inverse."""
         return x.T if self.wide else x
 
     def scaled(self) -> np.ndarray:
-        """The data in their unit, C-ordered: the caller's own array where that is all of this already."""
+        """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
         values = self.turned(self.data.values)
-        if self.unit == 1.0:
-            return np.ascontiguousarray(values)
-        return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
+        if self.unit != 1.0:
+            return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
+        return np.ascontiguousarray(values) if values.size < MIXED else values
 
     def _rounded(self) -> Passes:
         room = self.room
@@ -167,11 +157,11 @@ class _Solve:
         for rows in passes.blocks:
             out[rows] += low_rank[rows] / self.unit
 
-    def iterate(self, exact: bool) -> tuple[_Step, dict[str, list]]:
+    def iterate(self, exact: bool) -> tuple[Step, dict[str, list]]:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
-        argument, spare = self.room, np.empty_like(passes.values)
+        argument, spare = self.room, self.spare
         if exact or not self.mixed:
             self.first_argument(passes, argument)
         else:
@@ -180,7 +170,7 @@ class _Solve:
                 for values in history.values():
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
-        step, _ = self._advance(passes, Thresholder(passes, exact, basis), argument, spare, mu, history, request)
+        step = self._advance(passes, Thresholder(passes, exact, basis), argument, spare, mu, history, request)
         return self.iterate(exact=True) if step is None else (step, history)
 
     def _rough_start(
@@ -191,8 +181,9 @@ class _Solve:
         Returns the penalty and the subspace there, and whether these steps were all.
         """
         halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
-        if self.spends:  # the start is still in the memory that the rounded data will take
-            self.first_argument(self.passes, halves[0])
+        if self.spends:  # the start lies where the rounded data and the halves will lie
+            self.first_argument(self.passes, argument)
+            np.copyto(halves[0], argument, casting="same_kind")
         passes, self.rough = self.rough or self._rounded(), None
         passes.set_model(self.passes.lam, self.passes.slack)
         if not self.spends:
@@ -200,9 +191,9 @@ class _Solve:
         threshold = Thresholder(passes)
         tol = max(self.request.tol, ROUGH[self.solver.name])
         loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
-        step, stopped = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
+        step = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
         basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
-        finished = stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
+        finished = self.stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
         last, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
         np.copyto(argument, last)
         return mu, basis, finished
@@ -216,10 +207,10 @@ class _Solve:
         mu: float,
         history: dict[str, list],
         request: Request,
-    ) -> tuple[Any, bool]:
-        """Step on from ``argument`` to ``spare`` and back; return the last step, and whether the callback stopped it.
+    ) -> Any:
+        """Step on from ``argument`` to ``spare`` and back; return the last step.
 
-        The step is None where values were missed that only exact steps would have found.
+        It is None where values were missed that only exact steps would have found.
         """
         solver, step = self.solver, None
         error = history["error"][-1] if history["error"] else float(not self.near)
@@ -230,10 +221,11 @@ class _Solve:
             # From here on every step will be exact; that must not hide that the ones before were not.
             if step is not None and not step.low.exact and threshold.is_extreme(1 / mu):
                 if passes is not self.passes:
-                    return step, False
+                    return step
                 room = np.empty_like(spare)
-                if not certify.complete(passes, step.argument, step.low, step.mu, room, self.scaled):
-                    return None, False
+                if not certify.complete(passes, step.argument, step.low, step.mu, room):
+                    return None
+            step = low = None  # what they hold may be as large as half of the data
             low = threshold(argument, 1 / mu, spare, error)
             self.guessed |= not low.exact
             mu_next = min(growth * mu, largest_mu)
@@ -241,14 +233,15 @@ class _Solve:
             violated = math.sqrt(sums.violated)
             scale = min(passes.norm, math.sqrt(sums.kept) or passes.norm) if two_sided else passes.norm
             error = violated / (scale or 1.0)
-            step = _Step(argument, spare, low, mu, mu_next, violated, error)
+            step = Step(argument, spare, low, mu, mu_next, violated, error)
             history["error"].append(error)
             history["rank"].append(low.rank)
             history["mu"].append(mu_next)
             count = len(history["error"])
-            stop = request.callback is not None and request.callback(Progress(count, error, low.rank, mu_next))
-            if stop or error <= request.tol or count >= request.max_iter:
-                return step, bool(stop)
+            if request.callback is not None:
+                self.stopped = bool(request.callback(Progress(count, error, low.rank, mu_next)))
+            if self.stopped or error <= request.tol or count >= request.max_iter:
+                return step
             if accelerate is not None:
                 np.copyto(spare, accelerate(argument, spare))
             argument, spare, mu = spare, argument, mu_next
@@ -261,36 +254,30 @@ class _Solve:
         if not self.is_complete(step, proof):
             step, history = self.iterate(exact=True)
             proof = self.prove(step)
-        low = step.low
-        above = request.keep_dual_above
-        kept = request.keep_dual and (above is None or proof.gap > above)
-        dual = step.spare if kept else None
-        free = [] if kept else [step.spare]
-        if not np.shares_memory(passes.values, self.data.values):
-            free.append(passes.values)
-        if request.factored:  # nobody asks for L as a matrix
-            free.insert(0, step.argument)
-        sparse = free.pop() if free else np.empty_like(step.argument)
-        noise = None
-        if passes.noisy:
-            noise = free.pop() if free else np.empty_like(step.argument)
-        factors = self._factors(step.argument, low) if request.factored else None
-        nonzero = passes.finish(step.argument, low, step.mu, step.mu_next, sparse, noise)
-        cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)
-        for part in (sparse, None if request.factored else step.argument, noise):
-            if part is not None and self.unit != 1.0:
-                passes.scale(part, self.unit)
+        low, converged = step.low, step.error <= request.tol
+        is_start = request.start_above is not None and proof.gap > request.start_above
+        is_start &= converged and not self.stopped and len(history["error"]) < request.max_iter
+        dual = step.spare if request.keep_dual or is_start else None
+        if dual is not None and not self.holds_dual:
+            passes.dual(step.argument, low, step.mu, step.mu_next, dual, passes.blocks)
+        factored = request.factored and not is_start
+        factors = self._factors(step) if factored else None
+        if is_start:
+            found = parts.low_rank_of(passes, step)
+        else:
+            found = parts.parts_of(passes, step, factored, self._unused(step, dual))
+        low_rank, sparse, noise = (self._back(part) for part in found[:3])
         shape, dtype = self.data.values.shape, passes.values.dtype
         floor = 10 * max(shape) * np.finfo(dtype).eps
         shrunk = low.shrunk
         return Decomposition(
-            low_rank=None if request.factored else self.turned(step.argument),
-            sparse=self.turned(sparse),
-            noise=np.broadcast_to(np.zeros((1, 1), dtype), shape) if noise is None else self.turned(noise),
+            low_rank=low_rank,
+            sparse=sparse,
+            noise=np.broadcast_to(np.zeros((1, 1), dtype), shape) if noise is None else noise,
             n_iter=len(history["error"]),
-            status=Status(step.error <= request.tol, ""),
+            status=Status(converged, ""),
             rank=int(np.count_nonzero(shrunk > floor * shrunk[0])) if low.rank else 0,
-            sparsity=nonzero / cells,
+            sparsity=found.sparsity,
             residual=step.violated / (passes.norm or 1.0),
             gap=proof.gap,
             lam=passes.lam,
@@ -300,11 +287,24 @@ class _Solve:
             dual=None if dual is None else self.turned(dual),
         )
 
-    def prove(self, step: _Step) -> certify.Proof:
-        """Certificate of a step; its dual matrix is left in ``step.spare``."""
-        return certify.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare, self.scaled)
+    def _unused(self, step: Step, dual: np.ndarray | None) -> list[np.ndarray]:
+        """Memory that a part may take."""
+        free = [] if dual is not None else [step.spare]
+        return free if np.shares_memory(self.passes.values, self.data.values) else [*free, self.passes.values]
 
-    def is_complete(self, step: _Step, proof: certify.Proof) -> bool:
+    def _back(self, part: np.ndarray | None) -> Any:
+        """A part in the unit and the orientation of the data."""
+        if part is not None and self.unit != 1.0:
+            self.passes.scale(part, self.unit)
+        return None if part is None else self.turned(part)
+
+    def prove(self, step: Step) -> certify.Proof:
+        """Certificate of a step; overwrites ``step.spare``."""
+        proof = certify.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare)
+        self.holds_dual = not certify.crowded(step.spare)
+        return proof
+
+    def is_complete(self, step: Step, proof: certify.Proof) -> bool:
         """Decide whether no singular value above the threshold was missed.
 
         The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
@@ -318,17 +318,10 @@ class _Solve:
         largest = proof.dual_norm + step.mu_next * step.violated
         if largest <= 1 + certify.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:
             return True
-        complete = certify.complete(self.passes, step.argument, step.low, step.mu, step.spare, self.scaled)
-        if complete and self.request.keep_dual:
-            self.prove(step)
-        return complete
+        self.holds_dual = False
+        return certify.complete(self.passes, step.argument, step.low, step.mu, step.spare)
 
-    def _factors(self, argument: np.ndarray, low: LowRank) -> Factors:
-        if low.left is not None and low.turn is not None:
-            left, values, right = low.left @ low.turn.astype(low.left.dtype), low.shrunk, low.basis.T
-        else:
-            left, triangle = np.linalg.qr(self.passes.product(argument, low.basis))
-            u, values, vt = np.linalg.svd(triangle * (low.shrunk / low.values))
-            left, right = left @ u.astype(left.dtype), vt.astype(left.dtype) @ low.basis.T
+    def _factors(self, step: Step) -> Factors:
+        left, values, right = parts.factors_of(self.passes, step)
         values = (values * self.unit).astype(left.dtype)
         return Factors(right.T, values, left.T) if self.wide else Factors(left, values, right)

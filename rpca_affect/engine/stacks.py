@@ -164,7 +164,7 @@ class _Result:
         self.low_rank, self.sparse = np.empty(shape, dtype), np.empty(shape, dtype)
         noisy = bool(np.any(stack.numbers["slack"] != 0))
         self.noise = np.empty(shape, dtype) if noisy else None
-        self.dual = np.empty(shape, dtype) if request.keep_dual else None
+        self.dual = np.empty(shape, dtype) if request.needs_dual else None
         count = stack.count
         self.steps, self.rank = np.empty(count, np.int64), np.empty(count, np.int64)
         names = ("error", "mu", "gap", "residual", "sparsity", "lam")

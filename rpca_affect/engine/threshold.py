@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import SMALL, eigh_descending, gram
+from rpca_affect.engine.spectra import SMALL, eigh_descending, gram, triangle_of
 
 __all__ = ["Thresholder"]
 
@@ -104,7 +104,7 @@ class Thresholder:
 
     def by_svd(self, a: np.ndarray, level: float) -> LowRank:
         """Singular vectors of the triangular factor of A: exact at every scale."""
-        triangle = np.linalg.qr(a.astype(np.float64, copy=False), mode="r")
+        triangle = triangle_of(a, self.passes.crew)
         _, values, right, info = lapack.dgesdd(triangle, full_matrices=0)
         if info != 0:
             values, right = lapack.dgesvd(triangle, full_matrices=0)[1:3]
@@ -116,6 +116,8 @@ class Thresholder:
         basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
+            if 2 * basis.shape[1] > self.columns:
+                break
             image, room = self._room(basis.shape[1])
             left, lengths = self._orthonormal(self.passes.product(a, basis, image), room)
             if left is None:
@@ -147,7 +149,9 @@ class Thresholder:
     def _kept(self, left: np.ndarray) -> np.ndarray:
         """Copy to memory of our own: the next pass overwrites the room that ``left`` was made in."""
         if self.own is None or self.own.size < left.size:
-            self.own = np.empty(left.size, left.dtype)
+            self.own = None
+            step = max(self.columns // 8, 1)  # growing by less would leave the memory in small pieces
+            self.own = np.empty(len(left) * -(-left.shape[1] // step) * step, left.dtype)
         kept = self.own[: left.size].reshape(left.shape)
         np.copyto(kept, left)
         return kept
@@ -174,7 +178,7 @@ class Thresholder:
     def _room(self, columns: int) -> tuple[np.ndarray, np.ndarray]:
         """Two tall matrices, in the memory that may be overwritten where it is large enough."""
         shape = (2, self.passes.values.shape[0], columns)
-        if self.memory is None or 2 * columns > self.columns:
+        if self.memory is None:
             room = np.empty(shape, self.passes.values.dtype)
         else:
             room = self.memory.reshape(-1)[: math.prod(shape)].reshape(shape)
