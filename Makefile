@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types notebooks benchmark floor phase hard-cases faces estimators clips gpu-check slow clean
+.PHONY: demo test lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,10 @@ benchmark: $(VENV)/all.stamp
 # How far an iteration is from memory bandwidth and matrix rate.
 floor: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.floor
+
+# Peak memory of our solvers, allocated and resident (the recordings need RPCA_AFFECT_DATA).
+peaks: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.peaks
 
 # Where recovery succeeds: rank against share of spoiled cells, four solvers.
 phase: $(VENV)/all.stamp

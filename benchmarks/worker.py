@@ -17,7 +17,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.memory import ROOM, fetch
 from benchmarks.problems import planted
 
-__all__ = ["main", "read_problem", "write_problem"]
+__all__ = ["MIB", "forget_peak", "main", "peak", "read_problem", "resident", "write_problem"]
 
 MIB = 2.0**20
 QUICK = 0.25  # seconds that a turn takes at least
@@ -39,16 +39,16 @@ def read_problem(path: str, *names: str) -> list[Any]:
     return [part or None for part in parts] + [lams]
 
 
-def _resident() -> float:
+def resident() -> float:
     """Resident memory now, in MiB; the peak so far where the system does not tell."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MIB
     except OSError:
-        return _peak()
+        return peak()
 
 
-def _peak() -> float:
-    """Peak resident memory since `_forget_peak`, in MiB."""
+def peak() -> float:
+    """Peak resident memory since `forget_peak`, in MiB."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
@@ -56,7 +56,7 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MIB if sys.platform == "darwin" else 1024)
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Give freed memory back to the system and set its mark of the peak to now, so that runs do not hide each other."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -68,8 +68,8 @@ def _solve(run, command: dict, kept: list) -> dict:
     matrices, sigmas, lams = read_problem(command["path"], "matrix", "sigma")
     sigmas = sigmas if sigmas is not None and command["exact"] else [None] * len(matrices)
     fetch(ROOM * sum(m.nbytes for m in matrices))
-    _forget_peak()
-    before = _resident()
+    forget_peak()
+    before = resident()
     start = perf_counter()
     tol, steps = command["tol"], command["max_iter"]
 
@@ -82,7 +82,7 @@ def _solve(run, command: dict, kept: list) -> dict:
         answers = answered(False)
         turns += 1
     seconds = (perf_counter() - start) / turns
-    peak = _peak() - before
+    most = peak() - before
     count = sum(answer.n_iter for answer in answers)
     own = [answer.seconds_per_step for answer in answers]
     gaps = [answer.claimed_gap for answer in answers]
@@ -95,7 +95,7 @@ def _solve(run, command: dict, kept: list) -> dict:
         "seconds": seconds,
         "n_iter": count,
         "step_seconds": float(np.mean(own)) if None not in own else seconds / max(count, 1),
-        "peak_mib": peak,
+        "peak_mib": most,
         "input_mib": sum(m.nbytes for m in matrices) / MIB,
         "claimed_gap": None if None in gaps else float(np.max([np.max(gap) for gap in gaps])),
     }

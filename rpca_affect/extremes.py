@@ -1,7 +1,5 @@
 """Gigantic cells: taken in for the solve, given back after it, so that one broken number cannot ruin a split."""
 
-from dataclasses import replace
-
 from rpca_affect.arrays import Array, Observed, array_namespace, largest_cell
 from rpca_affect.decomposition import Decomposition
 
@@ -30,21 +28,31 @@ def limited(data: Observed) -> Observed | None:
     -------
     Observed or None
     """
-    xp = array_namespace(data.values)
     values = data.values
-    rows, columns = values.shape
-    part = max(-(-rows // PARTS), PART_CELLS // columns)  # a copy of all sizes at once would cost more than the sum
-    total = sum(xp.sum(xp.abs(values[i : min(i + part, rows), :])) for i in range(0, rows, part))
-    if not bool(largest_cell(values)[0, 0] > SUSPICIOUS * total / (rows * columns)):
+    rows = _parts(values, axis=0)
+    xp = array_namespace(values)
+    total = sum(xp.sum(xp.abs(values[part, :])) for part in rows)
+    if not bool(largest_cell(values)[0, 0] > SUSPICIOUS * total / (values.shape[0] * values.shape[1])):
         return None
-    size = xp.abs(values)
-    by_row = xp.sort(size, axis=1)[:, size.shape[1] // 2][:, None]
-    by_column = xp.sort(size, axis=0)[size.shape[0] // 2, :][None, :]
-    limit = EXTREME * xp.maximum(by_row, by_column)
-    far = (size > limit) & (limit > 0)
-    if not bool(xp.any(far)):
-        return None
-    return Observed(xp.where(far, xp.sign(values) * limit, values), data.mask)
+    middle, center = values.shape[0] // 2, values.shape[1] // 2
+    by_row = xp.concat([xp.sort(xp.abs(values[part, :]), axis=1)[:, center] for part in rows])
+    columns = _parts(values, axis=1)
+    by_column = xp.concat([xp.sort(xp.abs(values[:, part]), axis=0)[middle, :] for part in columns])[None, :]
+    clipped = None
+    for part in rows:
+        limit = EXTREME * xp.maximum(by_row[part, None], by_column)
+        far = (xp.abs(values[part, :]) > limit) & (limit > 0)
+        if bool(xp.any(far)):
+            clipped = xp.asarray(values, copy=True) if clipped is None else clipped
+            clipped[part, :] = xp.where(far, xp.sign(values[part, :]) * limit, values[part, :])
+    return None if clipped is None else Observed(clipped, data.mask)
+
+
+def _parts(values: Array, axis: int) -> list[slice]:
+    """Slices of rows or columns, so that what is computed of one is small beside the whole."""
+    length, across = values.shape[axis], values.shape[1 - axis]
+    step = max(-(-length // PARTS), PART_CELLS // across)
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 def restored(data: Observed, clipped: Observed, answer: Decomposition) -> Decomposition | None:
@@ -60,14 +68,21 @@ def restored(data: Observed, clipped: Observed, answer: Decomposition) -> Decomp
     Returns
     -------
     Decomposition or None
-        The gap is that of the clipped problem: the excess adds the same ``lam |excess|`` to both sides of it.
+        The answer, its sparse part completed in place. The gap is that of the clipped problem: the excess adds the
+        same ``lam |excess|`` to both sides of it.
     """
     if answer.sparse is None:
         return answer  # a start for another solver, whose own answer will be looked at
     xp = array_namespace(data.values)
-    excess: Array = data.values - clipped.values
-    if not bool(xp.all((excess == 0) | (excess * answer.sparse > 0))):
+    rows, sparse = _parts(data.values, axis=0), answer.sparse
+
+    def excess(part: slice) -> Array:
+        return data.values[part, :] - clipped.values[part, :]
+
+    if not all(bool(xp.all((excess(part) == 0) | (excess(part) * sparse[part, :] > 0))) for part in rows):
         return None
-    # M - (M - clipped) does not always give clipped back: where it rounds, S absorbs the difference.
-    sparse = xp.where(excess == 0, answer.sparse, answer.sparse + excess)
-    return replace(answer, sparse=sparse)
+    for part in rows:
+        # M - (M - clipped) does not always give clipped back: where it rounds, S absorbs the difference.
+        more = excess(part)
+        sparse[part, :] = xp.where(more == 0, sparse[part, :], sparse[part, :] + more)
+    return answer

@@ -15,7 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import accuracy, floor, hard_cases, penalties, phase_transition, references, run, tables  # noqa: E402
+from benchmarks import (  # noqa: E402
+    accuracy,
+    floor,
+    hard_cases,
+    peaks,
+    penalties,
+    phase_transition,
+    references,
+    run,
+    tables,
+)
 from benchmarks.problems import GROUPS, Problem, drifting, planted, problems  # noqa: E402
 from benchmarks.race import Race, Rules  # noqa: E402
 
@@ -190,3 +200,14 @@ def test_floor_counts_bytes_and_flops(tmp_path):
     assert floor.main([*command, "--out", str(tmp_path)]) == 0
     row = pd.read_csv(tmp_path / "floor.csv").iloc[0]
     assert row["floor"] == pytest.approx(row["bytes"] + row["flops"]) and row["step"] > 0 and row["steps"] > 5
+
+
+def test_peaks_are_measured_in_processes_of_their_own(tmp_path, capsys):
+    command = ["--size", "tiny", "--problems", "squares,tall", "--solvers", "ialm", "--out", str(tmp_path)]
+    assert peaks.main(command) == 0
+    table = pd.read_csv(tmp_path / "peaks.csv")
+    assert list(table["problem"]) == ["60x60 rank 3 5%", "300x20 rank 2 5%", "300x20 rank 2 5%, turned"]
+    # Two matrices come back; so small a problem needs many times that.
+    assert (table["allocated"] > 2).all()
+    assert (table["resident"] > 0).all()
+    assert "300x20 rank 2 5%, turned" in capsys.readouterr().out

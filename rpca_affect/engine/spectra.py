@@ -88,7 +88,7 @@ def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
     height = max(CHUNK // columns, columns)
 
     if rows <= 2 * height:
-        return np.linalg.qr(x.astype(np.float64, copy=False), mode="r")
+        return np.asarray(np.linalg.qr(x.astype(np.float64, copy=False), mode="r"))
 
     def part(_: int, share: slice) -> np.ndarray:
         stacked = np.zeros((columns + height, columns), order="F")
@@ -100,7 +100,7 @@ def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
             stacked[:columns] = np.triu(stacked[:columns])
         return stacked[:columns].copy()
 
-    return np.linalg.qr(np.concatenate(crew.run(part, crew.shares(rows))), mode="r")
+    return np.asarray(np.linalg.qr(np.concatenate(crew.run(part, crew.shares(rows))), mode="r"))
 
 
 def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
