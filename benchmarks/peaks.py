@@ -1,4 +1,4 @@
-"""Peak memory of our solvers beyond the input: what they allocate, and what a new process holds in the end."""
+"""Peak memory of our solvers beyond the input: what they allocate, and what a process holds, new or warm."""
 
 import argparse
 import json
@@ -31,7 +31,7 @@ def chosen(size: str, groups: Sequence[str]) -> list[tuple[str, Problem, bool]]:
     return found + [(f"{problem.name}, turned", problem, True) for problem in tall]
 
 
-def peak(problem: Problem, turned: bool, solver: str, counted: bool) -> dict:
+def peak(problem: Problem, turned: bool, solver: str, how: str) -> dict:
     """Solve the first matrix of a problem in this process.
 
     Parameters
@@ -40,8 +40,9 @@ def peak(problem: Problem, turned: bool, solver: str, counted: bool) -> dict:
     turned : bool
         Transpose the matrix.
     solver : str
-    counted : bool
-        Count allocations; otherwise what the process holds beyond what it held before.
+    how : {"allocated", "resident", "warm"}
+        Count allocations, or what the process holds beyond what it held before; "warm" after five steps of the same
+        solve, for BLAS takes buffers of its own when it is first used, and keeps them.
 
     Returns
     -------
@@ -53,15 +54,16 @@ def peak(problem: Problem, turned: bool, solver: str, counted: bool) -> dict:
     sigma = data.sigmas[0] if data.sigmas else None
     steps = STEPS if solver == "admm" and problem.metric != "gap" else None
     del data
-    ra.solve(matrix[:60, :40], solver, max_iter=5)  # what is loaded once belongs to nobody
-    if counted:
+    # What is loaded once belongs to nobody.
+    ra.solve(matrix if how == "warm" else matrix[:60, :40], solver, noise=None, max_iter=5)
+    if how == "allocated":
         tracemalloc.start()
     else:
         fetch(ROOM * matrix.nbytes)
         worker.forget_peak()
         before = worker.resident()
     split = ra.solve(matrix, solver, tol=problem.tol, noise=sigma, max_iter=steps)
-    taken = tracemalloc.get_traced_memory()[1] if counted else (worker.peak() - before) * worker.MIB
+    taken = tracemalloc.get_traced_memory()[1] if how == "allocated" else (worker.peak() - before) * worker.MIB
     return {"bytes": taken, "input": matrix.nbytes, "rank": split.rank, "steps": int(split.n_iter)}
 
 
@@ -91,13 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = {name: (problem, turned) for name, problem, turned in chosen(options.size, options.problems)}
     if options.one:
         name, solver, how = options.one
-        print(json.dumps(peak(*table[name], solver, how == "allocated")))
+        print(json.dumps(peak(*table[name], solver, how)))
         return 0
     rows = []
     for name in table:
         for solver in options.solvers:
             row: dict = {"problem": name, "solver": solver}
-            for how in ("allocated", "resident"):
+            for how in ("allocated", "resident", "warm"):
                 found = _elsewhere(options, name, solver, how)
                 row |= {"input_mb": found["input"] / 1e6, "rank": found["rank"], "steps": found["steps"]}
                 row[how] = found["bytes"] / found["input"]
@@ -121,11 +123,16 @@ def _write(rows: pd.DataFrame, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     rows.to_csv(out / "peaks.csv", index=False)
     text = ["# Peak memory beyond the input, in multiples of it, outputs included", ""]
-    text += ["| problem | MB | solver | rank | steps | allocated | resident |", "|---|---:|---|---:|---:|---:|---:|"]
+    text += ["| problem | MB | solver | rank | steps | allocated | resident | warm |"]
+    text += ["|---|---:|---|---:|---:|---:|---:|---:|"]
     for row in rows.itertuples():
-        figures = f"{row.rank} | {row.steps} | {row.allocated:.2f}x | {row.resident:.2f}x"
+        figures = f"{row.rank} | {row.steps} | {row.allocated:.2f}x | {row.resident:.2f}x | {row.warm:.2f}x"
         text.append(f"| {row.problem} | {row.input_mb:.1f} | {row.solver} | {figures} |")
-    text += ["", "Resident: of a new process, with what BLAS keeps for itself. `gfe_person_a` is its first recording."]
+    text += [
+        "",
+        "Resident: of a new process, with what BLAS takes for itself when it is first used; warm: of one that has",
+    ]
+    text += ["taken five steps before. `gfe_person_a` is its first recording, with a noise part and gigantic cells."]
     (out / "peaks.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
 

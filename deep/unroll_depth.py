@@ -96,6 +96,19 @@ def classical_curve(solver, x, base, steps):
     return errors
 
 
+def told_curve(x, base, steps):
+    """Errors of alternating projections that are told each rank and every spoiled cell: nothing is left to learn."""
+    spoiled = (x - base).abs() > 1e-6 * base.abs().mean()
+    values = torch.linalg.svdvals(base)
+    kept = values > 1e-6 * values[:, :1]
+    low, errors = torch.zeros_like(x), []
+    for _ in range(steps):
+        u, s, vh = torch.linalg.svd(torch.where(spoiled, low, x), full_matrices=False)
+        low = (u * torch.where(kept, s, 0.0)[:, None]) @ vh
+        errors.append(float(error(low, base).median()))
+    return errors
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/unroll"))
@@ -121,6 +134,9 @@ def main():
             curve = classical_curve(solver, x.double(), base.double(), 100)
             for depth in (2, 4, 8, 12, 16, 20, 25, 30, 40, 50, 100):
                 note(f"classical {name}", depth, [curve[depth - 1]])
+        curve = told_curve(x.double(), base.double(), 25)
+        for depth in (2, 4, 8, 12, 16, 20, 25):
+            note("told rank and support", depth, [curve[depth - 1]])
         for depth in args.depths:
             makers = {f"unrolled {n}": partial(Unrolled, depth, solver=s) for n, s in starts.items()}
             for name, make in {**makers, "factorised (LRPCA-style)": partial(FactorNetwork, depth)}.items():

@@ -1,5 +1,6 @@
 """A large Gram matrix as the panels of its lower triangle: half the memory, and workers share its factorisation."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from rpca_affect.engine.threads import Crew
 __all__ = ["Panels", "norm_bound_of"]
 
 WIDTH = 128  # columns of a panel
-HEIGHT = 256  # rows of a panel, or of single-precision data, that are worked on at a time
+HEIGHT = 128  # rows of a panel, or of single-precision data, that are worked on at a time
 
 Fill = Callable[[Sequence[slice], np.ndarray], object]
 
@@ -41,21 +42,19 @@ class Panels:
         self.panels = self._formed()
 
     def _formed(self) -> list[np.ndarray]:
-        shapes = [(self.columns - a, b - a) for a, b in pairwise(self.edges)]
         panels, room = [], self.memory.reshape(-1)
-        for rows, width in shapes:
-            bytes_needed = rows * width * np.dtype(np.float64).itemsize
-            cells = bytes_needed // room.itemsize
-            if cells <= room.size and room.ctypes.data % 8 == 0:
-                panels.append(room[:cells].view(np.float64).reshape(rows, width))
+        for a, b in pairwise(self.edges):
+            shape = (self.columns - a, b - a)
+            cells = math.prod(shape) * np.dtype(np.float64).itemsize // room.itemsize
+            if cells <= room.size:
+                panels.append(room[:cells].view(np.float64).reshape(shape))
                 room = room[cells:]
             else:
-                panels.append(np.empty((rows, width)))
+                panels.append(np.empty(shape))
         height = self.blocks[0].stop
-        most = max(room.size // self.columns, min(height, len(self.memory)))
-        if room.size < most * self.columns:
-            room = np.empty(most * self.columns, room.dtype)
-        step = max(most // height, 1)
+        if room.size < height * self.columns:  # single precision: the panels fill more than all of its memory
+            room = np.empty(height * self.columns, room.dtype)
+        step = room.size // (height * self.columns)
         for first in range(0, len(self.blocks), step):
             blocks = self.blocks[first : first + step]
             rows = blocks[-1].stop - blocks[0].start

@@ -131,8 +131,10 @@ class Passes:
     def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return ``a.T @ b``."""
         shares = self.shares(len(a), a.size * b.shape[1] * a.itemsize)
-        parts = self.crew.run(lambda _, rows: a[rows].T @ b[rows], shares)
-        return parts[0] if len(parts) == 1 else sum(parts)
+        total, *others = self.crew.run(lambda _, rows: a[rows].T @ b[rows], shares)
+        for part in others:
+            total += part
+        return total
 
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
@@ -217,7 +219,7 @@ class Passes:
         """Write L over ``a``."""
 
         def work(worker: int, rows: slice) -> None:
-            a[rows] = self._wanted(worker, rows, a, low, 1.0, np.empty_like(a[rows]))[0]
+            a[rows] = self._wanted(worker, rows, a, low, 1.0, a[rows])[0]
 
         self.crew.run(work, self.blocks)
 
@@ -228,10 +230,12 @@ class Passes:
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> int:
-            loose = np.empty((rows.stop - rows.start, a.shape[1]), a.dtype)
+            sparse = out[rows]
+            loose = sparse if noise is None else noise[rows]  # what S leaves of M - L + e
+            if np.may_share_memory(loose, self.values):
+                loose = np.empty_like(loose)
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, loose)
             give = 1.0 if bound.give is None else _rows(bound.give, rows)
-            sparse = out[rows]
             if self.kind == "cells":
                 level = bound.limit / give
                 np.clip(wanted, -level, level, out=loose)

@@ -72,9 +72,9 @@ class _Solve:
         self.mixed = not self.near and data.values.dtype == np.float64 and data.values.size >= MIXED
         # Memory of the arguments; in the first, where the first steps are taken so, the data in single precision.
         start = (init.dual, init.low_rank) if init is not None and request.spend_init else ()
-        spent = [self.turned(x) for x in start if x is not None]
-        self.spends = len(spent) == 2
         shape, dtype = self.passes.values.shape, data.values.dtype
+        spent = [self.turned(x) for x in start if x is not None and x.dtype == dtype]
+        self.spends = len(spent) == 2 and all(x.flags.c_contiguous for x in spent)
         self.room, self.spare = spent if self.spends else (np.empty(shape, dtype) for _ in range(2))  # type: ignore
         self.rough = self._rounded() if self.mixed and not self.spends else None
         self.solver = self.tuned(solver)

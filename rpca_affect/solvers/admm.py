@@ -24,7 +24,8 @@ class ADMM(Splitting):
         the same optimum in a fraction of the steps.
     memory : int
         Steps that a solve of more than 100 steps is extrapolated from; 0 for the plain iteration. Single matrices of
-        at most 839,000 cells (from 210,000 on fewer steps), and not on CuPy; see `rpca_affect.acceleration.Anderson`.
+        at most 839,000 cells (from 210,000 on fewer steps), and not on CuPy; they take 64 MB at most, whatever the
+        input. See `rpca_affect.acceleration.Anderson`.
     lam, slack, mu, growth, relax, lowrank, shrink
         As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to `first_mu`, ``relax`` to 1.6.
 

@@ -157,11 +157,11 @@ class Splitting:
         support of S and ``N / slack`` elsewhere.
         """
         xp = array_namespace(observed.values)
-        low_rank, sparse = before.low_rank, before.sparse / unit
-        low_rank = (before.factors.matrix() if low_rank is None else low_rank) / unit
+        low_rank = (before.factors.matrix() if before.low_rank is None else before.low_rank) / unit
         if before.dual is not None:
             dual = before.dual
         else:
+            sparse = before.sparse / unit
             length = xp.abs(sparse)
             if self.sparse_kind == "frames":
                 length = xp.sqrt(xp.sum(sparse * sparse, axis=-1, keepdims=True))
