@@ -150,7 +150,7 @@ class Thresholder:
         """Copy to memory of our own: the next pass overwrites the room that ``left`` was made in."""
         if self.own is None or self.own.size < left.size:
             self.own = None
-            step = max(self.columns // 16, 1)  # growing by less would leave the memory in small pieces
+            step = max(self.columns // 8, 1)  # growing by less would leave the memory in small pieces
             self.own = np.empty(len(left) * -(-left.shape[1] // step) * step, left.dtype)
         kept = self.own[: left.size].reshape(left.shape)
         np.copyto(kept, left)
