@@ -1,10 +1,8 @@
 """How far one step of the engine is from what the machine allows: bytes over bandwidth plus flops over rate."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ from scipy.linalg import blas, lapack
 from threadpoolctl import threadpool_limits
 
 import rpca_affect as ra
-from benchmarks.environment import ROOT
+from benchmarks import commands
 from benchmarks.problems import planted
 
 __all__ = ["Rates", "Shape", "best_time", "floor_seconds", "main", "measure", "rates"]
@@ -179,9 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.floor", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = commands.parser("benchmarks.floor", __doc__)
     add = parser.add_argument
     add("--shapes", default=SHAPES, help="MxN:rank:density, separated by commas")
     add("--solver", default="ialm")
@@ -189,7 +185,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--threads", type=int, default=os.cpu_count(), help="threads of the solve; rates are also shown for one")
     add("--cells", type=int, default=2**24, help="length of the arrays of the bandwidth test")
     add("--order", type=int, default=1500, help="order of the matrices of the rate test")
-    add("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     counts = sorted({1, options.threads})

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import rpca_affect as ra
-from benchmarks import worker
+from benchmarks import commands, worker
 from benchmarks.environment import ROOT
 from benchmarks.memory import ROOM, fetch
 from benchmarks.problems import SIZES, Problem, problems
@@ -24,11 +24,11 @@ SOLVERS = ("auto", "ialm", "admm")
 STEPS = 150  # of ADMM, where it was not asked for to prove a small gap: memory does not grow any more
 
 
-def chosen(size: str, groups: Sequence[str]) -> list[tuple[str, Problem, bool]]:
-    """Name, problem, and whether it is turned; the first tall problem stands for the wide ones too."""
-    found = [(problem.name, problem, False) for problem in problems(size, tuple(groups))]
-    tall = [problem for _, problem, _ in found if problem.group == "tall"][:1]
-    return found + [(f"{problem.name}, turned", problem, True) for problem in tall]
+def chosen(size: str, groups: tuple[str, ...]) -> dict[str, tuple[Problem, bool]]:
+    """Problems by name, and whether they are turned; the first tall one stands for the wide ones too."""
+    found = {problem.name: (problem, False) for problem in problems(size, groups)}
+    tall = [problem for problem, _ in found.values() if problem.group == "tall"][:1]
+    return found | {f"{problem.name}, turned": (problem, True) for problem in tall}
 
 
 def peak(problem: Problem, turned: bool, solver: str, how: str) -> dict:
@@ -41,8 +41,8 @@ def peak(problem: Problem, turned: bool, solver: str, how: str) -> dict:
         Transpose the matrix.
     solver : str
     how : {"allocated", "resident", "warm"}
-        Count allocations, or what the process holds beyond what it held before; "warm" after five steps of the same
-        solve, for BLAS takes buffers of its own when it is first used, and keeps them.
+        Count allocations, or what the process holds beyond what it held before; "warm" after five steps on the same
+        matrix, for BLAS takes buffers of its own when it is first used, and keeps them.
 
     Returns
     -------
@@ -55,13 +55,12 @@ def peak(problem: Problem, turned: bool, solver: str, how: str) -> dict:
     steps = STEPS if solver == "admm" and problem.metric != "gap" else None
     del data
     # What is loaded once belongs to nobody.
-    ra.solve(matrix if how == "warm" else matrix[:60, :40], solver, noise=None, max_iter=5)
+    ra.solve(matrix if how == "warm" else matrix[:60, :40], solver, max_iter=5)
+    fetch(ROOM * matrix.nbytes)
+    worker.forget_peak()
+    before = worker.resident()
     if how == "allocated":
         tracemalloc.start()
-    else:
-        fetch(ROOM * matrix.nbytes)
-        worker.forget_peak()
-        before = worker.resident()
     split = ra.solve(matrix, solver, tol=problem.tol, noise=sigma, max_iter=steps)
     taken = tracemalloc.get_traced_memory()[1] if how == "allocated" else (worker.peak() - before) * worker.MIB
     return {"bytes": taken, "input": matrix.nbytes, "rank": split.rank, "steps": int(split.n_iter)}
@@ -80,17 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peaks", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = commands.parser("benchmarks.peaks", __doc__)
     add = parser.add_argument
     add("--size", choices=SIZES, default="full")
-    add("--problems", type=lambda text: text.split(","), default=GROUPS, help="groups, separated by commas")
-    add("--solvers", type=lambda text: text.split(","), default=SOLVERS, help="separated by commas")
-    add("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    add("--problems", type=commands.names(GROUPS), default=GROUPS, help="groups, separated by commas")
+    add("--solvers", type=commands.names(SOLVERS), default=SOLVERS, help="separated by commas")
     add("--one", nargs=3, metavar=("NAME", "SOLVER", "HOW"), help="measure here, and print the figures")
     options = parser.parse_args(arguments)
-    table = {name: (problem, turned) for name, problem, turned in chosen(options.size, options.problems)}
+    table = chosen(options.size, options.problems)
     if options.one:
         name, solver, how = options.one
         print(json.dumps(peak(*table[name], solver, how)))

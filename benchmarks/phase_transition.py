@@ -1,6 +1,5 @@
 """The phase-transition picture: which ranks and densities each solver recovers, four solvers on one scale."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from itertools import product
@@ -14,7 +13,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import rpca_affect as ra
-from benchmarks.environment import ROOT
+from benchmarks import commands
 from benchmarks.problems import planted
 
 matplotlib.use("Agg")
@@ -151,17 +150,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.phase_transition", description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )  # fmt: skip
+    parser = commands.parser("benchmarks.phase_transition", __doc__)
     add = parser.add_argument
     add("--n", type=int, default=100, help="rows and columns")
     add("--steps", type=int, default=10, help="cells of the grid along each axis")
     add("--reach", type=float, default=0.4, help="largest rank/n and share of spoiled cells")
     add("--trials", type=int, default=5)
     add("--jobs", type=int, default=-1)
-    add("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     present = [solver for solver in SOLVERS if solver in ra.available_solvers()]

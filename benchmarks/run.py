@@ -11,9 +11,9 @@ from time import perf_counter
 
 import pandas as pd
 
-from benchmarks import tables
+from benchmarks import commands, tables
 from benchmarks.contenders import CONTENDERS
-from benchmarks.environment import ROOT, ensure
+from benchmarks.environment import ensure
 from benchmarks.problems import GROUPS, SIZES, problems
 from benchmarks.race import Race, Rules
 
@@ -90,26 +90,12 @@ def _write(table: Path, options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-
-    def names(known: Sequence[str]):
-        def split(text: str) -> tuple[str, ...]:
-            found = tuple(text.split(","))
-            wrong = [name for name in found if name not in known]
-            if wrong:
-                raise argparse.ArgumentTypeError(f"{', '.join(wrong)} not known: choose from {', '.join(known)}")
-            return found
-
-        return split
-
+    parser = commands.parser("benchmarks", __doc__)
     add = parser.add_argument
-    add("--problems", type=names(GROUPS), default=GROUPS, help="groups, separated by commas")
+    add("--problems", type=commands.names(GROUPS), default=GROUPS, help="groups, separated by commas")
     add("--size", choices=SIZES, default="full")
-    add("--contenders", type=names(tuple(CONTENDERS)), default=tuple(CONTENDERS), help="names, separated by commas")
+    everybody = tuple(CONTENDERS)
+    add("--contenders", type=commands.names(everybody), default=everybody, help="names, separated by commas")
     add("--repeats", type=int, default=3)
     add("--threads", type=int, default=os.cpu_count(), help="BLAS threads of every contender")
     add("--cap", type=float, default=40.0, help="seconds after which a run is ended")
@@ -117,7 +103,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--once-above", type=float, default=12.0, help="a contender that takes longer is not repeated")
     add("--budget", type=float, default=1300.0, help="seconds after which only the quick and the needed still run")
     add("--python", help="interpreter of the workers; default: the environment .venv-bench, created when missing")
-    add("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the results")
     add("--append", action="store_true", help="keep the rows of earlier runs; newer ones replace them in the table")
     return parser
 

@@ -109,6 +109,13 @@ def told_curve(x, base, steps):
     return errors
 
 
+def steps_worth(curves, value):
+    """How many steps of each curve reach an error."""
+    for name, curve in curves.items():
+        count = next((k for k, reached in enumerate(curve, start=1) if reached <= value), None)
+        yield f"{count} steps of {name}" if count else f"more steps of {name} than {len(curve)}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/unroll"))
@@ -129,12 +136,13 @@ def main():
                 rows.append({**row, "error": value, "seconds": seconds})
             finish(pd.DataFrame(rows), args.out / "unroll.csv")
 
-        starts = {"ialm": InexactALM(relax=1.0), "admm": ADMM()}
+        starts, curves = {"ialm": InexactALM(relax=1.0), "admm": ADMM()}, {}
         for name, solver in starts.items():
             curve = classical_curve(solver, x.double(), base.double(), 100)
+            curves[name] = curve
             for depth in (2, 4, 8, 12, 16, 20, 25, 30, 40, 50, 100):
                 note(f"classical {name}", depth, [curve[depth - 1]])
-        curve = told_curve(x.double(), base.double(), 25)
+        curves["being told"] = curve = told_curve(x.double(), base.double(), 40)
         for depth in (2, 4, 8, 12, 16, 20, 25):
             note("told rank and support", depth, [curve[depth - 1]])
         for depth in args.depths:
@@ -147,6 +155,7 @@ def main():
                     with torch.no_grad():
                         found.append(float(error(recovered(network, x), base).median()))
                 note(name, depth, found, time.perf_counter() - begin)
+                print(f"{family}, {name}, {depth} stages: {', '.join(steps_worth(curves, sum(found) / len(found)))}")
     print(table(pd.DataFrame(rows), ["family", "method"], "error", "depth"))
 
 

@@ -51,17 +51,17 @@ def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Dec
     if stopped or spent >= request.max_iter:
         status = replace(first.status, converged=False)
         return replace(first, solver=solver.name, status=status, dual=first.dual if request.keep_dual else None)
-    return continued(first, run(solver, first, replace(later(request, spent), spend_init=True)))
+    return continued(first, run(solver, first, later(request, spent)))
 
 
 def later(request: Request, spent: int) -> Request:
-    """The same request after ``spent`` steps: fewer are left, and the callback counts on."""
+    """The same request after ``spent`` steps: fewer are left, the callback counts on, and the start may be spent."""
     callback = request.callback
     if callback is not None:
         told = callback
         callback = lambda progress: told(progress._replace(n_iter=progress.n_iter + spent))  # noqa: E731
     left = max(request.max_iter - spent, 1) if request.max_iter else 0  # 0: the solver's own default
-    return replace(request, max_iter=left, callback=callback)
+    return replace(request, max_iter=left, callback=callback, spend_init=True)
 
 
 def continued(first: Decomposition, second: Decomposition) -> Decomposition:

@@ -212,8 +212,7 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
     def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
         spent = int(largest(quick.n_iter))
         left = {name: _of_matrices(value, chosen) for name, value in numbers.items()}
-        later = replace(handover.later(request, spent), spend_init=True)
-        return _solve_with(part, _configured("admm", left), start, later, spent)
+        return _solve_with(part, _configured("admm", left), start, handover.later(request, spent), spent)
 
     if quick.converged:
         quick = handover.finish(data, quick, more)

@@ -1,5 +1,6 @@
 """The benchmark must not lie: its judge, its references and a tiny run of the whole of it."""
 
+import dataclasses
 import importlib.util
 import os
 import sys
@@ -157,6 +158,21 @@ def test_solve_finds_the_optimum_of_hard_cases(tmp_path):
         assert row["reference_error"] <= 1e-9 and row["difference"] < 1e-6, row
     assert hard_cases.main(["--count", "5", "--mode", "iteration", "--jobs", "1", "--out", str(tmp_path)]) == 0
     assert len(pd.read_csv(tmp_path / "hard-cases-iteration.csv")) == 5
+
+
+def test_a_wrong_answer_fails_and_only_a_tied_optimum_is_forgiven(tmp_path, monkeypatch, capsys):
+    where = ["--count", "1", "--jobs", "1", "--out", str(tmp_path)]
+    assert hard_cases.main(["--first", "375", *where]) == 0  # whose objective has its minimum along a line
+    assert "0 above 1e-06" in capsys.readouterr().out
+    solve = hard_cases.ra.solve
+
+    def wrong(matrix, *args, **wishes):
+        split = solve(matrix, *args, **wishes)
+        return dataclasses.replace(split, low_rank=1.001 * split.low_rank)
+
+    monkeypatch.setattr(hard_cases.ra, "solve", wrong)
+    assert hard_cases.main(["--first", "0", *where]) == 1
+    assert "1 above 1e-06" in capsys.readouterr().out
 
 
 def test_hard_cases_cover_what_they_promise():

@@ -1,4 +1,4 @@
-"""What the engine promises on its own: no missed singular value, bounded memory, threads given back."""
+"""What the engine promises on its own: no missed singular value, exact order statistics, threads given back."""
 
 import math
 

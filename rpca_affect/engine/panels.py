@@ -51,6 +51,7 @@ class Panels:
                 room = room[cells:]
             else:
                 panels.append(np.empty(shape))
+            panels[-1][:] = 0
         height = self.blocks[0].stop
         if room.size < height * self.columns:  # single precision: the panels fill more than all of its memory
             room = np.empty(height * self.columns, room.dtype)
@@ -60,16 +61,14 @@ class Panels:
             rows = blocks[-1].stop - blocks[0].start
             x = room[: rows * self.columns].reshape(rows, self.columns)
             self.fill(blocks, x)
-            self._add(panels, x, first == 0)
+            self._add(panels, x)
         return panels
 
-    def _add(self, panels: list[np.ndarray], x: np.ndarray, fresh: bool) -> None:
-        """Add ``x.T @ x``, or write it over what is there."""
+    def _add(self, panels: list[np.ndarray], x: np.ndarray) -> None:
+        """Add ``x.T @ x``."""
 
         def work(_: int, k: int) -> None:
             a, b = self.edges[k : k + 2]
-            if fresh:
-                panels[k][:] = 0
             height = len(x) if x.dtype == np.float64 else HEIGHT
             for start in range(0, len(x), height):
                 rows = x[start : start + height, a:].astype(np.float64, copy=False)

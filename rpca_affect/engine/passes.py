@@ -9,22 +9,12 @@ import numpy as np
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
 
-__all__ = ["Passes", "Sums", "safe_unit", "square_length"]
+__all__ = ["Passes", "Sums", "square_length"]
 
 BLOCK = 1 << 19  # bytes of a block: small enough for the cache, large enough for the products
 SHARED = 1 << 17  # cells from which the workers share the blocks
-PLAIN = 2.0**16  # units from its inverse up to it: neither squares nor single precision come near their limits
 TILE = 64  # columns that are read at a time where a row does not lie together in memory
 QUICK = 1 << 25  # multiplications x bytes of a product that is done before another worker has woken up
-
-
-def safe_unit(unit: float) -> float:
-    """Return a power of two to divide the data by, or 1, for which no copy is needed.
-
-    Division by a power of two changes no digit, so an iteration in other units is the same one: they only have to be
-    safe.
-    """
-    return 1.0 if 1 / PLAIN <= unit <= PLAIN else unit
 
 
 class Sums(NamedTuple):
@@ -80,7 +70,8 @@ class Passes:
         self.workers = crew.size if len(self.blocks) > 1 else 1
         self.release()
         cells = values.ravel(order="K")
-        squares = crew.run(lambda _, part: square_length(cells[part]), self.shares(cells.size, QUICK))
+        parts = crew.shares(cells.size) if self.workers > 1 else [slice(None)]
+        squares = crew.run(lambda _, part: square_length(cells[part]), parts)
         self.norm = math.sqrt(sum(squares))
 
     def rounded(self, memory: np.ndarray) -> "Passes":
@@ -228,12 +219,13 @@ class Passes:
     ) -> int:
         """Write S to ``out``, L over ``a`` (unless that is S or N), N where asked for; count the non-zeros of S."""
         bound = self._bound_at(a, low, mu, mu_next)
+        room: np.ndarray | None = out if noise is None else noise
+        if np.may_share_memory(room, self.values):  # these are still to be read
+            room = None
 
         def work(worker: int, rows: slice) -> int:
             sparse = out[rows]
-            loose = sparse if noise is None else noise[rows]  # what S leaves of M - L + e
-            if np.may_share_memory(loose, self.values):
-                loose = np.empty_like(loose)
+            loose = np.empty_like(sparse) if room is None else room[rows]  # what S leaves of M - L + e
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, loose)
             give = 1.0 if bound.give is None else _rows(bound.give, rows)
             if self.kind == "cells":

@@ -7,9 +7,10 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine.passes import safe_unit, square_length
+from rpca_affect.engine.passes import square_length
 from rpca_affect.engine.selection import kth_largest, median_size
 from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers.altproj import AltProj
 from rpca_affect.solvers.godec import GoDec
@@ -38,9 +39,8 @@ class _Projections:
 
     def __init__(self, data: Observed, unit: float, solver: Any, request: Request, team: Crew) -> None:
         self.unit, self.request, self.team, self.known = safe_unit(unit), request, team, data.mask
-        self.values = np.ascontiguousarray(data.values)
-        if self.unit != 1.0:
-            self.values = np.multiply(data.values, 1 / unit, out=np.empty(data.values.shape, data.values.dtype))
+        self.values = np.ascontiguousarray(in_unit(data.values, self.unit))
+        self.borrowed = np.shares_memory(self.values, data.values)
         self.solver = solver.rescaled(self.unit).tuned(data)
         rows, columns = data.values.shape
         height = max(1, min(rows, BLOCK // columns))
@@ -109,7 +109,9 @@ class _Projections:
                 break
         noisy = self.has_noise()
         values, low_rank, rest = self.values, self.filled, self.rest
-        sparse = np.empty_like(values) if noisy else rest
+        sparse = rest
+        if noisy:
+            sparse = np.empty_like(values) if self.borrowed else values
 
         def finish(rows: slice) -> tuple[int, float]:
             np.matmul(self.left[rows], self.basis.T, out=low_rank[rows])

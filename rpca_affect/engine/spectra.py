@@ -86,7 +86,6 @@ def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
     """
     rows, columns = x.shape
     height = max(CHUNK // columns, columns)
-
     if rows <= 2 * height:
         return np.asarray(np.linalg.qr(x.astype(np.float64, copy=False), mode="r"))
 
@@ -96,7 +95,7 @@ def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
             block = x[start : min(start + height, share.stop)]
             stacked[columns : columns + len(block)] = block
             stacked[columns + len(block) :] = 0
-            lapack.dgeqrf(stacked, lwork=SMALL * columns, overwrite_a=1)
+            lapack.dgeqrf(stacked, lwork=64 * columns, overwrite_a=1)  # room for blocks; the default has none
             stacked[:columns] = np.triu(stacked[:columns])
         return stacked[:columns].copy()
 

@@ -11,10 +11,11 @@ from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine import certify, parts
 from rpca_affect.engine.parts import Step
-from rpca_affect.engine.passes import Passes, safe_unit
+from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
+from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.solvers.admm import ADMM
@@ -73,9 +74,11 @@ class _Solve:
         # Memory of the arguments; in the first, where the first steps are taken so, the data in single precision.
         start = (init.dual, init.low_rank) if init is not None and request.spend_init else ()
         shape, dtype = self.passes.values.shape, data.values.dtype
-        spent = [self.turned(x) for x in start if x is not None and x.dtype == dtype]
-        self.spends = len(spent) == 2 and all(x.flags.c_contiguous for x in spent)
-        self.room, self.spare = spent if self.spends else (np.empty(shape, dtype) for _ in range(2))  # type: ignore
+        memory: list[np.ndarray] = [self.turned(x) for x in start if x is not None and x.dtype == dtype]
+        self.spends = len(memory) == 2 and all(x.flags.c_contiguous for x in memory)
+        if not self.spends:
+            memory = [np.empty(shape, dtype) for _ in range(2)]
+        self.room, self.spare = memory
         self.rough = self._rounded() if self.mixed and not self.spends else None
         self.solver = self.tuned(solver)
         self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
@@ -89,9 +92,7 @@ class _Solve:
 
     def scaled(self) -> np.ndarray:
         """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
-        values = self.turned(self.data.values)
-        if self.unit != 1.0:
-            return np.multiply(values, 1 / self.unit, out=np.empty(values.shape, values.dtype))
+        values = in_unit(self.turned(self.data.values), self.unit)
         return np.ascontiguousarray(values) if values.size < MIXED else values
 
     def _rounded(self) -> Passes:
@@ -161,29 +162,26 @@ class _Solve:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
-        argument, spare = self.room, self.spare
         if exact or not self.mixed:
-            self.first_argument(passes, argument)
+            self.first_argument(passes, self.room)
         else:
-            mu, basis, finished = self._rough_start(history, argument, spare)
+            mu, basis, finished = self._rough_start(history)
             if finished:  # what is given away comes from double precision: take the last step once more
                 for values in history.values():
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
-        step = self._advance(passes, Thresholder(passes, exact, basis), argument, spare, mu, history, request)
+        step = self._advance(passes, Thresholder(passes, exact, basis), self.room, self.spare, mu, history, request)
         return self.iterate(exact=True) if step is None else (step, history)
 
-    def _rough_start(
-        self, history: dict[str, list], argument: np.ndarray, spare: np.ndarray
-    ) -> tuple[float, np.ndarray | None, bool]:
-        """Steps in single precision, in the memory of the steps to come; write where they end to ``argument``.
+    def _rough_start(self, history: dict[str, list]) -> tuple[float, np.ndarray | None, bool]:
+        """Steps in single precision, in the memory of the steps to come; write where they end to ``room``.
 
         Returns the penalty and the subspace there, and whether these steps were all.
         """
-        halves = spare.reshape(-1).view(np.float32).reshape(2, *spare.shape)
+        halves = self.spare.reshape(-1).view(np.float32).reshape(2, *self.spare.shape)
         if self.spends:  # the start lies where the rounded data and the halves will lie
-            self.first_argument(self.passes, argument)
-            np.copyto(halves[0], argument, casting="same_kind")
+            self.first_argument(self.passes, self.room)
+            np.copyto(halves[0], self.room, casting="same_kind")
         passes, self.rough = self.rough or self._rounded(), None
         passes.set_model(self.passes.lam, self.passes.slack)
         if not self.spends:
@@ -195,7 +193,7 @@ class _Solve:
         basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
         finished = self.stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
         last, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
-        np.copyto(argument, last)
+        np.copyto(self.room, last)
         return mu, basis, finished
 
     def _advance(

@@ -116,7 +116,7 @@ class Thresholder:
         basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
-            if 2 * basis.shape[1] > self.columns:
+            if 2 * basis.shape[1] > self.columns:  # would neither pay nor find room
                 break
             image, room = self._room(basis.shape[1])
             left, lengths = self._orthonormal(self.passes.product(a, basis, image), room)
@@ -176,7 +176,7 @@ class Thresholder:
         return image, lengths
 
     def _room(self, columns: int) -> tuple[np.ndarray, np.ndarray]:
-        """Two tall matrices, in the memory that may be overwritten where it is large enough."""
+        """Two tall matrices of at most half of the columns, in the memory that may be overwritten if there is any."""
         shape = (2, self.passes.values.shape[0], columns)
         if self.memory is None:
             room = np.empty(shape, self.passes.values.dtype)
