@@ -1,18 +1,36 @@
 """Gigantic cells: taken in for the solve, given back after it, so that one broken number cannot ruin a split."""
 
+from typing import NamedTuple
+
 from rpca_affect.arrays import Array, Observed, array_namespace, largest_cell
 from rpca_affect.decomposition import Decomposition
 
-__all__ = ["limited", "restored"]
+__all__ = ["Limited", "limited", "restored"]
 
 # Only matrices whose largest cell exceeds this many mean cells are looked at: the test costs one pass.
 SUSPICIOUS = 50.0
-PARTS, PART_CELLS = 16, 1 << 16
+PARTS, PART_CELLS = 16, 1 << 14
 # A cell is taken in when it exceeds this many medians of its row and of its column.
 EXTREME = 50.0
 
 
-def limited(data: Observed) -> Observed | None:
+class Limited(NamedTuple):
+    """A matrix without gigantic cells.
+
+    Attributes
+    ----------
+    data : Observed
+        With clipped values, in memory of their own.
+    by_row, by_column : array, shapes (m, 1) and (1, n)
+        Largest cells that may stay as they are: the larger of the two decides.
+    """
+
+    data: Observed
+    by_row: Array
+    by_column: Array
+
+
+def limited(data: Observed) -> Limited | None:
     """Clip cells far outside their row and column, or return None where there are none.
 
     At the optimum a cell with a non-zero sparse part acts on the low-rank part through its sign alone: an outlier may
@@ -26,7 +44,7 @@ def limited(data: Observed) -> Observed | None:
 
     Returns
     -------
-    Observed or None
+    Limited or None
     """
     values = data.values
     rows = _parts(values, axis=0)
@@ -35,17 +53,25 @@ def limited(data: Observed) -> Observed | None:
     if not bool(largest_cell(values)[0, 0] > SUSPICIOUS * total / (values.shape[0] * values.shape[1])):
         return None
     middle, center = values.shape[0] // 2, values.shape[1] // 2
-    by_row = xp.concat([xp.sort(xp.abs(values[part, :]), axis=1)[:, center] for part in rows])
+    by_row = EXTREME * xp.concat([xp.sort(xp.abs(values[part, :]), axis=1)[:, center] for part in rows])[:, None]
     columns = _parts(values, axis=1)
     by_column = xp.concat([xp.sort(xp.abs(values[:, part]), axis=0)[middle, :] for part in columns])[None, :]
+    by_column = EXTREME * by_column
     clipped = None
     for part in rows:
-        limit = EXTREME * xp.maximum(by_row[part, None], by_column)
-        far = (xp.abs(values[part, :]) > limit) & (limit > 0)
-        if bool(xp.any(far)):
+        near = _near(values[part, :], by_row[part, :], by_column)
+        if bool(xp.any(near != values[part, :])):
             clipped = xp.asarray(values, copy=True) if clipped is None else clipped
-            clipped[part, :] = xp.where(far, xp.sign(values[part, :]) * limit, values[part, :])
-    return None if clipped is None else Observed(clipped, data.mask)
+            clipped[part, :] = near
+    return None if clipped is None else Limited(Observed(clipped, data.mask), by_row, by_column)
+
+
+def _near(values: Array, by_row: Array, by_column: Array) -> Array:
+    """Some rows with their gigantic cells clipped."""
+    xp = array_namespace(values)
+    limit = xp.maximum(by_row, by_column)
+    far = (xp.abs(values) > limit) & (limit > 0)
+    return xp.where(far, xp.sign(values) * limit, values)
 
 
 def _parts(values: Array, axis: int) -> list[slice]:
@@ -55,13 +81,15 @@ def _parts(values: Array, axis: int) -> list[slice]:
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
-def restored(data: Observed, clipped: Observed, answer: Decomposition) -> Decomposition | None:
+def restored(data: Observed, limits: Limited, answer: Decomposition) -> Decomposition | None:
     """Give the clipped part back to S, or return None where a clipped cell did not stay an outlier of its sign.
 
     Parameters
     ----------
-    data, clipped : Observed
-        Before and after `limited`.
+    data : Observed
+        Before `limited`.
+    limits : Limited
+        Its bounds; the clipped values are not looked at, for the answer may lie in their memory.
     answer : Decomposition
         Of the clipped matrix.
 
@@ -77,9 +105,14 @@ def restored(data: Observed, clipped: Observed, answer: Decomposition) -> Decomp
     rows, sparse = _parts(data.values, axis=0), answer.sparse
 
     def excess(part: slice) -> Array:
-        return data.values[part, :] - clipped.values[part, :]
+        values = data.values[part, :]
+        return values - _near(values, limits.by_row[part, :], limits.by_column)
 
-    if not all(bool(xp.all((excess(part) == 0) | (excess(part) * sparse[part, :] > 0))) for part in rows):
+    def stay(part: slice) -> bool:
+        more = excess(part)
+        return bool(xp.all((more == 0) | (more * sparse[part, :] > 0)))
+
+    if not all(stay(part) for part in rows):
         return None
     for part in rows:
         # M - (M - clipped) does not always give clipped back: where it rounds, S absorbs the difference.

@@ -49,6 +49,8 @@ class Request:
         low-rank part then say enough: a run that spares memory so may leave out the rest.
     spend_init : bool
         Whether the memory of the start may be overwritten: nobody will look at it again.
+    spend_data : bool
+        The same for the memory of the data.
     """
 
     tol: float
@@ -58,6 +60,7 @@ class Request:
     keep_dual: bool = False
     start_above: float | None = None
     spend_init: bool = False
+    spend_data: bool = False
 
     @property
     def needs_dual(self) -> bool:

@@ -249,10 +249,12 @@ def _solve_with(
 
     answer = None
     if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
-        clipped = extremes.limited(data)
-        if clipped is not None:
-            # Should an outlier not stay one, then the start is needed again.
-            answer = extremes.restored(data, clipped, run(clipped, replace(request, spend_init=False)))
+        limits = extremes.limited(data)
+        if limits is not None:
+            # Should an outlier not stay one, then the start is needed again; the clipped copy never is.
+            answer = run(limits.data, replace(request, spend_init=False, spend_data=True))
+            answer = extremes.restored(data, limits, answer)
+            del limits
     answer = run(data, request) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
     return replace(answer, status=_status(answer, data, request, own, spent))

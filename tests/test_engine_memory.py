@@ -52,6 +52,28 @@ def test_peak_memory_is_three_times_the_input(shape, wishes, times):
     assert peak_of(problem(*shape, rank=4), {**wishes, "max_iter": 40 if long else 3}) < times
 
 
+@pytest.mark.parametrize(("wishes", "times"), [({"solver": "ialm"}, 3.1), ({"solver": "admm", "noise": 0.1}, 3.2)])
+@pytest.mark.parametrize("shape", [(30_000, 100), (100, 30_000), (1300, 1200)])
+def test_gigantic_cells_cost_no_matrix_more(shape, wishes, times):
+    observed = problem(*shape, rank=4)
+    observed[::50, 7] = 1e9
+    assert peak_of(observed, {**wishes, "max_iter": 20}) < times
+
+
+def test_a_small_noisy_recording_needs_one_matrix_beyond_its_parts():
+    observed = problem(1062, 300, rank=50)
+    observed[::50, 7] = 1e9
+    with crew() as team:
+        scratch = 4e6 * team.size / observed.nbytes  # is not taken off here
+        spare = 0.0 if team.size <= 2 else 0.5  # every worker has its own
+    assert peak_of(observed, {"solver": "admm", "noise": 0.1, "max_iter": 40}) + scratch < 4.3 + spare
+
+
+@pytest.mark.parametrize("rank", [400, 500])
+def test_a_square_of_high_rank_needs_five_times_its_input(rank):
+    assert peak_of(problem(1400, 1300, rank=rank), {"solver": "admm", "max_iter": 30}) < 5
+
+
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
 def test_a_small_square_needs_three_times_its_input_with_all_scratch_memory(solver):
     low, sparse = planted(500, 500, rank=25)
@@ -110,6 +132,25 @@ def test_the_triangle_is_accurate_at_every_scale(more, columns, range_, seed):
         triangle = spectra.triangle_of(x, team)
     exact = np.linalg.qr(x, mode="r")
     np.testing.assert_allclose(np.abs(triangle), np.abs(exact), rtol=1e-6, atol=1e-12 * 10.0**-range_)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 900),
+    st.integers(1, 420),
+    st.sampled_from([np.float32, np.float64]),
+    st.sampled_from([None, np.float32, np.float64]),
+    st.integers(0, 400_001),
+)
+def test_the_gram_matrix_is_the_same_in_any_memory(rows, columns, dtype, kind, cells):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, columns)).astype(dtype)
+    memory = None if kind is None else np.empty(cells + 1, kind)[1:]  # half of the time not aligned for doubles
+    with crew() as team, mock.patch.object(spectra, "CHUNK", 1):
+        square = spectra.gram(x, team, memory)
+    exact = x.astype(np.float64).T @ x.astype(np.float64)
+    np.testing.assert_allclose(square, exact, rtol=1e-12, atol=1e-12 * rows)
+    assert square.flags.f_contiguous
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,11 +1,14 @@
 """What `solve` makes of awkward matrices and of wrong calls: the right answer, or one clear sentence."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from problems import off, planted
 
 import rpca_affect as ra
-from rpca_affect import engine
+from rpca_affect import engine, extremes
+from rpca_affect.arrays import observe
 
 LOW, SPARSE = planted()
 M = LOW + SPARSE
@@ -70,6 +73,25 @@ def test_one_gigantic_cell_does_not_change_the_base():
     split = ra.solve(spoiled, "admm")
     assert off(split.low_rank, LOW) < 1e-4
     assert split.sparse[4, 4] == pytest.approx(1e12)
+
+
+@pytest.mark.parametrize("wishes", [{"solver": "ialm"}, {"solver": "admm"}, {"solver": "admm", "noise": 0.1}])
+def test_a_gigantic_low_rank_block_is_solved_as_it_is(wishes):
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((300, 1)), rng.standard_normal((1, 80))
+    left[:40] *= 300
+    right[:, :20] *= 300
+    observed = left @ right
+    observed[rng.random(observed.shape) < 0.05] += 30
+    before = observed.copy()
+    found = ra.solve(observed, **wishes, max_iter=200)
+    assert np.array_equal(observed, before)
+    limits = extremes.limited(observe(observed, None))
+    assert limits is not None, "there is nothing gigantic here, so the test says nothing"
+    with mock.patch.object(extremes, "SUSPICIOUS", np.inf):
+        plain = ra.solve(observed, **wishes, max_iter=200)
+    assert off(found.low_rank, plain.low_rank) < 1e-9
+    assert off(found.sparse, plain.sparse) < 1e-9
 
 
 @every

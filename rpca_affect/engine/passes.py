@@ -176,9 +176,11 @@ class Passes:
             kept = self._keep(wanted, rows, bound)
             np.multiply(kept, mu_next, out=carried)
             values, slack = self._read(rows, kept), _rows(self.slack, rows)
-            linear = float(np.vdot(values, carried))
-            quadratic = float(np.sum(carried * carried * slack, dtype=np.float64)) if self.noisy else 0.0
+            linear, quadratic = float(np.vdot(values, carried)), 0.0
             rest = np.subtract(values, base, out=base)
+            if self.noisy:
+                square = np.multiply(carried, carried, out=kept)
+                quadratic = float(np.sum(np.multiply(square, slack, out=square), dtype=np.float64))
             if self.known is not None:
                 rest *= self.known[rows]
             if self.kind == "columns":
@@ -317,12 +319,18 @@ class Passes:
         return _Bound(limit, give, _shortening(np.sqrt(sum(squares))[None, :], level))
 
     def _huber(self, size: np.ndarray, slack: Any) -> float:
+        """Sum of ``min_n lam |s - n| + n^2 / (2 slack)`` over the lengths s, which are overwritten."""
         if not self.noisy:
             return self.lam * float(np.sum(size, dtype=np.float64))
-        slack = np.broadcast_to(np.asarray(slack, dtype=size.dtype), size.shape)
-        knee = self.lam * slack
-        square = size * size / (2 * np.where(slack > 0, slack, 1))
-        return float(np.sum(np.where(size > knee, self.lam * (size - knee / 2), square), dtype=np.float64))
+        slack = np.asarray(slack, dtype=size.dtype)
+        plain = slack == 0
+        linear = self.lam * float(np.sum(size, where=plain, dtype=np.float64)) if np.any(plain) else 0.0
+        part = np.minimum(size, self.lam * slack)  # of the noise; s part - part^2 / 2 is the value times slack
+        size *= 2
+        size -= part
+        size *= part
+        size /= np.where(plain, 1, 2 * slack)
+        return linear + float(np.sum(size, dtype=np.float64))
 
 
 def _shortening(length: np.ndarray, level: Any) -> np.ndarray:

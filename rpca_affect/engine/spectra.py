@@ -1,5 +1,6 @@
 """Gram matrices, spectral norms and bounds on them, in double precision whatever the data."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,8 +32,8 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     ----------
     x : array, shape (m, n), C-ordered
     crew : Crew
-    memory : array of float64, optional
-        At least n^2 cells that may be overwritten with the result, for large n.
+    memory : array, optional
+        Cells that may be overwritten with the result, and with what it is added up from.
 
     Returns
     -------
@@ -43,25 +44,30 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     if x.size <= CHUNK:
         x = x.astype(np.float64, copy=False)
         return (x.T @ x).T
-    if columns <= 384:
+    if columns <= SMALL or (columns <= 384 and x.dtype == np.float64):
         # Large against the product of a block, so that adding them up costs little.
         height = max(CHUNK // columns, 4 * columns)
+        shares = [share for share in crew.shares(rows) if share.start < share.stop]
+        totals = _squares(columns, len(shares), memory)
 
-        def part(_: int, share: slice) -> np.ndarray:
-            total: Any = 0.0
+        def part(_: int, k: int) -> None:
+            share, total = shares[k], totals[k]
             for start in range(share.start, share.stop, height):
                 block = x[start : min(start + height, share.stop)].astype(np.float64, copy=False)
-                total = total + block.T @ block  # symmetric: NumPy computes one triangle only, and lets others run
-            return np.asarray(total)
+                if start == share.start:  # symmetric: NumPy computes one triangle only, and lets others run
+                    np.matmul(block.T, block, out=total)
+                else:
+                    total += block.T @ block
 
-        return sum(crew.run(part, crew.shares(rows))).T
-    if memory is not None and memory.dtype == np.float64:
-        total = memory.reshape(-1)[: columns * columns].reshape(columns, columns, order="F")
-    else:
-        total = np.empty((columns, columns), order="F")
+        crew.run(part, range(len(shares)))
+        for total in totals[1:]:
+            totals[0] += total
+        return totals[0].T
+    total = _squares(columns, 1, memory)[0].T
     half = columns // 2
     tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
-    height = rows if x.dtype == np.float64 else max(1, CHUNK // columns)
+    # What is converted at a time should be small beside the data too.
+    height = rows if x.dtype == np.float64 else max(1, min(CHUNK // columns, max(rows // 16, 64)))
 
     def tile(_: int, place: tuple[slice, slice]) -> None:
         for start in range(0, rows, height):
@@ -76,6 +82,16 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
         stop = start + SMALL
         total[start:stop, :half] = total[:half, start:stop].T
     return total
+
+
+def _squares(columns: int, count: int, memory: np.ndarray | None) -> np.ndarray:
+    """Room for some square matrices, in ``memory`` where it suffices."""
+    shape = (count, columns, columns)
+    if memory is None or memory.nbytes < np.dtype(np.float64).itemsize * math.prod(shape):
+        return np.empty(shape)
+    cells = memory.reshape(-1)[: math.prod(shape) * np.dtype(np.float64).itemsize // memory.itemsize]
+    squares = cells.view(np.float64).reshape(shape)
+    return squares if squares.flags.aligned else np.empty(shape)  # half of an odd number of cells is not
 
 
 def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
@@ -103,23 +119,29 @@ def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
 
 
 def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a symmetric matrix (lower triangle), largest first; only ``count`` if given."""
+    """Eigenvalues and vectors of a symmetric matrix, largest first; only ``count`` if given.
+
+    Without ``count`` the matrix is overwritten.
+    """
     size = len(square)
     if count is not None and count < size:
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, range="I", il=size - count + 1, iu=size)
         if info == 0:
             return values[:count][::-1], vectors[:, ::-1]
-    values, vectors, info = lapack.dsyevd(square, lower=1)
+    if size <= SMALL:
+        values, vectors, info = lapack.dsyevd(square, lower=1, overwrite_a=1)
+    else:  # hardly slower, and needs no room of twice the matrix
+        values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1)
     if info != 0:
-        values, vectors = np.linalg.eigh(square)
+        raise np.linalg.LinAlgError("the eigenvalues of a Gram matrix did not converge")
     return values[::-1], vectors[:, ::-1]
 
 
 def exact_norm(square: np.ndarray) -> float:
-    """``||Y||_2`` from the lower triangle of ``Y^T Y``, by all of its eigenvalues."""
-    values, _, info = lapack.dsyevd(square, compute_v=0, lower=1)
+    """``||Y||_2`` from the lower triangle of ``Y^T Y``, which is overwritten, by all of its eigenvalues."""
+    values, _, info = lapack.dsyevd(square, compute_v=0, lower=1, overwrite_a=1)
     if info != 0:
-        values = np.linalg.eigvalsh(square, UPLO="L")
+        raise np.linalg.LinAlgError("the eigenvalues of a Gram matrix did not converge")
     return float(np.sqrt(max(values[-1], 0.0)))
 
 

@@ -288,7 +288,8 @@ class _Solve:
     def _unused(self, step: Step, dual: np.ndarray | None) -> list[np.ndarray]:
         """Memory that a part may take."""
         free = [] if dual is not None else [step.spare]
-        return free if np.shares_memory(self.passes.values, self.data.values) else [*free, self.passes.values]
+        own = self.request.spend_data or not np.shares_memory(self.passes.values, self.data.values)
+        return [*free, self.passes.values] if own else free
 
     def _back(self, part: np.ndarray | None) -> Any:
         """A part in the unit and the orientation of the data."""

@@ -58,13 +58,17 @@ class Thresholder:
         self.memory = memory
         # A subspace from nothing has no steps behind it that have refined it already.
         self.settled = min(max(SETTLED if self.basis is not None else FROM_NOTHING, error / 10), EARLY)
+        low = None
         if self.is_extreme(level):
             low = self.by_svd(a, level)
-        elif self.exact or self.pause or not self.pays(self.rank):
-            low = self.by_gram(a, level)
-            self.pause = max(self.pause - 1, 0)
-        else:
+        elif self.pause:
+            self.pause -= 1
+        elif not self.exact and self.pays(self.rank):
             low = self.by_subspace(a, level)
+            if low is None and self.basis is not None:
+                self.pause = 3
+        if low is None:
+            low = self.by_gram(a, level)
         self.rank = low.rank
         if low.rank:
             self.top = float(low.values[0])
@@ -86,6 +90,7 @@ class Thresholder:
 
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
         """Eigenvectors of ``A^T A``; a part of them where a part is likely to do."""
+        self.own = self.basis = None
         square = gram(a, self.passes.crew, self.memory)
         likely = self.rank + max(20, self.rank // 4)
         if self.columns <= SMALL or likely > PART * self.columns:
@@ -111,8 +116,8 @@ class Thresholder:
         count = int(np.count_nonzero(values > level))
         return self._low_rank(values[:count], right[:count].T, level, True)
 
-    def by_subspace(self, a: np.ndarray, level: float) -> LowRank:
-        """Block power steps with Rayleigh-Ritz from the last subspace; gives up where it does not pay."""
+    def by_subspace(self, a: np.ndarray, level: float) -> LowRank | None:
+        """Block power steps with Rayleigh-Ritz from the last subspace; None where that does not pay."""
         basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
         before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
         for _ in range(rounds):
@@ -143,8 +148,7 @@ class Thresholder:
                 found = self._low_rank(values[:count], ritz[:, :count], level, False)
                 return replace(found, left=self._kept(left), turn=turn[:, :count])
             basis, before = ritz, values
-        self.pause = 0 if self.basis is None else 3
-        return self.by_gram(a, level)
+        return None
 
     def _kept(self, left: np.ndarray) -> np.ndarray:
         """Copy to memory of our own: the next pass overwrites the room that ``left`` was made in."""
