@@ -20,7 +20,7 @@ from rpca_affect.deep.corruption import KINDS
 from rpca_affect.deep.metrics import uar, war
 
 SHARES = (0.1, 0.2, 0.3)
-EPOCHS = {"natops": 30, "japanese_vowels": 12, "gfe_person_a": 5}
+EPOCHS = {"natops": 60, "japanese_vowels": 24, "gfe_person_a": 10}
 ABLATION = {
     "lsef": {},
     "one stage": {"n_stages": 1},

@@ -157,7 +157,7 @@ for k, sem in enumerate(deepest.sem):
 # %%
 X, y = planted_affect(16 if FAST else 60, random_state=0)
 X_test, y_test = planted_affect(8 if FAST else 40, random_state=1)
-model = LSEFRegressor(epochs=3 if FAST else 25, random_state=0).fit(X, y)
+model = LSEFRegressor(epochs=3 if FAST else 50, random_state=0).fit(X, y)
 guess = model.predict(X_test)
 for i, name in enumerate(("valence", "arousal")):
     score = [ccc([r[:, i] for r in y_test], [g[:, i] for g in guess], c) for c in ("pooled", "sequence", "batch")]

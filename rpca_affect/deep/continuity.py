@@ -14,10 +14,10 @@ class Continuity(nn.Module):
     """Tell broken frames apart by the company they keep, before anything is fitted to them.
 
     A step is the root mean square difference of two frames over the features that both observe. Training data say
-    how large steps of 1 ... ``reach`` frames are. One beyond the ``quantile`` of its length is not believable, nor is
-    one less than half of the smallest (a copy, where training has none). The module keeps the longest track through a
-    sequence: frames may be left out on the way, and a step that is not believable costs ``reach / 2`` frames, so that
-    a real cut in the recording is followed and a flicker is not.
+    how large steps of 1 ... ``reach`` frames are. One beyond ``margin`` times the ``quantile`` of its length is not
+    believable, nor is one less than half of the smallest (a copy, where training has none). The module keeps the
+    longest track through a sequence: frames may be left out on the way, and a step that is not believable costs
+    ``reach / 2`` frames, so that a real cut in the recording is followed and a flicker is not.
 
     Broken frames may agree with each other (a tracker that reads zero, time and again): they still lose as long as
     they are fewer than the others. Where the longest track holds less than half of the observed frames there is no
@@ -27,8 +27,9 @@ class Continuity(nn.Module):
     ----------
     reach : int
         Longest step, in frames.
-    quantile : float
-        Share of the training steps that count as believable.
+    quantile, margin : float
+        The largest believable step is ``margin`` times what this share of the training steps does not exceed: others
+        may move faster than those in training.
 
     Examples
     --------
@@ -43,9 +44,9 @@ class Continuity(nn.Module):
     least: Tensor
     most: Tensor
 
-    def __init__(self, reach: int = 8, quantile: float = 0.99):
+    def __init__(self, reach: int = 8, quantile: float = 0.99, margin: float = 1.5):
         super().__init__()
-        self.reach, self.quantile = reach, quantile
+        self.reach, self.quantile, self.margin = reach, quantile, margin
         self.register_buffer("least", torch.zeros(reach))
         self.register_buffer("most", torch.full((reach,), torch.inf))
 
@@ -65,10 +66,10 @@ class Continuity(nn.Module):
         self._learn(chunks, cells, 0.75, 3.0)
         self.least.zero_()
         kept = [c & self(chunk, c).unsqueeze(-1) for chunk, c in zip(chunks, cells)]
-        self._learn(chunks, kept, self.quantile)
+        self._learn(chunks, kept, self.quantile, self.margin)
         return self
 
-    def _learn(self, chunks: list[Tensor], cells: list[Tensor], quantile: float, factor: float = 1.001) -> None:
+    def _learn(self, chunks: list[Tensor], cells: list[Tensor], quantile: float, factor: float) -> None:
         least, most = 0.0, np.inf
         for lag in range(1, self.reach + 1):
             steps = np.concatenate([_steps(*pair, lag).numpy(force=True).ravel() for pair in zip(chunks, cells)])

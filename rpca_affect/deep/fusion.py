@@ -15,8 +15,8 @@ class Fused(NamedTuple):
     ----------
     tokens : Tensor of shape (B, T, H)
         Per-frame representation; zero on masked frames.
-    embedding : Tensor of shape (B, H)
-        Of the whole clip.
+    embedding : Tensor of shape (B, 2 H)
+        Of the whole clip: mean and maximum over its frames.
     reliability : Tensor of shape (B, T)
         Between 0 (the frame is an outlier or missing) and 1.
     """
@@ -29,11 +29,15 @@ class Fused(NamedTuple):
 class CIM(nn.Module):
     """Consistency integration: fuse base and transients at temporal scales 1, 2, 4, 8.
 
-    At every scale a dilated convolution reads each part; the base modulates the transients feature by feature
-    (an affine map that starts as the identity), and a gate mixes the two. A frame whose transient is large
-    beside the base of its sequence counts as unreliable: its base is borrowed from reliable neighbours, its
-    transient saturates, and its weight in the clip embedding falls. Both are bounded, so one broken frame can
-    move the result only so far.
+    The base modulates the transients (a gain per channel that starts at 1), and residual dilated convolutions read
+    their sum at every scale. Where transients are damage, ``robust``, they are read with the weights of the base: it
+    hardly matters how a frame was split, and few sequences suffice for training. Where they are what is looked for,
+    they have weights of their own (which start as those of the base), and convolutions of their own that are not
+    normalised, for it counts how large they are.
+
+    A frame whose transient is large beside the base of its sequence counts as unreliable: its base is borrowed from
+    reliable neighbours, its transient saturates, and its weight in the clip embedding falls. All are bounded, so one
+    broken frame can move the result only so far.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ class CIM(nn.Module):
     >>> import torch
     >>> fused = CIM(6, 8)(torch.randn(2, 20, 6), torch.zeros(2, 20, 6))
     >>> fused.tokens.shape, fused.embedding.shape
-    (torch.Size([2, 20, 8]), torch.Size([2, 8]))
+    (torch.Size([2, 20, 8]), torch.Size([2, 16]))
     """
 
     def __init__(
@@ -66,18 +70,18 @@ class CIM(nn.Module):
         robust: bool = True,
     ):
         super().__init__()
-        self.modulate, self.robust = modulate, robust
+        self.robust = robust
         self.base_in = nn.Linear(n_features, hidden)
-        self.transient_in = nn.Linear(n_features, hidden, bias=False)
+        self.transient_in = None if robust else nn.Linear(n_features, hidden, bias=False)
+        self.gain = nn.Linear(hidden, hidden) if modulate else None
         self.scales = tuple(scales)
-        self.base_conv = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in scales)
-        self.transient_conv = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in scales)
-        self.affine = nn.ModuleList(nn.Linear(hidden, 2 * hidden) for _ in scales) if modulate else None
-        self.gate = nn.ModuleList(nn.Linear(2 * hidden, hidden) for _ in scales)
-        self.norm = nn.ModuleList(nn.LayerNorm(hidden) for _ in scales)
-        self.embed = nn.Linear(2 * hidden, hidden)
+        self.convs = nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in scales)
+        self.transient_convs = None if robust else nn.ModuleList(nn.Linear(3 * hidden, hidden) for _ in scales)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in scales)
         self.log_tolerance = nn.Parameter(torch.zeros(())) if robust else None
-        for parameter in self.affine.parameters() if self.affine is not None else ():
+        if self.transient_in is not None:
+            self.transient_in.load_state_dict({"weight": self.base_in.weight})
+        for parameter in self.gain.parameters() if self.gain is not None else ():
             nn.init.zeros_(parameter)
 
     def forward(self, base: Tensor, transient: Tensor, mask: Tensor | None = None) -> Fused:
@@ -105,28 +109,26 @@ class CIM(nn.Module):
         if self.log_tolerance is not None:
             trust = present / (1 + (size / self.log_tolerance.exp()).square())
             base = borrow(base, trust, frames)
-            ratio = transient / unit
-            transient = transient / torch.sqrt(1 + (ratio / 3).square())
+            transient = transient / torch.sqrt(1 + (transient / (3 * unit)).square())
         # Between the first and the last observed frame a borrowed base stands in; outside there is nothing.
         inside = (_inside(frames).to(base.dtype) if self.robust else present[..., 0]).unsqueeze(-1)
-        tokens = self.base_in(base) * inside
-        s = self.transient_in(transient)
-        s = (torch.tanh(s) if self.robust else s) * inside
+        tokens = self.base_in(base)
+        own = self.base_in if self.transient_in is None else self.transient_in
+        s = F.linear(transient, own.weight) * inside
+        s = s if self.gain is None else s * (1 + self.gain(tokens))
+        tokens = (tokens + s) * inside
         for k, scale in enumerate(self.scales):
-            bk = self.base_conv[k](_neighbours(self.norm[k](tokens) * inside, scale))
-            sk = self.transient_conv[k](_neighbours(s, scale))
-            if self.affine is not None:
-                gain, shift = self.affine[k](bk).chunk(2, -1)
-                sk = (1 + gain) * sk + shift
-            g = torch.sigmoid(self.gate[k](torch.cat([bk, sk], -1)))
-            tokens = (tokens + F.gelu(g * bk + (1 - g) * sk)) * inside
+            found = self.convs[k](_neighbours(self.norms[k](tokens) * inside, scale))
+            if self.transient_convs is not None:
+                found = found + self.transient_convs[k](_neighbours(s, scale))
+            tokens = (tokens + F.gelu(found)) * inside
         tokens = tokens * present
         weight = trust / trust.sum(-2, keepdim=True).clamp_min(1e-6)
         mean = (weight * tokens).sum(-2)
         # A weight near zero must not win the maximum: tokens shrink towards the mean as their frame loses trust.
         peak = torch.where(frames[..., None], mean[:, None] + trust * (tokens - mean[:, None]), -torch.inf).amax(-2)
         peak = torch.where(frames.any(-1, keepdim=True), peak, 0.0)
-        return Fused(tokens, self.embed(torch.cat([mean, peak], -1)), trust[..., 0])
+        return Fused(tokens, torch.cat([mean, peak], -1), trust[..., 0])
 
 
 def borrow(x: Tensor, trust: Tensor, frames: Tensor, reach: int = 6) -> Tensor:

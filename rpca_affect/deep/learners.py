@@ -40,7 +40,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         lr: float = 3e-3,
         weight_decay: float = 1e-2,
         batch_size: int = 32,
-        epochs: int = 30,
+        epochs: int = 60,
         corruption: float = 0.0,
         device: str = "cpu",
         random_state: int = 0,
@@ -170,7 +170,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         return parts
 
     def embed(self, X: Any) -> np.ndarray:
-        """Clip embeddings (n_sequences, H) of an LSEF model, for another classifier or a picture."""
+        """Clip embeddings (n_sequences, 2 H) of an LSEF model, for another classifier or a picture."""
         rows = []
         for found, row, _ in outputs(self.net_, self._sequences(X)):
             if not isinstance(found, LSEFOutput):
@@ -198,7 +198,9 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     consistency, rank_weight, sparsity_weight : float
         Weights of the terms of `rpca_affect.deep.LSEFLoss`.
     optimizer : {"adamw", "rao"}
-    lr, weight_decay : float
+    lr : float
+        Learning rate of the first epoch; it falls to nothing along half a cosine.
+    weight_decay : float
     batch_size, epochs : int
     corruption : float
         Augmentation: up to this share of the frames of every second training sequence is broken.

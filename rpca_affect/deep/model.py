@@ -27,7 +27,7 @@ class LSEFOutput(NamedTuple):
         In the units of the input; the centre of the features is part of the base. A frame that is missing or not
         believed has the base of its neighbours.
     tokens : Tensor of shape (B, T, H)
-    embedding : Tensor of shape (B, H)
+    embedding : Tensor of shape (B, 2 H)
     reliability : Tensor of shape (B, T)
         Between 0 (missing, or not believed) and 1.
     stages : Stages or None
@@ -140,7 +140,7 @@ class LSEF(nn.Module):
         robust = not per_frame if robust is None else robust
         self.track = Continuity() if (robust if track is None else track) else None
         self.cim = CIM(n_features, hidden, scales, modulate, robust)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, n_outputs))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden if per_frame else 2 * hidden, n_outputs))
 
     def fit(self, sequences: Sequence) -> "LSEF":
         """Learn centre, spread and the size of steps from (T_i, D) arrays with NaN where missing."""

@@ -1,11 +1,13 @@
 """skorch's training loop over padded sequences: the only batch loop of the deep part."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from rpca_affect.deep.losses import LSEFLoss
@@ -28,6 +30,22 @@ class SequenceNet(NeuralNet):
         step = super().train_step_single(batch, **fit_params)
         torch.nn.utils.clip_grad_norm_(self.module_.parameters(), 1.0)
         return step
+
+
+class Annealing(Callback):
+    """Learning rate along half a cosine, from its full value to nothing after ``epochs``.
+
+    It depends on the number of the epoch alone, so a resumed run goes on with the same one.
+    """
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Set the rate of the epoch that begins."""
+        share = min((len(net.history) - 1) / self.epochs, 1.0)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = net.lr * (1 + math.cos(math.pi * share)) / 2
 
 
 class Criterion(torch.nn.Module):
@@ -55,7 +73,10 @@ def make_net(
     net_class: type[SequenceNet] = SequenceNet,
     **options: Any,
 ) -> SequenceNet:
-    """A skorch net around a sequence model; the optimizer by name ("adamw", "rao") or as a class."""
+    """A skorch net around a sequence model; the optimizer by name ("adamw", "rao") or as a class.
+
+    ``lr`` is that of the first epoch, see `Annealing`.
+    """
     if isinstance(optimizer, str):
         if optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer is {optimizer!r}; give one of {', '.join(OPTIMIZERS)}.")
@@ -73,6 +94,7 @@ def make_net(
         iterator_train__collate_fn=collate,
         iterator_valid__collate_fn=collate,
         train_split=None,
+        callbacks=[("annealing", Annealing(epochs))],
         callbacks__print_log=None,
         device=device,
         **options,

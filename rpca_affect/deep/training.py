@@ -167,6 +167,8 @@ class _Run:
             index, name = key.split("/")
             state.setdefault(int(index), {})[name] = value
         self.net.optimizer_.load_state_dict({"state": state, "param_groups": header["groups"]})
+        for _ in header["history"]:  # the learning rate follows the number of the epoch
+            self.net.history.new_epoch()
         return header["history"]
 
     def finish(self, history: list[dict]) -> dict[str, Any]:

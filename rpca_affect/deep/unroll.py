@@ -43,9 +43,9 @@ class Stages(NamedTuple):
 class Unrolled(nn.Module):
     """``n_stages`` steps of a classical solver, each with its own trained operators, penalty growth and relaxation.
 
-    Stage k is ``dataclasses.replace(solver, growth=..., relax=..., lam=..., lowrank=SEM_k, shrink=DDM_k).step``. At
-    initialisation the trained numbers are the classical ones, so the untrained network **is** that many steps
-    of the solver.
+    Stage k is ``dataclasses.replace(solver, growth=..., relax=..., lam=..., lowrank=SEM_k, shrink=DDM_k).step``, and
+    from one stage to the next the change is continued by a trained share (momentum). At initialisation the trained
+    numbers are the classical ones and the share is 0, so the untrained network **is** that many steps of the solver.
 
     Parameters
     ----------
@@ -92,6 +92,7 @@ class Unrolled(nn.Module):
         self.log_growth = nn.Parameter(torch.zeros(n_stages))
         self.log_lam = nn.Parameter(torch.zeros(n_stages))
         self.relax = nn.Parameter(torch.zeros(n_stages))
+        self.momentum = nn.Parameter(torch.zeros(n_stages - 1))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Stages:
         """Split a batch of sequences.
@@ -125,7 +126,10 @@ class Unrolled(nn.Module):
         for k in range(self.n_stages):
             layer = self._layer(k, solver, cells)
             state = layer.init(observed) if state is None else state
-            state = layer.step(observed, state)
+            before, state = state.argument, layer.step(observed, state)
+            if k < len(self.momentum):
+                ahead = self.momentum[k] * (state.argument - before)
+                state = state._replace(argument=state.argument + ahead)
             low, sparse = state.low_rank, state.sparse
             rest = observed.values - low - sparse
             if cells is not None:

@@ -1,6 +1,7 @@
 """scikit-learn's face: fit, predict, tools of scikit-learn, files, and clear refusals."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from rpca_affect.deep import LSEFClassifier, LSEFRegressor, load, save
+from rpca_affect.deep.net import Annealing
 
 SMALL = {"hidden": 8, "n_stages": 1, "epochs": 6, "lr": 0.02, "batch_size": 8}
 
@@ -66,7 +68,20 @@ def test_split_adds_up_and_embeddings(fitted):
     model, X, _ = fitted
     for x, (base, transient) in zip(X, model.split(X)):
         assert base.shape == transient.shape == x.shape
-    assert model.embed(X).shape == (18, 8)
+    assert model.embed(X).shape == (18, 16)
+
+
+def test_the_learning_rate_falls_along_half_a_cosine():
+    X, y = clips()
+    rates = []
+    model = LSEFClassifier(**{**SMALL, "epochs": 4, "lr": 0.01})
+    with mock.patch.object(Annealing, "on_epoch_end", lambda self, net, **_: rates.append(rate(net)), create=True):
+        model.fit(X, y)
+    assert np.allclose(rates, 0.005 * (1 + np.cos(np.pi * np.arange(4) / 4)))
+
+
+def rate(net):
+    return net.optimizer_.param_groups[0]["lr"]
 
 
 def test_tools_of_scikit_learn():
