@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
+MODERATE = 384  # up to here some matrices of this order are small enough beside the data to save time with them
 CHUNK = 1 << 17  # cells per product
 RESIDUAL = 3e-3  # of a singular pair; its value is then right to about the square of that
 
@@ -44,7 +45,7 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     if x.size <= CHUNK:
         x = x.astype(np.float64, copy=False)
         return (x.T @ x).T
-    if columns <= SMALL or (columns <= 384 and x.dtype == np.float64):
+    if columns <= SMALL or (columns <= MODERATE and x.dtype == np.float64):
         # Large against the product of a block, so that adding them up costs little.
         height = max(CHUNK // columns, 4 * columns)
         shares = [share for share in crew.shares(rows) if share.start < share.stop]
@@ -128,7 +129,7 @@ def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.nd
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, range="I", il=size - count + 1, iu=size)
         if info == 0:
             return values[:count][::-1], vectors[:, ::-1]
-    if size <= SMALL:
+    if size <= MODERATE:
         values, vectors, info = lapack.dsyevd(square, lower=1, overwrite_a=1)
     else:  # hardly slower, and needs no room of twice the matrix
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1)
