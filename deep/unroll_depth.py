@@ -124,6 +124,7 @@ def main():
     parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--depths", type=int, nargs="+", default=[2, 4, 8, 12])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--no-momentum", action="store_true", help="leave the momentum between stages at 0")
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
@@ -151,7 +152,10 @@ def main():
                 begin, found = time.perf_counter(), []
                 for seed in range(args.seeds):
                     steps = args.steps * (3 if "factor" in name else 1)  # its steps are cheap: let it train longer
-                    network = train(make(), family, steps, args.batch, seed, recovered)
+                    network = make()
+                    if args.no_momentum and "factor" not in name:
+                        network.momentum.requires_grad_(False)
+                    network = train(network, family, steps, args.batch, seed, recovered)
                     with torch.no_grad():
                         found.append(float(error(recovered(network, x), base).median()))
                 note(name, depth, found, time.perf_counter() - begin)

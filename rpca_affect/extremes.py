@@ -96,26 +96,17 @@ def restored(data: Observed, limits: Limited, answer: Decomposition) -> Decompos
     Returns
     -------
     Decomposition or None
-        The answer, its sparse part completed in place. The gap is that of the clipped problem: the excess adds the
-        same ``lam |excess|`` to both sides of it.
+        The answer, its sparse part completed in place (half of it, and of no use, where None is returned). The gap is
+        that of the clipped problem: the excess adds the same ``lam |excess|`` to both sides of it.
     """
     if answer.sparse is None:
         return answer  # a start for another solver, whose own answer will be looked at
     xp = array_namespace(data.values)
-    rows, sparse = _parts(data.values, axis=0), answer.sparse
-
-    def excess(part: slice) -> Array:
-        values = data.values[part, :]
-        return values - _near(values, limits.by_row[part, :], limits.by_column)
-
-    def stay(part: slice) -> bool:
-        more = excess(part)
-        return bool(xp.all((more == 0) | (more * sparse[part, :] > 0)))
-
-    if not all(stay(part) for part in rows):
-        return None
-    for part in rows:
+    for part in _parts(data.values, axis=0):
+        values, sparse = data.values[part, :], answer.sparse[part, :]
+        excess = values - _near(values, limits.by_row[part, :], limits.by_column)
+        if not bool(xp.all((excess == 0) | (excess * sparse > 0))):
+            return None
         # M - (M - clipped) does not always give clipped back: where it rounds, S absorbs the difference.
-        more = excess(part)
-        sparse[part, :] = xp.where(more == 0, sparse[part, :], sparse[part, :] + more)
+        answer.sparse[part, :] = xp.where(excess == 0, sparse, sparse + excess)
     return answer

@@ -19,8 +19,8 @@ def problem(rows, columns, rank):
     return low + sparse
 
 
-def peak_of(observed, wishes):
-    """Peak memory of a solve beyond the input, in multiples of it, less the scratch memory of the workers."""
+def peak_of(observed, wishes, scratch=4e6):
+    """Peak memory of a solve beyond the input, in multiples of it, less the scratch memory of every worker."""
     ra.solve(observed[:50, :50], **{**wishes, "max_iter": 2})
     tracemalloc.start()
     try:
@@ -29,7 +29,13 @@ def peak_of(observed, wishes):
     finally:
         tracemalloc.stop()
     with crew() as team:
-        return (peak - 4e6 * team.size) / observed.nbytes
+        return (peak - scratch * team.size) / observed.nbytes
+
+
+def more_workers():
+    """What workers beyond two may take of a small input, whose scratch memory is not taken off."""
+    with crew() as team:
+        return 0.0 if team.size <= 2 else 0.5
 
 
 @pytest.mark.parametrize(
@@ -63,10 +69,8 @@ def test_gigantic_cells_cost_no_matrix_more(shape, wishes, times):
 def test_a_small_noisy_recording_needs_one_matrix_beyond_its_parts():
     observed = problem(1062, 300, rank=50)
     observed[::50, 7] = 1e9
-    with crew() as team:
-        scratch = 4e6 * team.size / observed.nbytes  # is not taken off here
-        spare = 0.0 if team.size <= 2 else 0.5  # every worker has its own
-    assert peak_of(observed, {"solver": "admm", "noise": 0.1, "max_iter": 40}) + scratch < 4.3 + spare
+    wishes = {"solver": "admm", "noise": 0.1, "max_iter": 40}
+    assert peak_of(observed, wishes, scratch=0) < 4.3 + more_workers()
 
 
 @pytest.mark.parametrize("rank", [400, 500])
@@ -76,12 +80,8 @@ def test_a_square_of_high_rank_needs_five_times_its_input(rank):
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
 def test_a_small_square_needs_three_times_its_input_with_all_scratch_memory(solver):
-    low, sparse = planted(500, 500, rank=25)
-    with crew() as team:
-        scratch = 4e6 * team.size / low.nbytes  # is not taken off here
-        spare = 0.0 if team.size <= 2 else 0.5  # every worker has its own
     wishes = {"solver": solver, "max_iter": 60}  # ADMM begins to remember its steps for acceleration after that
-    assert peak_of(low + sparse, wishes) + scratch < 3.05 + spare
+    assert peak_of(problem(500, 500, rank=25), wishes, scratch=0) < 3.05 + more_workers()
 
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])

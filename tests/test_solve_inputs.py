@@ -7,7 +7,7 @@ import pytest
 from problems import off, planted
 
 import rpca_affect as ra
-from rpca_affect import engine, extremes
+from rpca_affect import engine, extremes, handover
 from rpca_affect.arrays import observe
 
 LOW, SPARSE = planted()
@@ -73,6 +73,17 @@ def test_one_gigantic_cell_does_not_change_the_base():
     split = ra.solve(spoiled, "admm")
     assert off(split.low_rank, LOW) < 1e-4
     assert split.sparse[4, 4] == pytest.approx(1e12)
+
+
+def test_a_head_start_that_ran_out_of_steps_leaves_the_clipped_data_alone(monkeypatch):
+    spoiled = M.copy()
+    spoiled[4, 4] = 1e12
+    expected = ra.solve(spoiled, "admm")
+    monkeypatch.setattr(handover, "AHEAD_STEPS", 3)
+    found = ra.solve(spoiled, "admm")
+    assert found.history["error"] != expected.history["error"], "the head start did not run out"
+    assert off(found.low_rank, expected.low_rank) < 1e-5
+    assert off(found.sparse, expected.sparse) < 1e-5
 
 
 @pytest.mark.parametrize("wishes", [{"solver": "ialm"}, {"solver": "admm"}, {"solver": "admm", "noise": 0.1}])

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rpca_affect.deep.fusion import pooled
 from rpca_affect.deep.model import LSEF, FeatureScale
 
 
@@ -65,9 +66,7 @@ class SequenceModel(nn.Module):
             return self.head(tokens)
         weight = frames[..., None].to(x.dtype)
         mean = (tokens * weight).sum(1) / weight.sum(1).clamp_min(1)
-        peak = torch.where(frames[..., None], tokens, -torch.inf).amax(1)
-        peak = torch.where(frames.any(-1, keepdim=True), peak, 0.0)
-        return self.head(torch.cat([mean, peak], -1))
+        return self.head(pooled(mean, tokens, frames))
 
 
 class GRUBody(nn.Module):

@@ -126,9 +126,15 @@ class CIM(nn.Module):
         weight = trust / trust.sum(-2, keepdim=True).clamp_min(1e-6)
         mean = (weight * tokens).sum(-2)
         # A weight near zero must not win the maximum: tokens shrink towards the mean as their frame loses trust.
-        peak = torch.where(frames[..., None], mean[:, None] + trust * (tokens - mean[:, None]), -torch.inf).amax(-2)
-        peak = torch.where(frames.any(-1, keepdim=True), peak, 0.0)
-        return Fused(tokens, torch.cat([mean, peak], -1), trust[..., 0])
+        embedding = pooled(mean, mean[:, None] + trust * (tokens - mean[:, None]), frames)
+        return Fused(tokens, embedding, trust[..., 0])
+
+
+def pooled(mean: Tensor, tokens: Tensor, frames: Tensor) -> Tensor:
+    """Mean (B, H) beside the maximum of the tokens (B, T, H) over the observed frames, 0 where there is none."""
+    peak = torch.where(frames[..., None], tokens, -torch.inf).amax(-2)
+    peak = torch.where(frames.any(-1, keepdim=True), peak, 0.0)
+    return torch.cat([mean, peak], -1)
 
 
 def borrow(x: Tensor, trust: Tensor, frames: Tensor, reach: int = 6) -> Tensor:

@@ -1,13 +1,12 @@
 """A large Gram matrix as the panels of its lower triangle: half the memory, and workers share its factorisation."""
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from rpca_affect.engine.spectra import exact_norm, likely_bounds
+from rpca_affect.engine.spectra import carved, exact_norm, likely_bounds
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Panels", "norm_bound_of"]
@@ -44,14 +43,9 @@ class Panels:
     def _formed(self) -> list[np.ndarray]:
         panels, room = [], self.memory.reshape(-1)
         for a, b in pairwise(self.edges):
-            shape = (self.columns - a, b - a)
-            cells = math.prod(shape) * np.dtype(np.float64).itemsize // room.itemsize
-            if cells <= room.size:
-                panels.append(room[:cells].view(np.float64).reshape(shape))
-                room = room[cells:]
-            else:
-                panels.append(np.empty(shape))
-            panels[-1][:] = 0
+            panel, room = carved((self.columns - a, b - a), room)
+            panel[:] = 0
+            panels.append(panel)
         height = self.blocks[0].stop
         if room.size < height * self.columns:  # single precision: the panels fill more than all of its memory
             room = np.empty(height * self.columns, room.dtype)

@@ -10,6 +10,7 @@ from scipy.linalg import lapack
 from rpca_affect.engine.threads import Crew
 
 __all__ = [
+    "carved",
     "eigh_descending",
     "exact_norm",
     "gram",
@@ -45,11 +46,12 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     if x.size <= CHUNK:
         x = x.astype(np.float64, copy=False)
         return (x.T @ x).T
+    memory = np.empty(0) if memory is None else memory
     if columns <= SMALL or (columns <= MODERATE and x.dtype == np.float64):
         # Large against the product of a block, so that adding them up costs little.
         height = max(CHUNK // columns, 4 * columns)
         shares = [share for share in crew.shares(rows) if share.start < share.stop]
-        totals = _squares(columns, len(shares), memory)
+        totals, _ = carved((len(shares), columns, columns), memory)
 
         def part(_: int, k: int) -> None:
             share, total = shares[k], totals[k]
@@ -64,7 +66,7 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
         for total in totals[1:]:
             totals[0] += total
         return totals[0].T
-    total = _squares(columns, 1, memory)[0].T
+    total = carved((columns, columns), memory)[0].T
     half = columns // 2
     tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
     # What is converted at a time should be small beside the data too.
@@ -85,14 +87,18 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     return total
 
 
-def _squares(columns: int, count: int, memory: np.ndarray | None) -> np.ndarray:
-    """Room for some square matrices, in ``memory`` where it suffices."""
-    shape = (count, columns, columns)
-    if memory is None or memory.nbytes < np.dtype(np.float64).itemsize * math.prod(shape):
-        return np.empty(shape)
-    cells = memory.reshape(-1)[: math.prod(shape) * np.dtype(np.float64).itemsize // memory.itemsize]
-    squares = cells.view(np.float64).reshape(shape)
-    return squares if squares.flags.aligned else np.empty(shape)  # half of an odd number of cells is not
+def carved(shape: tuple[int, ...], memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take room for an array in double precision from ``memory``, of whatever precision; return it and what is left.
+
+    Where the memory does not suffice, the array is new and the memory is left whole.
+    """
+    memory = memory.reshape(-1)
+    cells = math.prod(shape) * np.dtype(np.float64).itemsize // memory.itemsize
+    if cells <= memory.size:
+        found = memory[:cells].view(np.float64).reshape(shape)
+        if found.flags.aligned:  # half of an odd number of cells is not
+            return found, memory[cells:]
+    return np.empty(shape), memory
 
 
 def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
@@ -133,16 +139,19 @@ def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.nd
         values, vectors, info = lapack.dsyevd(square, lower=1, overwrite_a=1)
     else:  # hardly slower, and needs no room of twice the matrix
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1)
+    _must_have_converged(info)
+    return values[::-1], vectors[:, ::-1]
+
+
+def _must_have_converged(info: int) -> None:
     if info != 0:
         raise np.linalg.LinAlgError("the eigenvalues of a Gram matrix did not converge")
-    return values[::-1], vectors[:, ::-1]
 
 
 def exact_norm(square: np.ndarray) -> float:
     """``||Y||_2`` from the lower triangle of ``Y^T Y``, which is overwritten, by all of its eigenvalues."""
     values, _, info = lapack.dsyevd(square, compute_v=0, lower=1, overwrite_a=1)
-    if info != 0:
-        raise np.linalg.LinAlgError("the eigenvalues of a Gram matrix did not converge")
+    _must_have_converged(info)
     return float(np.sqrt(max(values[-1], 0.0)))
 
 

@@ -49,6 +49,12 @@ def test_clean_sequences_are_mostly_left_alone():
     assert np.mean(kept) > 0.97
 
 
+def test_others_may_move_a_little_faster_than_those_in_training():
+    faster = [walk(seed=s) * 1.4 for s in range(100, 120)]
+    strict, lenient = (np.mean([fitted(margin=m)(x[None]).double().mean() for x in faster]) for m in (1.0, 1.5))
+    assert strict < 0.93 and lenient > 0.99
+
+
 def test_a_cut_in_the_recording_is_followed_and_a_flicker_is_not():
     x = walk(seed=99)
     cut = x.clone()

@@ -126,6 +126,12 @@ def test_robust_cim_reads_the_frame_however_it_is_split():
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
 
 
+def test_transients_that_are_looked_for_start_with_the_weights_of_the_base():
+    cim = CIM(4, 8, robust=False)
+    assert torch.equal(cim.transient_in.weight, cim.base_in.weight)
+    assert cim.transient_in.weight is not cim.base_in.weight
+
+
 def test_losses():
     truth = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0]])
     assert concordance(truth, truth).tolist() == [1.0, 1.0]
