@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rpca_affect.engine import compiled
+from rpca_affect.deep import parallel
 
-FEWEST = 2**12  # numbers in all Gram matrices: below, nothing is worth compiling
-LARGEST_SIDE = 192  # beyond, LAPACK's divide and conquer is faster
 EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-280  # a square that is nothing beside a trace of one, and whose inverse is still a number
+
+prange = range  # numba's, where it compiles for several threads
 
 
 def gram_spectrum(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,10 +36,10 @@ def gram_spectrum(rows: Tensor) -> tuple[Tensor, Tensor]:
     >>> gram_spectrum(torch.diag(torch.tensor([1.0, 3.0])))[0].tolist()
     [9.0, 1.0]
     """
-    array = _as_array(rows) if suits(rows) else None
+    array = _as_array(rows) if parallel.suits(rows) else None
     if array is not None:
         values, vectors = np.empty(array.shape[:2]), np.empty((*array.shape[:2], array.shape[1]))
-        if all(_shared(kernel(), array, values, vectors)):
+        if parallel.in_parts(kernels(), array, values, vectors):
             return (
                 torch.from_numpy(values).reshape(rows.shape[:-1]),
                 torch.from_numpy(vectors).mT.reshape(*rows.shape[:-1], rows.shape[-2]),
@@ -49,22 +49,10 @@ def gram_spectrum(rows: Tensor) -> tuple[Tensor, Tensor]:
     return squares.flip(-1), basis.flip(-1)
 
 
-def suits(rows: Tensor) -> bool:
-    """Tell whether the compiled form takes this stack: on a CPU, of some size, and with numba."""
-    side = rows.shape[-2]
-    return (
-        rows.device.type == "cpu"
-        and side <= LARGEST_SIDE
-        and side * rows.shape[:-1].numel() >= FEWEST
-        and not torch.compiler.is_compiling()
-        and compiled.available()
-    )
-
-
 @cache
-def kernel() -> Callable:
+def kernels() -> tuple[Callable, Callable]:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    return compiled.built((_gram, _tridiagonal, _product, _iterate, _spectra), globals())
+    return parallel.built((_gram, _tridiagonal, _product, _iterate, _spectra), _shared_spectra, globals())
 
 
 def _gram(rows, gram):
@@ -222,6 +210,15 @@ def _spectra(stack, values, vectors):
     return True
 
 
+def _shared_spectra(stack, values, vectors, parts):
+    """Spectra of a stack in parts; numba turns the loop over these into one over threads."""
+    done, length = np.ones(parts, np.bool_), stack.shape[0]
+    for part in prange(parts):
+        start, stop = length * part // parts, length * (part + 1) // parts
+        done[part] = _spectra(stack[start:stop], values[start:stop], vectors[start:stop])
+    return done.all()
+
+
 def _as_array(rows: Tensor) -> Any:
     """The stack as an array (b, r, n); None where its numbers are out of reach (torch.vmap)."""
     if rows.dtype not in (torch.float32, torch.float64):
@@ -230,16 +227,6 @@ def _as_array(rows: Tensor) -> Any:
         return rows.unsqueeze(0).flatten(0, -3).contiguous().numpy()
     except RuntimeError:
         return None
-
-
-def _shared(function: Callable, *arrays: Any) -> list:
-    """Call with equal parts of the stack, one for each of torch's threads."""
-    threads = min(torch.get_num_threads(), len(arrays[0]))
-    parts = list(zip(*(np.array_split(array, threads) for array in arrays)))
-    if len(parts) == 1:
-        return [function(*parts[0])]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(lambda part: function(*part), parts))
 
 
 def _eigh(gram: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,12 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from rpca_affect.deep.eigen import gram_spectrum
-
-# Two singular values closer than this (relative) take the derivative instead of the difference quotient.
-_TIE = {torch.float32: 1e-4, torch.float64: 1e-7}
+from rpca_affect.deep.recompose import Recompose
 
 
 class Spectrum(NamedTuple):
@@ -56,79 +53,6 @@ def spectrum(x: Tensor) -> Spectrum:
         return Spectrum(squares.clamp_min_(0).sqrt_(), basis, wide)
 
 
-class _Recompose(torch.autograd.Function):
-    """``U diag(h) V^T`` of a stack (b, r, n) with the gradient of the matrix function, never of the factors.
-
-    With ``h = f(s)``, ``phi = h / s`` and ``c = s^2`` the result is ``K X``, ``K = U diag(phi) U^T`` a function
-    of the Gram matrix ``X X^T``. Its differential needs only the divided differences of ``phi`` in ``c``; at
-    ties these are the derivative ``(f' - phi) / (2 c)``, at ``s = 0`` they vanish because a shrinkage is flat
-    (or linear) there. Only the ``k`` directions that survive the shrinkage take part, and pairs of removed
-    directions contribute zero: with few survivors every large product is ``k`` thin, with many there are four
-    full ones, the first with ``K``.
-    """
-
-    @staticmethod
-    def forward(ctx, x, basis, h, slope, values):
-        phi = torch.where(values > 0, h / torch.where(values > 0, values, 1.0), slope)
-        k = int((phi != 0).sum(-1).max()) if phi.numel() else 0
-        kept = basis[..., :k]
-        weighted = kept * phi[..., None, :k]
-        ctx.few = 2 * k <= x.shape[-2]
-        ctx.k = k
-        with torch.autocast(x.device.type, enabled=False):
-            half = kept.mT @ x if ctx.few else weighted @ kept.mT
-            ctx.save_for_backward(x, half, phi, slope, values, basis)
-            return weighted @ half if ctx.few else half @ x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        x, half, phi, slope, s, basis = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
-            divided = _divided_differences(phi, slope, s, ctx.k)
-            back = _back_through_few if ctx.few else _back_through_many
-            grad_x, along = back(grad, x, half, phi, divided, basis)
-        grad_h = torch.zeros_like(s)
-        positive = s[..., : ctx.k] > 0
-        grad_h[..., : ctx.k] = torch.where(positive, along / torch.where(positive, s[..., : ctx.k], 1.0), 0.0)
-        return grad_x, None, grad_h, None, None
-
-
-def _back_through_few(grad, x, y, phi, divided, basis):
-    """Gradient at ``x`` and ``u_i^T G X^T u_i`` for the kept directions, from ``y``, the rows of ``x`` along these."""
-    k = y.shape[-2]
-    kept = basis[..., :k]
-    z = kept.mT @ grad
-    along = (y * z).sum(-1)
-    both = (y @ grad.mT).baddbmm_(z, x.mT) @ basis * divided
-    both[..., :k] /= 2  # the kept-kept block is met twice below
-    c = both @ basis.mT
-    z *= phi[..., :k, None]
-    return (kept @ z.baddbmm_(c, x)).baddbmm_(c.mT, y), along
-
-
-def _back_through_many(grad, x, kernel, phi, divided, basis):
-    """The same from ``kernel``, the matrix that the forward pass multiplies with."""
-    k = divided.shape[-2]
-    inner = basis.mT @ (x @ grad.mT) @ basis
-    along = inner.diagonal(dim1=-2, dim2=-1)[..., :k]
-    both = (inner + inner.mT)[..., :k, :] * divided
-    both[..., :k] /= 2
-    c = basis[..., :k] @ (both @ basis.mT)
-    return (kernel @ grad).baddbmm_(c + c.mT, x), along
-
-
-def _divided_differences(phi: Tensor, slope: Tensor, s: Tensor, k: int) -> Tensor:
-    """``(phi_i - phi_j) / (c_i - c_j)``, ``c = s^2``, for i < k; the derivative where two values are not told apart."""
-    positive = s > 0
-    flat = torch.where(positive, (slope - phi) / torch.where(positive, 2 * s * s, 1.0), 0.0)
-    total = s[..., :k, None] + s[..., None, :]
-    c_difference = (s[..., :k, None] - s[..., None, :]) * total
-    tie = c_difference.abs() <= _TIE[s.dtype] * total.square_()
-    quotient = (phi[..., :k, None] - phi[..., None, :]) / c_difference
-    return torch.where(tie, (flat[..., :k, None] + flat[..., None, :]) / 2, quotient)
-
-
 def top_singular_value(x: Tensor, known: Spectrum | None = None) -> Tensor:
     """Largest singular value, shape (..., 1, 1), differentiable (zero gradient at the zero matrix)."""
     known = spectrum(x) if known is None else known
@@ -166,13 +90,13 @@ def spectral_map(x: Tensor, shrink: Callable[[Tensor], tuple[Tensor, Tensor]], k
             [0.0000, 0.5000]])
     """
     known = spectrum(x) if known is None else known
-    rows = (x if known.wide else x.mT).to(x.dtype if x.dtype in _TIE else torch.float32)
+    rows = (x if known.wide else x.mT).to(x.dtype if x.dtype == torch.float64 else torch.float32)
     values, basis = known.values.to(rows.dtype), known.basis.to(rows.dtype)
     h, slope = shrink(values)
     slope, values = slope.detach().expand_as(h), values.expand_as(h)
     vectors = (v.unsqueeze(0).flatten(0, -2) for v in (h, slope, values))
     matrices = (a.expand(*h.shape[:-1], *a.shape[-2:]).unsqueeze(0).flatten(0, -3) for a in (rows, basis))
-    out = _Recompose.apply(*matrices, *vectors).reshape(*h.shape[:-1], *rows.shape[-2:]).to(x.dtype)
+    out = Recompose.apply(*matrices, *vectors).reshape(*h.shape[:-1], *rows.shape[-2:]).to(x.dtype)
     return out if known.wide else out.mT
 
 

@@ -58,7 +58,7 @@ def kernel() -> Callable:
     return built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _steps), globals())
 
 
-def built(functions: tuple[Callable, ...], home: dict[str, Any]) -> Callable:
+def built(functions: tuple[Callable, ...], home: dict[str, Any], **options: Any) -> Callable:
     """Compile functions that call each other, in the order of their calls; return the last one.
 
     Parameters
@@ -66,10 +66,11 @@ def built(functions: tuple[Callable, ...], home: dict[str, Any]) -> Callable:
     functions : tuple of callable
     home : dict
         Names of the module they live in: the compiled forms take their places there.
+    **options : what to tell numba besides
     """
     import numba
 
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+    options |= {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
     try:
         compiled = [numba.njit(cache=True, **options)(function) for function in functions]
     except RuntimeError:  # nowhere to write

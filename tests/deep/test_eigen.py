@@ -1,9 +1,13 @@
 """Spectra of Gram matrices: the compiled form against LAPACK, on easy and on degenerate stacks."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 
-from rpca_affect.deep import eigen
+from rpca_affect.deep import eigen, parallel
 
 F64 = torch.float64
 FULL = torch.Generator().manual_seed(0)
@@ -25,12 +29,12 @@ STACKS = {
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch):
     pytest.importorskip("numba")
-    monkeypatch.setattr(eigen, "FEWEST", 1)
+    monkeypatch.setattr(parallel, "FEWEST", 1)
 
 
 def known_by_lapack(monkeypatch, rows):
     with monkeypatch.context() as patch:
-        patch.setattr(eigen, "FEWEST", 2**62)
+        patch.setattr(parallel, "FEWEST", 2**62)
         return eigen.gram_spectrum(rows)
 
 
@@ -80,6 +84,36 @@ def test_threads_share_the_stack():
     finally:
         torch.set_num_threads(before)
     assert torch.equal(alone[0], shared[0]) and torch.equal(alone[1], shared[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_goes_on_with_one_thread():
+    """OpenMP ends a child that starts threads after its parent did."""
+    rows = torch.randn(7, 12, 20, dtype=F64)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        values, _ = eigen.gram_spectrum(rows)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(eigen.gram_spectrum(rows)[0].numpy(), values.numpy()) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_callers_in_several_threads_get_their_own_spectra():
+    stacks = [torch.randn(16, 12, 20, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        alone = [eigen.gram_spectrum(rows)[0] for rows in stacks]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda rows: eigen.gram_spectrum(rows)[0], stacks))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(alone, together))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from rpca_affect.deep import eigen
+from rpca_affect.deep import parallel, recompose
 from rpca_affect.deep.spectral import effective_rank, singular_value_shrink, spectrum, top_singular_value
 
 F64 = torch.float64
@@ -15,7 +15,7 @@ def way(request, monkeypatch):
     """Small matrices take the compiled form only when told to."""
     if request.param == "compiled":
         pytest.importorskip("numba")
-    monkeypatch.setattr(eigen, "FEWEST", 1 if request.param == "compiled" else 2**62)
+    monkeypatch.setattr(parallel, "FEWEST", 1 if request.param == "compiled" else 2**62)
 
 
 def with_spectrum(values, m, n, seed=0):
@@ -60,6 +60,39 @@ def test_value_and_gradient_agree_with_autograd_through_the_svd(shape, share):
     (a,) = torch.autograd.grad((ours * weight).sum(), x)
     (b,) = torch.autograd.grad((theirs * weight).sum(), x)
     torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_groups_do_not_change_the_answer(share, monkeypatch):
+    """A stack goes through the products a few matrices at a time; the last group may be smaller."""
+    x = torch.randn(7, 5, 9, dtype=F64, requires_grad=True)
+    weight = torch.randn(7, 5, 9, dtype=F64)
+    level = share * torch.linalg.svdvals(x.detach())[:, 1].max()
+    answers = []
+    for size in (1, 3 * x[:1].nbytes, 2**30):
+        monkeypatch.setattr(recompose, "GROUP", size)
+        out = singular_value_shrink(x, level)
+        answers.append((out, *torch.autograd.grad((out * weight).sum(), x)))
+    for out, grad in answers[1:]:
+        torch.testing.assert_close(out, answers[0][0], rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(grad, answers[0][1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_the_number_of_threads_does_not_change_a_bit(share, dtype):
+    x = torch.randn(7, 10, 18, dtype=dtype, requires_grad=True)
+    weight = torch.randn(7, 10, 18, dtype=dtype)
+    level = share * torch.linalg.svdvals(x.detach())[:, 1].max()
+    before, answers = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            out = singular_value_shrink(x, level)
+            answers.append((out, *torch.autograd.grad((out * weight).sum(), x)))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(*answers))
 
 
 HARD = {

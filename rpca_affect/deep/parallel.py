@@ -1,0 +1,59 @@
+"""Compiled functions over the parts of a stack, by as many threads as torch has."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rpca_affect.engine import compiled
+
+FEWEST = 2**12  # numbers in all Gram matrices: below, nothing is worth compiling
+LARGEST_SIDE = 192  # beyond, LAPACK's divide and conquer is faster
+
+_turns = threading.Lock()  # the simplest of numba's ways to start threads cannot be used by two at a time
+_forked = threading.Event()  # OpenMP does not survive a fork
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked.set)
+
+
+def suits(rows: Tensor) -> bool:
+    """Tell whether the compiled forms take this stack (..., r, n): on a CPU, of some size, and with numba."""
+    side = rows.shape[-2]
+    return (
+        rows.device.type == "cpu"
+        and side <= LARGEST_SIDE
+        and side * rows.shape[:-1].numel() >= FEWEST
+        and not torch.compiler.is_compiling()
+        and compiled.available()
+    )
+
+
+def built(functions: tuple[Callable, ...], shared: Callable, home: dict[str, Any]) -> tuple[Callable, Callable]:
+    """Compile functions that call each other; return the last one, for one thread, and the one that shares its work.
+
+    The threads of the latter are OpenMP's: torch's own, so that the two do not get in each other's way.
+    """
+    import numba
+
+    home["prange"] = numba.prange
+    return compiled.built(functions, home), compiled.built((shared,), home, parallel=True)
+
+
+def in_parts(kernels: tuple[Callable, Callable], first: Any, *others: Any) -> Any:
+    """Call the form for one thread, or the other one with the number of parts as its last argument."""
+    import numba
+
+    alone, shared = kernels
+    threads = 1 if _forked.is_set() else min(torch.get_num_threads(), len(first))
+    if threads <= 1:
+        return alone(first, *others)
+    with _turns:
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+        try:
+            return shared(first, *others, 4 * threads)
+        finally:
+            numba.set_num_threads(before)
