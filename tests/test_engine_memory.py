@@ -73,9 +73,10 @@ def test_a_small_noisy_recording_needs_one_matrix_beyond_its_parts():
     assert peak_of(observed, wishes, scratch=0) < 4.3 + more_workers()
 
 
-@pytest.mark.parametrize("rank", [400, 500])
-def test_a_square_of_high_rank_needs_five_times_its_input(rank):
-    assert peak_of(problem(1400, 1300, rank=rank), {"solver": "admm", "max_iter": 30}) < 5
+@pytest.mark.parametrize("solver", ["ialm", "admm"])
+@pytest.mark.parametrize(("rank", "times"), [(300, 3.3), (400, 4.4), (500, 4.4), (650, 4.4)])
+def test_a_square_of_high_rank_needs_four_times_its_input(rank, times, solver):
+    assert peak_of(problem(1400, 1300, rank=rank), {"solver": solver, "max_iter": 30}) < times
 
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])

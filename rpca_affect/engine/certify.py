@@ -55,6 +55,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
         parts.extend(passes.dual(a, low, mu, mu_next, out, blocks))
         if blocks[-1] is passes.blocks[-1]:
             passes.release()  # what comes next needs some memory of its own
+            low.release()
 
     if crowded(memory):
         norm = norm_bound_of(Panels(fill, passes.blocks, memory, passes.crew), low.basis)

@@ -7,6 +7,8 @@ import numpy as np
 
 __all__ = ["LowRank"]
 
+ROWS = 256  # of a square factor that are weighted at a time: a weighted copy of all vectors would be as large again
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -53,7 +55,15 @@ class LowRank:
         weights = (self.shrunk / self.values).astype(self.basis.dtype, copy=False)
         if self.thin:
             return np.ascontiguousarray(self.basis.T * weights[:, None])
-        return (self.basis * weights) @ self.basis.T
+        right = np.empty((len(self.basis),) * 2, self.basis.dtype)
+        for start in range(0, len(right), ROWS):
+            rows = slice(start, start + ROWS)
+            np.matmul(self.basis[rows] * weights, self.basis.T, out=right[rows])
+        return right
+
+    def release(self) -> None:
+        """Give the memory of `right` back until it is asked for again."""
+        self.__dict__.pop("right", None)
 
     @property
     def thin(self) -> bool:

@@ -109,8 +109,9 @@ class Panels:
 
     def norm(self) -> float:
         """``||x||_2``, by all eigenvalues."""
+        self.panels = self.panels or self._formed()
         square = np.zeros((self.columns, self.columns), order="F")
-        for panel, (a, b) in zip(self.panels or self._formed(), pairwise(self.edges)):
+        for panel, (a, b) in zip(self.panels, pairwise(self.edges)):
             square[a:, a:b] = panel
         return exact_norm(square)
 

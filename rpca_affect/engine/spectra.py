@@ -220,11 +220,12 @@ def likely_bounds(times: Callable[[np.ndarray], np.ndarray], basis: np.ndarray) 
     """Just above the norm of Y, as block power steps from ``basis`` see it; ``times(x) = Y.T @ Y @ x``. Two tries."""
     columns = basis.shape[0]
     block = np.random.default_rng(0).standard_normal((columns, 8)) / np.sqrt(columns)
-    image = times(np.hstack([basis.astype(np.float64)[:, : columns // 4], block]))
+    image = times(np.hstack([basis[:, : columns // 4], block]))
     for _ in range(2):
         block = np.linalg.qr(image)[0]
         image = times(block)
         top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image).max()), 0.0)))
+        del block  # a quarter of the matrix, while its factorisation may need to be formed again
         yield top + max(1e-7 * top, (top - 1) / 10) + 1e-300
 
 

@@ -161,22 +161,23 @@ class _Solve:
     def iterate(self, exact: bool) -> tuple[Step, dict[str, list]]:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
-        passes, mu, basis, request = self.passes, self.solver.mu, None, self.request
+        passes, mu, request = self.passes, self.solver.mu, self.request
         if exact or not self.mixed:
+            threshold = Thresholder(passes, exact)
             self.first_argument(passes, self.room)
         else:
-            mu, basis, finished = self._rough_start(history)
+            mu, threshold, finished = self._rough_start(history)
             if finished:  # what is given away comes from double precision: take the last step once more
                 for values in history.values():
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
-        step = self._advance(passes, Thresholder(passes, exact, basis), self.room, self.spare, mu, history, request)
+        step = self._advance(passes, threshold, self.room, self.spare, mu, history, request)
         return self.iterate(exact=True) if step is None else (step, history)
 
-    def _rough_start(self, history: dict[str, list]) -> tuple[float, np.ndarray | None, bool]:
+    def _rough_start(self, history: dict[str, list]) -> tuple[float, Thresholder, bool]:
         """Steps in single precision, in the memory of the steps to come; write where they end to ``room``.
 
-        Returns the penalty and the subspace there, and whether these steps were all.
+        Returns the penalty and what knows the subspace there, and whether these steps were all.
         """
         halves = self.spare.reshape(-1).view(np.float32).reshape(2, *self.spare.shape)
         if self.spends:  # the start lies where the rounded data and the halves will lie
@@ -190,11 +191,11 @@ class _Solve:
         tol = max(self.request.tol, ROUGH[self.solver.name])
         loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
         step = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
-        basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
         finished = self.stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
         last, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
         np.copyto(self.room, last)
-        return mu, basis, finished
+        basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
+        return mu, Thresholder(self.passes, basis=basis), finished
 
     def _advance(
         self,
@@ -250,6 +251,7 @@ class _Solve:
         step, history = self.iterate(exact=False)
         proof = self.prove(step)
         if not self.is_complete(step, proof):
+            del step  # its factors may be twice as large as the data
             step, history = self.iterate(exact=True)
             proof = self.prove(step)
         low, converged = step.low, step.error <= request.tol

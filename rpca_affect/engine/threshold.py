@@ -1,7 +1,6 @@
 """Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
 
 import math
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -64,8 +63,9 @@ class Thresholder:
         elif self.pause:
             self.pause -= 1
         elif not self.exact and self.pays(self.rank):
+            begun = self.basis is not None
             low = self.by_subspace(a, level)
-            if low is None and self.basis is not None:
+            if low is None and begun:
                 self.pause = 3
         if low is None:
             low = self.by_gram(a, level)
@@ -98,33 +98,36 @@ class Thresholder:
         squares, vectors = eigh_descending(square, likely)
         if likely < self.columns and squares[-1] > level * level:
             squares, vectors = eigh_descending(square)
-        count = int(np.count_nonzero(squares > level * level))
-        found = self._low_rank(np.sqrt(squares[:count]), vectors[:, :count], level, True)
+        count = clear = int(np.count_nonzero(squares > level * level))
         if not self.exact:
             # A subspace that comes next needs the first vectors below the threshold too: they are known here.
-            clear = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
-            if count < clear and self.pays(clear):
-                self.basis = np.array(vectors[:, :clear], dtype=found.basis.dtype, order="C")
-        return found
+            more = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
+            clear = more if count < more and self.pays(more) else count
+        self.basis = np.array(vectors[:, :clear], dtype=a.dtype, order="C")
+        return LowRank(self.basis[:, :count], np.sqrt(squares[:count]), level, True)
 
     def by_svd(self, a: np.ndarray, level: float) -> LowRank:
         """Singular vectors of the triangular factor of A: exact at every scale."""
-        triangle = triangle_of(a, self.passes.crew)
-        _, values, right, info = lapack.dgesdd(triangle, full_matrices=0)
+        # Of the transpose, so that nothing is copied: its left vectors are wanted then.
+        right, values, _, info = lapack.dgesdd(triangle_of(a, self.passes.crew).T, full_matrices=0, overwrite_a=1)
         if info != 0:
-            values, right = lapack.dgesvd(triangle, full_matrices=0)[1:3]
+            right, values = lapack.dgesvd(triangle_of(a, self.passes.crew).T, full_matrices=0, overwrite_a=1)[:2]
         count = int(np.count_nonzero(values > level))
-        return self._low_rank(values[:count], right[:count].T, level, True)
+        self.basis = np.array(right[:, :count], dtype=a.dtype, order="C")
+        return LowRank(self.basis, values[:count], level, True)
 
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank | None:
         """Block power steps with Rayleigh-Ritz from the last subspace; None where that does not pay."""
-        basis = self._extended(self.basis, max(10, self.columns // 10) if self.basis is None else FRESH)
-        before, rounds = None, max(4, self.columns // 100) + (4 if self.basis is None else 0)
+        # Half as large as the data where ranks are high: what is done with goes before what comes next.
+        new, basis, self.basis = self.basis is None, self.basis, None
+        basis = self._extended(basis, max(10, self.columns // 10) if new else FRESH)
+        before, rounds = None, max(4, self.columns // 100) + 4 * new
         for _ in range(rounds):
             if 2 * basis.shape[1] > self.columns:  # would neither pay nor find room
                 break
             image, room = self._room(basis.shape[1])
             left, lengths = self._orthonormal(self.passes.product(a, basis, image), room)
+            del basis
             if left is None:
                 break
             back = self.passes.inner(a, left)
@@ -134,7 +137,8 @@ class Thresholder:
             if not self.pays(count):
                 break
             inverse = 1 / np.where(values > 1e-30 * values[0], values, np.inf)  # single precision ends at 1e-38
-            ritz = back @ (turn * inverse).astype(a.dtype)
+            ritz = back @ (turn * inverse).astype(a.dtype, copy=False)
+            del back
             if values[-1] > CLEAR * level or count > len(values) - FRESH:
                 basis, before = self._extended(ritz, max(self.guard, count // 2)), None
                 continue
@@ -145,9 +149,8 @@ class Thresholder:
                 values[count] + 4 * moved[count] < level or moved[count] <= self.settled * level
             ):
                 self.basis = ritz[:, : count + self.guard]
-                found = self._low_rank(values[:count], ritz[:, :count], level, False)
-                return replace(found, left=self._kept(left), turn=turn[:, :count])
-            basis, before = ritz, values
+                return LowRank(ritz[:, :count], values[:count], level, False, self._kept(left), turn[:, :count])
+            basis, before = ritz, values  # noqa: F841 (read in the next turn)
         return None
 
     def _kept(self, left: np.ndarray) -> np.ndarray:
@@ -200,9 +203,3 @@ class Thresholder:
             fresh -= basis @ (basis.T @ fresh)
         fresh /= np.linalg.norm(fresh, axis=0)
         return fresh if basis is None else np.hstack([basis, fresh])
-
-    def _low_rank(self, values: np.ndarray, vectors: np.ndarray, level: float, exact: bool) -> LowRank:
-        basis = np.array(vectors, dtype=self.passes.values.dtype, order="C")
-        if exact:
-            self.basis = basis
-        return LowRank(basis, values, level, exact)
