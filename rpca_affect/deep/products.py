@@ -33,7 +33,7 @@ def backward() -> tuple[Callable, Callable]:
 
 @cache
 def _tools() -> Callable:
-    return compiled.built((_times, _dots, _weighted, _divide, _inner_thin, _inner_full), globals())
+    return compiled.built((_times, _dots, _weighted, _divide, _add_transpose, _inner_thin, _inner_full), globals())
 
 
 def _times(a, x, out):
@@ -146,6 +146,12 @@ def _divide(both, phi, slope, s, tie):
             both[i, j] *= share / 2 if j < k else share
 
 
+def _add_transpose(square):
+    for i in range(len(square)):
+        for j in range(i + 1):
+            square[i, j] = square[j, i] = square[i, j] + square[j, i]
+
+
 def _inner_thin(grad, x, y, z, vectors, along, rows, inner):
     """``inner = (y G^T + z X^T) U`` with ``z = U^T G``, both along the kept directions; ``along`` is ``<y_i, z_i>``."""
     k, side = inner.shape
@@ -165,11 +171,9 @@ def _inner_thin(grad, x, y, z, vectors, along, rows, inner):
 
 def _inner_full(grad, x, square, vectors, along, rows, inner):
     """The same as ``U^T (X G^T + G X^T) U``."""
-    k, side = inner.shape
+    k = len(inner)
     _dots(x, grad, square)
-    for i in range(side):
-        for j in range(i + 1):
-            square[i, j] = square[j, i] = square[i, j] + square[j, i]
+    _add_transpose(square)
     rows[:] = 0
     _times(vectors[:k], square, rows)
     _dots(rows, vectors, inner)
@@ -206,9 +210,7 @@ def _backward(grad, x, half, vectors, phi, slope, s, tie, thin, along, grad_x):
             _weighted(vectors[b], ones, turned)
             square[:] = 0
             _times(turned, rows, square)
-            for i in range(side):
-                for j in range(i + 1):
-                    square[i, j] = square[j, i] = square[i, j] + square[j, i]
+            _add_transpose(square)
             _times(half[b], grad[b], grad_x[b])
             _times(square, x[b], grad_x[b])
 

@@ -29,10 +29,11 @@ class Recompose(torch.autograd.Function):
     def forward(ctx, x, basis, h, slope, values):
         phi = torch.where(values > 0, h / torch.where(values > 0, values, 1.0), slope)
         ctx.k = int((phi != 0).sum(-1).max()) if phi.numel() else 0
-        ctx.few = 2 * ctx.k <= x.shape[-2]
-        half = x.new_empty(len(x), ctx.k if ctx.few else x.shape[-2], x.shape[-1] if ctx.few else x.shape[-2])
+        side, length = x.shape[-2:]
+        ctx.few = 2 * ctx.k <= side
+        half = x.new_empty(len(x), *((ctx.k, length) if ctx.few else (side, side)))
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        ctx.compiled = parallel.suits(x) and x.shape[-1] <= products.LONGEST
+        ctx.compiled = parallel.suits(x) and length <= products.LONGEST
         if ctx.compiled:
             given = _arrays(x, basis.mT, phi[..., : ctx.k])
             parallel.in_parts(products.forward(), *given, ctx.few, half.numpy(), out.numpy())

@@ -172,6 +172,7 @@ class _Solve:
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
         step = self._advance(passes, threshold, self.room, self.spare, mu, history, request)
+        del threshold  # holds a subspace
         return self.iterate(exact=True) if step is None else (step, history)
 
     def _rough_start(self, history: dict[str, list]) -> tuple[float, Thresholder, bool]:
