@@ -55,6 +55,8 @@ class LowRank:
         weights = (self.shrunk / self.values).astype(self.basis.dtype, copy=False)
         if self.thin:
             return np.ascontiguousarray(self.basis.T * weights[:, None])
+        if len(self.basis) <= ROWS:
+            return (self.basis * weights) @ self.basis.T
         right = np.empty((len(self.basis),) * 2, self.basis.dtype)
         for start in range(0, len(right), ROWS):
             rows = slice(start, start + ROWS)
