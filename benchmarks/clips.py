@@ -20,7 +20,7 @@ from benchmarks import references
 from benchmarks.memory import ROOM, fetch
 from rpca_affect.arrays import Observed
 from rpca_affect.certificate import objective
-from rpca_affect.engine import compiled, stacks
+from rpca_affect.engine import jit, stacks
 
 __all__ = ["main", "planted_clips", "race"]
 
@@ -71,7 +71,7 @@ def contenders() -> tuple[dict[str, Callable[[np.ndarray], np.ndarray]], list[st
 
     ready = {"ours, NumPy": _ours(np.inf)}
     absent = []
-    if compiled.available():
+    if jit.available():
         ready["ours, numba"] = _ours(1)
     else:
         absent.append("ours, numba: numba is not installed")

@@ -10,7 +10,7 @@ from problems import off, planted
 import rpca_affect as ra
 from rpca_affect import engine
 from rpca_affect.arrays import observe, observed_extent, pad_clips
-from rpca_affect.engine import compiled, stacks
+from rpca_affect.engine import compiled, jit, stacks
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # benchmarks are no part of the package
 
@@ -27,7 +27,7 @@ CALLS = {
     "own-weights": {"solver": "admm", "lam": np.linspace(0.12, 0.2, 11)[:, None, None]},
 }
 COMMON = {"max_iter": 400, "keep_dual": True}
-needs_numba = pytest.mark.skipif(not compiled.available(), reason="numba is not installed: there is no compiled path")
+needs_numba = pytest.mark.skipif(not jit.available(), reason="numba is not installed: there is no compiled path")
 every_call = pytest.mark.parametrize("name", CALLS)
 
 
@@ -35,7 +35,7 @@ every_call = pytest.mark.parametrize("name", CALLS)
 def home(request, monkeypatch):
     """Few clips take the compiled path only when told to."""
     if request.param == "compiled":
-        if not compiled.available():
+        if not jit.available():
             pytest.skip("numba is not installed: there is no compiled path")
         monkeypatch.setattr(stacks, "COMPILED_CLIPS", 1)
     monkeypatch.setattr(stacks, "GROUP_CELLS", 4 * 16 * 60)  # several groups even here
@@ -165,7 +165,7 @@ def test_finished_clips_leave_the_reference_loop_with_their_answer(monkeypatch):
 def test_without_numba_the_groups_do_the_work(monkeypatch):
     with_it = ra.solve(CLIPS, "ialm")
     monkeypatch.setattr(stacks, "COMPILED_CLIPS", 1)
-    monkeypatch.setattr(compiled, "available", lambda: False)
+    monkeypatch.setattr(jit, "available", lambda: False)
     assert np.array_equal(ra.solve(CLIPS, "ialm").low_rank, with_it.low_rank)
 
 

@@ -210,12 +210,12 @@ def _spectra(stack, values, vectors):
     return True
 
 
-def _shared_spectra(stack, values, vectors, parts):
+def _shared_spectra(stack, values, vectors, edges):
     """Spectra of a stack in parts; numba turns the loop over these into one over threads."""
-    done, length = np.ones(parts, np.bool_), stack.shape[0]
-    for part in prange(parts):
-        start, stop = length * part // parts, length * (part + 1) // parts
-        done[part] = _spectra(stack[start:stop], values[start:stop], vectors[start:stop])
+    done = np.ones(len(edges) - 1, np.bool_)
+    for part in prange(len(done)):
+        own = slice(edges[part], edges[part + 1])
+        done[part] = _spectra(stack[own], values[own], vectors[own])
     return done.all()
 
 

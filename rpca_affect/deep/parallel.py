@@ -5,10 +5,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rpca_affect.engine import compiled
+from rpca_affect.engine import jit
 
 FEWEST = 2**12  # numbers in all Gram matrices: below, nothing is worth compiling
 LARGEST_SIDE = 192  # beyond, LAPACK's divide and conquer is faster
@@ -27,33 +28,37 @@ def suits(rows: Tensor) -> bool:
         and side <= LARGEST_SIDE
         and side * rows.shape[:-1].numel() >= FEWEST
         and not torch.compiler.is_compiling()
-        and compiled.available()
+        and jit.available()
     )
 
 
 def built(functions: tuple[Callable, ...], shared: Callable, home: dict[str, Any]) -> tuple[Callable, Callable]:
-    """Compile functions that call each other; return the last one, for one thread, and the one that shares its work.
+    """Compile functions that call each other; return the last one, and the one that shares its work among threads.
 
     The threads of the latter are OpenMP's: torch's own, so that the two do not get in each other's way.
     """
     import numba
 
     home["prange"] = numba.prange
-    return compiled.built(functions, home), compiled.built((shared,), home, parallel=True)
+    return jit.built(functions, home), jit.built((shared,), home, parallel=True)
 
 
 def in_parts(kernels: tuple[Callable, Callable], first: Any, *others: Any) -> Any:
-    """Call the form for one thread, or the other one with the number of parts as its last argument."""
+    """Call the sharing form, with the edges of the parts of the stacks as its last argument; the other after a fork.
+
+    One thread takes the sharing form too: compiled into it, the same sums are rounded differently.
+    """
     import numba
 
     alone, shared = kernels
-    threads = 1 if _forked.is_set() else min(torch.get_num_threads(), len(first))
-    if threads <= 1:
+    if _forked.is_set():
         return alone(first, *others)
+    threads = max(1, min(torch.get_num_threads(), len(first), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    parts = 4 * threads
     with _turns:
         before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+        numba.set_num_threads(threads)
         try:
-            return shared(first, *others, 4 * threads)
+            return shared(first, *others, np.arange(parts + 1) * len(first) // parts)
         finally:
             numba.set_num_threads(before)

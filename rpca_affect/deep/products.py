@@ -10,7 +10,6 @@ from functools import cache
 import numpy as np
 
 from rpca_affect.deep import parallel
-from rpca_affect.engine import compiled
 
 LONGEST = 2**13  # numbers in a row: beyond, four of one matrix and four of another leave the cache between two uses
 
@@ -20,20 +19,14 @@ prange = range  # numba's, where it compiles for several threads
 @cache
 def forward() -> tuple[Callable, Callable]:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    _tools()
-    return parallel.built((_forward,), _shared_forward, globals())
+    return parallel.built((_times, _weighted, _forward), _shared_forward, globals())
 
 
 @cache
 def backward() -> tuple[Callable, Callable]:
     """The same for the gradient."""
-    _tools()
-    return parallel.built((_backward,), _shared_backward, globals())
-
-
-@cache
-def _tools() -> Callable:
-    return compiled.built((_times, _dots, _weighted, _divide, _add_transpose, _inner_thin, _inner_full), globals())
+    tools = (_times, _dots, _weighted, _divide, _add_transpose, _inner_thin, _inner_full)
+    return parallel.built((*tools, _backward), _shared_backward, globals())
 
 
 def _times(a, x, out):
@@ -121,10 +114,10 @@ def _forward(x, vectors, phi, thin, half, out):
             _times(half[b], x[b], out[b])
 
 
-def _shared_forward(x, vectors, phi, thin, half, out, parts):
+def _shared_forward(x, vectors, phi, thin, half, out, edges):
     """The same in parts; numba turns the loop over these into one over threads."""
-    for part in prange(parts):
-        own = slice(len(x) * part // parts, len(x) * (part + 1) // parts)
+    for part in prange(len(edges) - 1):
+        own = slice(edges[part], edges[part + 1])
         _forward(x[own], vectors[own], phi[own], thin, half[own], out[own])
 
 
@@ -215,9 +208,9 @@ def _backward(grad, x, half, vectors, phi, slope, s, tie, thin, along, grad_x):
             _times(square, x[b], grad_x[b])
 
 
-def _shared_backward(grad, x, half, vectors, phi, slope, s, tie, thin, along, grad_x, parts):
+def _shared_backward(grad, x, half, vectors, phi, slope, s, tie, thin, along, grad_x, edges):
     """The same in parts."""
-    for part in prange(parts):
-        own = slice(len(x) * part // parts, len(x) * (part + 1) // parts)
+    for part in prange(len(edges) - 1):
+        own = slice(edges[part], edges[part + 1])
         stacks = (half[own], vectors[own], phi[own], slope[own], s[own])
         _backward(grad[own], x[own], *stacks, tie, thin, along[own], grad_x[own])

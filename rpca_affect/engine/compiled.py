@@ -3,14 +3,15 @@
 One long file: numba notices changes of a function's own file only, and would go on using what it compiled before.
 """
 
-import importlib.util
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-__all__ = ["available", "built", "iterate", "kernel", "suits"]
+from rpca_affect.engine import jit
+
+__all__ = ["iterate", "kernel", "suits"]
 
 LANES = 8  # matrices whose eigenproblems advance together: more would not fit a core's own cache
 SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
@@ -21,14 +22,9 @@ LOOSE = 3e-2  # of the level: the same for what no threshold keeps; turned so fa
 UNSURE = 1e-9  # of the level: a pivot so close to zero says nothing about eigenvalues above it
 
 
-def available() -> bool:
-    """Tell whether numba is installed."""
-    return importlib.util.find_spec("numba") is not None
-
-
 def suits(side: int, frames: bool) -> bool:
     """Tell whether the compiled form covers matrices of this smaller side: small ones, with sparse cells."""
-    return side <= SMALLER_SIDE and not frames and available()
+    return side <= SMALLER_SIDE and not frames and jit.available()
 
 
 def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
@@ -55,28 +51,7 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    return built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _steps), globals())
-
-
-def built(functions: tuple[Callable, ...], home: dict[str, Any], **options: Any) -> Callable:
-    """Compile functions that call each other, in the order of their calls; return the last one.
-
-    Parameters
-    ----------
-    functions : tuple of callable
-    home : dict
-        Names of the module they live in: the compiled forms take their places there.
-    **options : what to tell numba besides
-    """
-    import numba
-
-    options |= {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-    try:
-        compiled = [numba.njit(cache=True, **options)(function) for function in functions]
-    except RuntimeError:  # nowhere to write
-        compiled = [numba.njit(**options)(function) for function in functions]
-    home.update({function.__name__: ready for function, ready in zip(functions, compiled)})
-    return compiled[-1]
+    return jit.built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _steps), globals())
 
 
 def _diagonalise(gram, vectors, allowed, levels):

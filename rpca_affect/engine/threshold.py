@@ -63,10 +63,7 @@ class Thresholder:
         elif self.pause:
             self.pause -= 1
         elif not self.exact and self.pays(self.rank):
-            begun = self.basis is not None
             low = self.by_subspace(a, level)
-            if low is None and begun:
-                self.pause = 3
         if low is None:
             low = self.by_gram(a, level)
         self.rank = low.rank
@@ -151,6 +148,7 @@ class Thresholder:
                 self.basis = ritz[:, : count + self.guard]
                 return LowRank(ritz[:, :count], values[:count], level, False, self._kept(left), turn[:, :count])
             basis, before = ritz, values  # noqa: F841 (read in the next turn)
+        self.pause = 0 if new else 3
         return None
 
     def _kept(self, left: np.ndarray) -> np.ndarray:
