@@ -8,9 +8,9 @@ import numpy as np
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.panels import Panels, norm_bound_of
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import SMALL, gram, norm_bound, norm_is_below
+from rpca_affect.engine.spectra import crowded, gram, norm_bound, norm_is_below
 
-__all__ = ["Proof", "complete", "crowded", "prove"]
+__all__ = ["Proof", "complete", "prove"]
 
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
@@ -48,6 +48,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
         Receives Y, unless its Gram matrix is `crowded`: then this is where that is formed.
     """
     parts: list[Any] = []
+    nuclear = _nuclear_bound(passes, a, low, memory)
 
     def fill(blocks: Sequence[slice], out: np.ndarray) -> None:
         if blocks[0].start == 0:
@@ -65,7 +66,17 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
     loss, linear, quadratic = passes.weighed(parts)
     shrink = 1 / max(norm, 1.0)
     value = shrink * linear - shrink * shrink * quadratic / 2
-    return Proof(float(np.sum(low.shrunk)) + loss, value, norm)
+    return Proof(nuclear + loss, value, norm)
+
+
+def _nuclear_bound(passes: Passes, a: np.ndarray, low: LowRank, memory: np.ndarray) -> float:
+    """Upper bound of ``||L||_*``: the columns of A V are as long as the singular values once a subspace has settled."""
+    if low.exact or low.rank == 0:
+        return float(np.sum(low.shrunk))
+    image = memory.reshape(-1)[: len(a) * low.rank].reshape(len(a), low.rank)
+    passes.product(a, low.basis, image)
+    lengths = np.sqrt(np.einsum("ij,ij->j", image, image, dtype=np.float64))
+    return float(lengths @ (low.shrunk / low.values))
 
 
 def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, memory: np.ndarray) -> bool:
@@ -82,8 +93,3 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, memory: np.
         return Panels(fill, passes.blocks, memory, passes.crew).norm_is_below((1 + MISSED) ** 2)
     fill(passes.blocks, memory)
     return norm_is_below(gram(memory, passes.crew), 1 + MISSED)
-
-
-def crowded(x: np.ndarray) -> bool:
-    """Whether the Gram matrix of ``x`` is so large that it finds room only in place of ``x`` itself."""
-    return 4 * x.shape[1] > x.shape[0] and x.shape[1] > SMALL

@@ -1,11 +1,11 @@
 """The low-rank part as the engine holds it: thin factors, never a matrix."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-__all__ = ["LowRank"]
+__all__ = ["LowRank", "is_thin", "weighed_square"]
 
 ROWS = 256  # of a square factor that are weighted at a time: a weighted copy of all vectors would be as large again
 
@@ -26,8 +26,9 @@ class LowRank:
         Whether they come from a full decomposition, so that none can be missing.
     left : array, shape (m, k), optional
         Orthonormal columns that span ``A @ basis``; with them the low-rank part is ``left @ right``, one product less.
-    turn : array, shape (k, r), optional
-        Left singular vectors of A above the threshold, in terms of ``left``.
+    factor : array, shape (k, n) or (n, n), optional
+        What ``left`` is multiplied with; without ``left``, what A is multiplied with where that square is no larger
+        than the factors (of ``basis`` only the first columns are kept then).
     """
 
     basis: np.ndarray
@@ -35,12 +36,12 @@ class LowRank:
     level: float
     exact: bool
     left: np.ndarray | None = None
-    turn: np.ndarray | None = None
+    factor: np.ndarray | None = None
 
     @property
     def rank(self) -> int:
         """Number of singular values above the threshold."""
-        return self.basis.shape[1]
+        return len(self.values)
 
     @property
     def shrunk(self) -> np.ndarray:
@@ -50,18 +51,16 @@ class LowRank:
     @cached_property
     def right(self) -> np.ndarray:
         """Last factor of the low-rank part, multiplied out with as much as makes the rest fewer operations."""
-        if self.turn is not None:
-            return (self.turn * self.shrunk).astype(self.basis.dtype, copy=False) @ self.basis.T
+        if self.factor is not None:
+            return self.factor
         weights = (self.shrunk / self.values).astype(self.basis.dtype, copy=False)
         if self.thin:
-            return np.ascontiguousarray(self.basis.T * weights[:, None])
-        if len(self.basis) <= ROWS:
-            return (self.basis * weights) @ self.basis.T
-        right = np.empty((len(self.basis),) * 2, self.basis.dtype)
-        for start in range(0, len(right), ROWS):
-            rows = slice(start, start + ROWS)
-            np.matmul(self.basis[rows] * weights, self.basis.T, out=right[rows])
-        return right
+            return np.multiply(self.basis.T, weights[:, None], order="C")
+        return weighed_square(self.basis, weights, np.empty((len(self.basis),) * 2, self.basis.dtype))
+
+    def without_left(self) -> "LowRank":
+        """The same, once the memory of ``left`` is written over."""
+        return self if self.left is None else replace(self, left=None, factor=None)
 
     def release(self) -> None:
         """Give the memory of `right` back until it is asked for again."""
@@ -70,5 +69,17 @@ class LowRank:
     @property
     def thin(self) -> bool:
         """Whether, without ``left``, two products with the factors are cheaper than one with a square matrix."""
-        columns = self.basis.shape[0]
-        return columns > 32 and 2 * self.rank < columns
+        return is_thin(self.rank, len(self.basis))
+
+
+def is_thin(rank: int, columns: int) -> bool:
+    """Whether two products with factors (columns, rank) are cheaper than one with a square matrix."""
+    return columns > 32 and 2 * rank < columns
+
+
+def weighed_square(vectors: np.ndarray, weights: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Write ``vectors @ diag(weights) @ vectors.T``, a few rows at a time."""
+    for start in range(0, len(vectors), ROWS):
+        rows = slice(start, start + ROWS)
+        out[rows] = (vectors[rows] * weights) @ vectors.T
+    return out

@@ -44,11 +44,17 @@ class Panels:
         panels, room = [], self.memory.reshape(-1)
         for a, b in pairwise(self.edges):
             panel, room = carved((self.columns - a, b - a), room)
-            panel[:] = 0
             panels.append(panel)
+        self._sum_up(panels, room)
+        return panels
+
+    def _sum_up(self, panels: list[np.ndarray], room: np.ndarray) -> None:
+        """Write ``x.T @ x`` to the panels; rows of x are made in ``room`` where that suffices."""
+        for panel in panels:
+            panel[:] = 0
         height = self.blocks[0].stop
-        if room.size < height * self.columns:  # single precision: the panels fill more than all of its memory
-            room = np.empty(height * self.columns, room.dtype)
+        if room.size < height * self.columns:
+            room = np.empty(height * self.columns, self.memory.dtype)
         step = room.size // (height * self.columns)
         for first in range(0, len(self.blocks), step):
             blocks = self.blocks[first : first + step]
@@ -56,7 +62,6 @@ class Panels:
             x = room[: rows * self.columns].reshape(rows, self.columns)
             self.fill(blocks, x)
             self._add(panels, x)
-        return panels
 
     def _add(self, panels: list[np.ndarray], x: np.ndarray) -> None:
         """Add ``x.T @ x``."""
@@ -109,11 +114,10 @@ class Panels:
 
     def norm(self) -> float:
         """``||x||_2``, by all eigenvalues."""
-        self.panels = self.panels or self._formed()
-        square = np.zeros((self.columns, self.columns), order="F")
-        for panel, (a, b) in zip(self.panels, pairwise(self.edges)):
-            square[a:, a:b] = panel
-        return exact_norm(square)
+        self.panels = []
+        square, room = carved((self.columns, self.columns), self.memory)
+        self._sum_up([square.T[a:, a:b] for a, b in pairwise(self.edges)], room)
+        return exact_norm(square.T)
 
 
 def norm_bound_of(square: Panels, basis: np.ndarray) -> float:

@@ -54,8 +54,6 @@ def low_rank_of(passes: Passes, step: Step) -> Parts:
 def factors_of(passes: Passes, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return U (m, r), s (r,) and V^T (r, n) of the low-rank part."""
     low = step.low
-    if low.left is not None and low.turn is not None:
-        return low.left @ low.turn.astype(low.left.dtype), low.shrunk, low.basis.T
     left, triangle = np.linalg.qr(passes.product(step.argument, low.basis))
     u, values, vt = np.linalg.svd(triangle * (low.shrunk / low.values))
     return left @ u.astype(left.dtype), values, vt.astype(left.dtype) @ low.basis.T

@@ -1,12 +1,14 @@
 """Elementwise passes over cache-sized row blocks, in place: everything of a step but the singular-value threshold."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.spectra import crowded
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Passes", "Sums", "square_length"]
@@ -119,13 +121,20 @@ class Passes:
         self.crew.run(lambda _, rows: np.matmul(a[rows], right, out=out[rows]), shares)
         return out
 
-    def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def inner(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``a.T @ b``."""
-        shares = self.shares(len(a), a.size * b.shape[1] * a.itemsize)
-        total, *others = self.crew.run(lambda _, rows: a[rows].T @ b[rows], shares)
-        for part in others:
-            total += part
-        return total
+        out = np.empty((a.shape[1], b.shape[1]), a.dtype) if out is None else out
+        effort = a.size * b.shape[1] * a.itemsize
+        if crowded(a):  # partial sums would be large
+            columns = self.shares(len(out), effort)
+            self.crew.run(lambda _, part: np.matmul(a[:, part].T, b, out=out[part]), columns)
+            return out
+        first, *others = self.shares(len(a), effort)
+        places = [(first, out), *((rows, np.empty_like(out)) for rows in others)]
+        self.crew.run(lambda _, place: np.matmul(a[place[0]].T, b[place[0]], out=place[1]), places)
+        for _, part in places[1:]:
+            out += part
+        return out
 
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
@@ -139,7 +148,10 @@ class Passes:
     def step(
         self, a: np.ndarray, out: np.ndarray, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool
     ) -> Sums:
-        """Shrink what ``low`` leaves of ``a``, write the next argument to ``out``; weigh the kept part where asked."""
+        """Shrink what ``low`` leaves of ``a``, write the next argument to ``out``; weigh the kept part where asked.
+
+        ``low.left`` may lie at the beginning of ``out``, and is overwritten then.
+        """
         bound = self._bound_at(a, low, mu, mu_next)
 
         def work(worker: int, rows: slice) -> tuple[float, float]:
@@ -160,8 +172,24 @@ class Passes:
                 kept *= self.known[rows]
             return square_length(kept), own
 
-        sums = self.crew.run(work, self.blocks)
+        sums = [s for blocks in self._turns(low.left, out) for s in self.crew.run(work, blocks)]
         return Sums(sum(s[0] for s in sums), sum(s[1] for s in sums))
+
+    def _turns(self, left: np.ndarray | None, out: np.ndarray) -> Iterator[list[slice]]:
+        """All rows, in blocks that may be worked on at the same time although ``left`` lies where ``out`` begins.
+
+        Its rows are at most half as long, so the last rows of ``out`` cover none that a row before them needs.
+        """
+        if left is None or not np.may_share_memory(left, out):
+            yield self.blocks
+            return
+        stop, height = len(out), self.blocks[0].stop
+        while stop > 0:
+            start = -(-stop * left.shape[1] // out.shape[1]) if stop > height else 0
+            count = -(-(stop - start) // height)
+            edges = [start + (stop - start) * i // count for i in range(count + 1)]
+            yield [slice(a, b) for a, b in pairwise(edges)]
+            stop = start
 
     def dual(
         self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, out: np.ndarray, blocks: Sequence[slice]

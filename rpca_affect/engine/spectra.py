@@ -11,7 +11,9 @@ from rpca_affect.engine.threads import Crew
 
 __all__ = [
     "carved",
+    "crowded",
     "eigh_descending",
+    "eigh_largest",
     "exact_norm",
     "gram",
     "largest_singular_value",
@@ -101,6 +103,11 @@ def carved(shape: tuple[int, ...], memory: np.ndarray) -> tuple[np.ndarray, np.n
     return np.empty(shape), memory
 
 
+def crowded(x: np.ndarray) -> bool:
+    """Whether the Gram matrix of ``x`` is so large that it finds room only in place of ``x`` itself."""
+    return 4 * x.shape[1] > x.shape[0] and x.shape[1] > SMALL
+
+
 def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
     """Return a triangular R with ``R.T @ R = x.T @ x``, as accurate as ``x`` itself at every scale.
 
@@ -125,22 +132,22 @@ def triangle_of(x: np.ndarray, crew: Crew) -> np.ndarray:
     return np.asarray(np.linalg.qr(np.concatenate(crew.run(part, crew.shares(rows))), mode="r"))
 
 
-def eigh_descending(square: np.ndarray, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a symmetric matrix, largest first; only ``count`` if given.
-
-    Without ``count`` the matrix is overwritten.
-    """
-    size = len(square)
-    if count is not None and count < size:
-        values, vectors, _, _, info = lapack.dsyevr(square, lower=1, range="I", il=size - count + 1, iu=size)
-        if info == 0:
-            return values[:count][::-1], vectors[:, ::-1]
-    if size <= MODERATE:
+def eigh_descending(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a symmetric matrix, which is overwritten, largest first."""
+    if len(square) <= MODERATE:
         values, vectors, info = lapack.dsyevd(square, lower=1, overwrite_a=1)
     else:  # hardly slower, and needs no room of twice the matrix
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1)
     _must_have_converged(info)
     return values[::-1], vectors[:, ::-1]
+
+
+def eigh_largest(square: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The ``count`` largest of these only; None where they are not found. The matrix is overwritten."""
+    size = len(square)
+    interval = {"range": "I", "il": size - count + 1, "iu": size}
+    values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1, **interval)
+    return None if info else (values[:count][::-1], vectors[:, ::-1])
 
 
 def _must_have_converged(info: int) -> None:

@@ -10,9 +10,10 @@ from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine import certify, parts
+from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.parts import Step
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import largest_singular_value
+from rpca_affect.engine.spectra import crowded, largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.engine.units import in_unit, safe_unit
@@ -188,7 +189,7 @@ class _Solve:
         passes.set_model(self.passes.lam, self.passes.slack)
         if not self.spends:
             self.first_argument(passes, halves[0])
-        threshold = Thresholder(passes)
+        threshold = Thresholder(passes, lean=True)
         tol = max(self.request.tol, ROUGH[self.solver.name])
         loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
         step = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
@@ -210,7 +211,8 @@ class _Solve:
     ) -> Any:
         """Step on from ``argument`` to ``spare`` and back; return the last step.
 
-        It is None where values were missed that only exact steps would have found.
+        It is None where values were missed that only exact steps would have found. A lean threshold that gives up ends
+        the steps too.
         """
         solver, step = self.solver, None
         error = history["error"][-1] if history["error"] else float(not self.near)
@@ -227,9 +229,13 @@ class _Solve:
                     return None
             step = low = None  # what they hold may be as large as half of the data
             low = threshold(argument, 1 / mu, spare, error)
+            if low is None:  # so this is a step from nowhere to the argument
+                nothing = LowRank(np.empty((argument.shape[1], 0), argument.dtype), np.empty(0), 1 / mu, True)
+                return Step(spare, argument, nothing, mu, mu, math.inf, math.inf)
             self.guessed |= not low.exact
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax, two_sided)
+            low = low.without_left()
             violated = math.sqrt(sums.violated)
             scale = min(passes.norm, math.sqrt(sums.kept) or passes.norm) if two_sided else passes.norm
             error = violated / (scale or 1.0)
@@ -303,7 +309,7 @@ class _Solve:
     def prove(self, step: Step) -> certify.Proof:
         """Certificate of a step; overwrites ``step.spare``."""
         proof = certify.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare)
-        self.holds_dual = not certify.crowded(step.spare)
+        self.holds_dual = not crowded(step.spare)
         return proof
 
     def is_complete(self, step: Step, proof: certify.Proof) -> bool:

@@ -2,13 +2,14 @@
 
 import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
 
-from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.lowrank import LowRank, is_thin, weighed_square
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import SMALL, eigh_descending, gram, triangle_of
+from rpca_affect.engine.spectra import SMALL, crowded, eigh_descending, eigh_largest, gram, triangle_of
 
 __all__ = ["Thresholder"]
 
@@ -21,6 +22,7 @@ EARLY = 1e-2  # the same while the iteration itself is far from its end
 FRESH = 2  # random directions that join the subspace in every step
 LARGE = 1 << 20  # cells from which a subspace pays whatever the number of columns
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
+LEADING = 64  # vectors that are kept beside a matrix that was made of all
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 
 
@@ -33,23 +35,29 @@ class Thresholder:
         Whose products are used.
     exact : bool
         Never take a subspace.
+    lean : bool
+        Give up where a full decomposition would be larger than the data in double precision.
     """
 
-    def __init__(self, passes: Passes, exact: bool = False, basis: np.ndarray | None = None) -> None:
+    def __init__(
+        self, passes: Passes, exact: bool = False, basis: np.ndarray | None = None, lean: bool = False
+    ) -> None:
         self.passes = passes
         self.columns = passes.values.shape[1]
         self.guard = max(5, min(10, self.columns // 100))  # vectors below the threshold that stay in the subspace
         self.exact = exact or (self.columns <= SMALL and passes.values.size < LARGE)
+        self.lean = lean
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
         self.top = 0.0
         self.memory: np.ndarray | None = None
         self.settled = EARLY
-        self.own: np.ndarray | None = None
         self.pause = 0  # steps to wait after a subspace that did not pay
 
-    def __call__(self, a: np.ndarray, level: float, memory: np.ndarray | None = None, error: float = 0.0) -> LowRank:
-        """Return what lies above ``level``.
+    def __call__(
+        self, a: np.ndarray, level: float, memory: np.ndarray | None = None, error: float = 0.0
+    ) -> LowRank | None:
+        """Return what lies above ``level``; None where that takes more memory than there is, see ``lean``.
 
         ``memory`` of the size of ``a`` may be overwritten. ``error`` is that of the iteration so far: a subspace much
         more accurate than it would be wasted.
@@ -65,6 +73,8 @@ class Thresholder:
         elif not self.exact and self.pays(self.rank):
             low = self.by_subspace(a, level)
         if low is None:
+            if self.lean and crowded(a) and 2 * self.columns > len(a):
+                return None
             low = self.by_gram(a, level)
         self.rank = low.rank
         if low.rank:
@@ -87,21 +97,40 @@ class Thresholder:
 
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
         """Eigenvectors of ``A^T A``; a part of them where a part is likely to do."""
-        self.own = self.basis = None
-        square = gram(a, self.passes.crew, self.memory)
+        self.basis = None
         likely = self.rank + max(20, self.rank // 4)
         if self.columns <= SMALL or likely > PART * self.columns:
             likely = self.columns
-        squares, vectors = eigh_descending(square, likely)
-        if likely < self.columns and squares[-1] > level * level:
-            squares, vectors = eigh_descending(square)
+        found = None
+        if likely < self.columns:
+            found = eigh_largest(gram(a, self.passes.crew, self.memory), likely)
+        if found is None or found[0][-1] > level * level:
+            del found
+            found = eigh_descending(gram(a, self.passes.crew, self.memory))
+        squares, vectors = found
+        del found
         count = clear = int(np.count_nonzero(squares > level * level))
+        values = np.sqrt(squares[:count])
+        # Vectors as large as the data go before what is made of them is copied; where they are is no room for that.
+        spare = None if self.memory is None or np.may_share_memory(vectors, self.memory) else self.memory
+        if crowded(a) and not is_thin(count, self.columns):
+            first = np.array(vectors[:, :LEADING], dtype=a.dtype, order="C")
+            shape = (self.columns, self.columns)
+            held = np.empty(shape, a.dtype) if spare is None else _carved(spare, *shape)
+            weighed_square(vectors[:, :count], (values - level) / values, held)
+            del vectors
+            return LowRank(first, values, level, True, factor=held if spare is None else held.copy())
         if not self.exact:
             # A subspace that comes next needs the first vectors below the threshold too: they are known here.
             more = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
             clear = more if count < more and self.pays(more) else count
-        self.basis = np.array(vectors[:, :clear], dtype=a.dtype, order="C")
-        return LowRank(self.basis[:, :count], np.sqrt(squares[:count]), level, True)
+        held = vectors[:, :clear]
+        if spare is not None and crowded(a):
+            held = _carved(spare, *held.shape)
+            np.copyto(held, vectors[:, :clear], casting="same_kind")
+            del vectors
+        self.basis = np.array(held, dtype=a.dtype, order="C")
+        return LowRank(self.basis[:, :count], values, level, True)
 
     def by_svd(self, a: np.ndarray, level: float) -> LowRank:
         """Singular vectors of the triangular factor of A: exact at every scale."""
@@ -120,24 +149,29 @@ class Thresholder:
         basis = self._extended(basis, max(10, self.columns // 10) if new else FRESH)
         before, rounds = None, max(4, self.columns // 100) + 4 * new
         for _ in range(rounds):
-            if 2 * basis.shape[1] > self.columns:  # would neither pay nor find room
+            width = basis.shape[1]
+            if 2 * width > self.columns:  # would neither pay nor find room
                 break
-            image, room = self._room(basis.shape[1])
-            left, lengths = self._orthonormal(self.passes.product(a, basis, image), room)
+            first, second = self._room(width)
+            image = self.passes.product(a, basis, second)
             del basis
+            left, other, lengths = self._orthonormal(image, first)
             if left is None:
                 break
-            back = self.passes.inner(a, left)
+            back = self.passes.inner(a, left, _carved(other, self.columns, width))
             squares, turn = eigh_descending(gram(back, self.passes.crew))
             values = np.sqrt(np.maximum(squares, 0.0))
             count = int(np.count_nonzero(values > level))
             if not self.pays(count):
                 break
-            inverse = 1 / np.where(values > 1e-30 * values[0], values, np.inf)  # single precision ends at 1e-38
-            ritz = back @ (turn * inverse).astype(a.dtype, copy=False)
-            del back
-            if values[-1] > CLEAR * level or count > len(values) - FRESH:
-                basis, before = self._extended(ritz, max(self.guard, count // 2)), None
+            turn *= 1 / np.where(values > 1e-30 * values[0], values, np.inf)  # single precision ends at 1e-38
+            narrow = values[-1] > CLEAR * level or count > len(values) - FRESH
+            more = max(self.guard, count // 2) if narrow else 0
+            found = np.empty((self.columns, width + more), a.dtype)
+            ritz = np.matmul(back, turn.astype(a.dtype, copy=False), out=found[:, :width])
+            if narrow:
+                del turn
+                basis, before = self._refreshed(found, width), None
                 continue
             before = np.sort(lengths)[::-1] if before is None else before
             moved = np.abs(before[: len(values)] - values)
@@ -146,39 +180,45 @@ class Thresholder:
                 values[count] + 4 * moved[count] < level or moved[count] <= self.settled * level
             ):
                 self.basis = ritz[:, : count + self.guard]
-                return LowRank(ritz[:, :count], values[:count], level, False, self._kept(left), turn[:, :count])
+                values, turn = values[:count], turn[:, :count]
+                turn *= values * (values - level)
+                factor = _carved(other, width, self.columns)
+                np.matmul(turn.astype(a.dtype, copy=False), ritz[:, :count].T, out=factor)
+                del turn
+                factor = factor.copy()
+                if left is second:
+                    left = first
+                    np.copyto(first, second)  # the next pass reads each row there before it writes over it
+                return LowRank(ritz[:, :count], values, level, False, left, factor)
             basis, before = ritz, values  # noqa: F841 (read in the next turn)
         self.pause = 0 if new else 3
         return None
 
-    def _kept(self, left: np.ndarray) -> np.ndarray:
-        """Copy to memory of our own: the next pass overwrites the room that ``left`` was made in."""
-        if self.own is None or self.own.size < left.size:
-            self.own = None
-            step = max(self.columns // 8, 1)  # growing by less would leave the memory in small pieces
-            self.own = np.empty(len(left) * -(-left.shape[1] // step) * step, left.dtype)
-        kept = self.own[: left.size].reshape(left.shape)
-        np.copyto(kept, left)
-        return kept
+    def _orthonormal(self, image: np.ndarray, room: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+        """Cholesky-QR of ``image``; overwrites both.
 
-    def _orthonormal(self, image: np.ndarray, room: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """Cholesky-QR of ``image``, and the lengths of its columns; None where they are dependent. Overwrites both."""
+        Returns one of the two with the orthonormal columns, the other one, and the lengths of the columns before; None
+        for both where these are dependent.
+        """
         lengths = np.empty(0)
         for _ in range(2):
             square = gram(image, self.passes.crew)
             sizes = np.sqrt(square.diagonal())
             lengths = lengths if len(lengths) else sizes
             scale = 1 / np.maximum(sizes, 1e-300)
-            factor, info = lapack.dpotrf(square * scale * scale[:, None], lower=1)
+            square *= scale
+            square *= scale[:, None]
+            factor, info = lapack.dpotrf(square, lower=1, overwrite_a=1)
+            smallest = factor.diagonal().min()
             if info == 0:
-                inverse, info = lapack.dtrtri(factor, lower=1)
+                factor, info = lapack.dtrtri(factor, lower=1, overwrite_c=1)
             if info != 0:
-                return None, lengths
-            turn = (inverse * scale).T.astype(image.dtype)
-            image, room = self.passes.product(image, turn, room), image
-            if factor.diagonal().min() > 0.1:  # well conditioned: once is enough
+                return None, None, lengths
+            factor *= scale
+            image, room = self.passes.product(image, factor.T.astype(image.dtype, copy=False), room), image
+            if smallest > 0.1:  # well conditioned: once is enough
                 break
-        return image, lengths
+        return image, room, lengths
 
     def _room(self, columns: int) -> tuple[np.ndarray, np.ndarray]:
         """Two tall matrices of at most half of the columns, in the memory that may be overwritten if there is any."""
@@ -196,8 +236,22 @@ class Thresholder:
 
     def _extended(self, basis: np.ndarray | None, more: int) -> np.ndarray:
         """Append fresh random directions, without which a new singular vector could stay unseen for ever."""
-        fresh = self.draw.standard_normal((self.columns, more)).astype(self.passes.values.dtype)
+        width = 0 if basis is None else basis.shape[1]
+        extended = np.empty((self.columns, width + more), self.passes.values.dtype)
         if basis is not None:
-            fresh -= basis @ (basis.T @ fresh)
+            extended[:, :width] = basis
+        return self._refreshed(extended, width)
+
+    def _refreshed(self, basis: np.ndarray, width: int) -> np.ndarray:
+        """Fill the columns beyond ``width`` with random directions orthogonal to the others."""
+        known, fresh = basis[:, :width], basis[:, width:]
+        fresh[:] = self.draw.standard_normal(fresh.shape)
+        if width:
+            fresh -= known @ (known.T @ fresh)
         fresh /= np.linalg.norm(fresh, axis=0)
-        return fresh if basis is None else np.hstack([basis, fresh])
+        return basis
+
+
+def _carved(memory: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """A matrix at the beginning of some memory."""
+    return memory.reshape(-1)[: rows * columns].reshape(rows, columns)
