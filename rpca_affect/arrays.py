@@ -18,15 +18,19 @@ __all__ = [
     "is_array_api_obj",
     "is_cupy_array",
     "is_numpy_array",
+    "largest_cell",
     "observe",
     "observed_extent",
     "observed_share",
     "pad_clips",
     "power_of_two",
     "size",
+    "small_parts",
     "spectral_norm",
     "to_numpy",
 ]
+
+PARTS, PART_CELLS = 64, 1 << 13
 
 Array = Any  # an array of any library that follows the array-API standard
 
@@ -99,25 +103,24 @@ def observe(x: Any, mask: Any = None) -> Observed:
     with np.errstate(over="ignore", invalid="ignore"):
         clean = bool(xp.all(xp.isfinite(x))) if not is_numpy_array(x) else math.isfinite(float(np.sum(x)))
     if not clean:
-        x, trusted = _without_missing(xp, x, trusted)
+        trusted = _not_missing(xp, x, trusted)
     if trusted is None:
         return Observed(x)
     if not bool(xp.all(xp.any(xp.any(trusted, axis=-1), axis=-1))):
         raise ValueError("every cell of a matrix is missing (NaN or masked): nothing can be decomposed")
     if bool(xp.all(trusted)):
         return Observed(x)
-    return Observed(xp.where(trusted, x, xp.zeros_like(x)), trusted)
+    return Observed(xp.where(trusted, x, xp.zeros((1,) * x.ndim, dtype=x.dtype, device=device(x))), trusted)
 
 
-def _without_missing(xp: Any, x: Array, trusted: Array | None) -> tuple[Array, Array | None]:
+def _not_missing(xp: Any, x: Array, trusted: Array | None) -> Array:
     infinite = xp.isinf(x) if trusted is None else xp.isinf(x) & trusted
     if bool(xp.any(infinite)):
         flat = int(xp.argmax(xp.reshape(xp.astype(infinite, xp.uint8), (-1,))))
         place = tuple(int(i) for i in np.unravel_index(flat, tuple(x.shape)))
         raise ValueError(f"the matrix holds inf at index {place}: replace it by NaN to treat the cell as missing")
     known = ~xp.isnan(x)
-    trusted = known if trusted is None else known & trusted
-    return xp.where(trusted, x, xp.zeros_like(x)), (None if bool(xp.all(trusted)) else trusted)
+    return known if trusted is None else known & trusted
 
 
 def as_floating(x: Any) -> Array:
@@ -158,6 +161,8 @@ def observed_share(observed: Observed) -> Array:
     values = observed.values
     if observed.mask is None:
         return xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
+    if is_numpy_array(observed.mask):  # without a copy of it in another type
+        return np.mean(observed.mask, axis=(-2, -1), keepdims=True, dtype=values.dtype)
     return xp.mean(xp.astype(observed.mask, values.dtype), axis=(-2, -1), keepdims=True)
 
 
@@ -234,6 +239,13 @@ def largest_cell(x: Array) -> Array:
     """Return the largest absolute entry of each matrix of a stack, shape (..., 1, 1), without a copy of absolutes."""
     xp = array_namespace(x)
     return xp.maximum(xp.max(x, axis=(-2, -1), keepdims=True), -xp.min(x, axis=(-2, -1), keepdims=True))
+
+
+def small_parts(values: Array, axis: int) -> list[slice]:
+    """Slices of rows or columns, so that what is computed of one is small beside the whole."""
+    length, across = values.shape[axis], values.shape[1 - axis]
+    step = max(-(-length // PARTS), PART_CELLS // across)
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 def power_of_two(x: Array) -> Array:

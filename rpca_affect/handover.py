@@ -45,7 +45,6 @@ def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Dec
         callback=None if told is None else watch,  # without one, a GPU need not report every step
         keep_dual=True,
         start_above=-1.0,
-        spend_data=False,
     )
     first = run(ahead, None, loose)
     spent = int(largest(first.n_iter))

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = ["Progress", "Request"]
+from rpca_affect.arrays import Array, Observed, array_namespace, largest_cell, small_parts
+
+__all__ = ["Limits", "Progress", "Request"]
 
 
 class Progress(NamedTuple):
@@ -28,6 +30,39 @@ class Progress(NamedTuple):
     mu: float | None = None
 
 
+class Limits(NamedTuple):
+    """How large a cell may be.
+
+    Attributes
+    ----------
+    by_row, by_column : array, shapes (m, 1) and (1, n)
+        Largest cells that may stay as they are: the larger of the two decides.
+    """
+
+    by_row: Array
+    by_column: Array
+
+    def applied(self, data: Observed) -> Observed:
+        """The same data with clipped values, in memory of their own."""
+        clipped = array_namespace(data.values).asarray(data.values, copy=True)
+        for part in small_parts(clipped, axis=0):
+            clipped[part, :] = self.near(clipped[part, :], part)
+        return Observed(clipped, data.mask)
+
+    def near(self, values: Array, rows: slice) -> Array:
+        """Some rows of the data with their gigantic cells clipped."""
+        xp = array_namespace(values)
+        limit = xp.maximum(self.by_row[rows, :], self.by_column)
+        far = (xp.abs(values) > limit) & (limit > 0)
+        return xp.where(far, xp.sign(values) * limit, values)
+
+    def largest(self, values: Array) -> Array:
+        """Largest absolute value after clipping, shape (1, 1)."""
+        xp = array_namespace(values)
+        tops = [largest_cell(self.near(values[part, :], part)) for part in small_parts(values, axis=0)]
+        return xp.max(xp.concat(tops), axis=0, keepdims=True)
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything about a solve but the data and the solver.
@@ -49,8 +84,8 @@ class Request:
         low-rank part then say enough: a run that spares memory so may leave out the rest.
     spend_init : bool
         Whether the memory of the start may be overwritten: nobody will look at it again.
-    spend_data : bool
-        The same for the memory of the data.
+    limits : Limits or None
+        Cells beyond these are to be read as if they were at them; only for what `rpca_affect.engine.limits` says so of.
     """
 
     tol: float
@@ -60,7 +95,7 @@ class Request:
     keep_dual: bool = False
     start_above: float | None = None
     spend_init: bool = False
-    spend_data: bool = False
+    limits: Limits | None = None
 
     @property
     def needs_dual(self) -> bool:

@@ -237,10 +237,13 @@ def _solve_with(
         request = replace(request, tol=max(request.tol, solver.float32_tol))
     ahead = handover.head_start_of(solver) if init is None else None
 
-    def run(on: Observed, request: Request) -> Decomposition:
-        unit = power_of_two(on.values)
+    def run(request: Request) -> Decomposition:
+        unit = power_of_two(data.values if request.limits is None else request.limits.largest(data.values))
 
         def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
+            on = data
+            if asked.limits is not None and not engine.limits(data, one):
+                on, asked = asked.limits.applied(data), replace(asked, limits=None)
             return (engine if engine.accepts(on, one) else loop).run(on, unit, one, start, asked)
 
         if ahead is None:
@@ -249,13 +252,12 @@ def _solve_with(
 
     answer = None
     if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
-        limits = extremes.limited(data)
+        limits = extremes.limits_of(data)
         if limits is not None:
-            # Should an outlier not stay one, then the start is needed again; the clipped copy never is.
-            answer = run(limits.data, replace(request, spend_init=False, spend_data=True))
+            # Should an outlier not stay one, then the start is needed again.
+            answer = run(replace(request, limits=limits, spend_init=False))
             answer = extremes.restored(data, limits, answer)
-            del limits
-    answer = run(data, request) if answer is None else answer
+    answer = run(request) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
     return replace(answer, status=_status(answer, data, request, own, spent))
 

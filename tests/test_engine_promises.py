@@ -13,6 +13,7 @@ from rpca_affect.engine import certify, spectra, splitting
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.selection import kth_largest, median_size
+from rpca_affect.engine.source import Source
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.prox import keep_largest, singular_value_threshold
@@ -50,14 +51,12 @@ def test_threshold_is_exact_or_flagged(seed, kind):
     }[kind]
     a = (left * spectrum) @ right
     with crew() as team:
-        passes = Passes(a.copy(), None, "cells", team)
+        passes = Passes(Source(a.copy()), None, "cells", team)
         thresholder = Thresholder(passes)
         for _ in range(3):
             low = thresholder(a, 1.0)
-            if low.left is not None:
-                found = low.left @ low.right
-            else:
-                found = (a @ low.basis if low.thin else a) @ low.right
+            left = low.left if low.left is not None else a @ low.basis if low.thin else a
+            found = left @ low.right
         spare = np.empty_like(a)
         expected = singular_value_threshold(a, 1.0)
         # What is missed may be a value just above the threshold: it then adds at most its excess.
@@ -75,7 +74,7 @@ def test_certificate_sees_a_missing_singular_value():
         count = int((s > 1.5).sum())
         assert count == 3
         with crew() as team:
-            passes = Passes(a.copy(), None, "cells", team)
+            passes = Passes(Source(a.copy()), None, "cells", team)
             spare = np.empty_like(a)
             whole = LowRank(np.ascontiguousarray(vt[:3].T), s[:3], 1.5, False)
             holed = LowRank(np.ascontiguousarray(vt[[0, 2]].T), s[[0, 2]], 1.5, False)
@@ -133,7 +132,7 @@ def test_norm_bound_never_lies(seed):
 def test_largest_singular_value_by_krylov_steps():
     rng = np.random.default_rng(0)
     for x in (problem(400, 300), rng.standard_normal((300, 300)), np.eye(300)):
-        passes = Passes(x.copy(), None, "cells", Crew(1))
+        passes = Passes(Source(x.copy()), None, "cells", Crew(1))
         found = spectra.largest_singular_value(x, passes.product, passes.inner, Crew(1))
         assert found == pytest.approx(np.linalg.norm(x, 2), rel=1e-5)
 

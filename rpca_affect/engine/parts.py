@@ -39,6 +39,7 @@ def parts_of(passes: Passes, step: Step, factored: bool, unused: list[np.ndarray
     sparse = free.pop() if free else np.empty_like(argument)
     noise = None
     if passes.noisy:
+        passes.refine()
         noise = free.pop() if free else np.empty_like(argument)
     nonzero = passes.finish(argument, step.low, step.mu, step.mu_next, sparse, noise)
     cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)

@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.spectra import crowded
+from rpca_affect.engine.products import Products
+from rpca_affect.engine.source import Source
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Passes", "Sums", "square_length"]
 
 BLOCK = 1 << 19  # bytes of a block: small enough for the cache, large enough for the products
 SHARED = 1 << 17  # cells from which the workers share the blocks
-TILE = 64  # columns that are read at a time where a row does not lie together in memory
-QUICK = 1 << 25  # multiplications x bytes of a product that is done before another worker has woken up
 
 
 class Sums(NamedTuple):
@@ -45,13 +44,15 @@ def square_length(x: np.ndarray) -> float:
     return float(np.dot(flat, flat))
 
 
-class Passes:
+class Passes(Products):
     """One matrix (m >= n), its model, and the passes over it.
 
     Attributes
     ----------
+    source : Source
+        The data.
     values : array, shape (m, n)
-        In any order, 0 on missing cells. Every other matrix is C-ordered.
+        What it reads from: in any order, 0 on missing cells. Every other matrix is C-ordered.
     known : array of bool, shape (m, n), or None
     lam : float
     slack : float, or array (m, 1) or (1, n)
@@ -59,27 +60,54 @@ class Passes:
         What is sparse: cells, frames, or the frames of a transposed matrix.
     """
 
-    def __init__(self, values: np.ndarray, known: Any, kind: str, crew: Crew) -> None:
-        self.values, self.known, self.kind, self.crew = values, known, kind, crew
+    def __init__(self, source: Source, known: Any, kind: str, crew: Crew) -> None:
+        self.source, self.known, self.kind, self.crew = source, known, kind, crew
         self.lam: float = 0.0
         self.slack: Any = 0.0
+        values = self.values = source.values
         rows, columns = values.shape
         height = rows
         if values.size >= SHARED:
-            room = min(BLOCK, values.size)  # of a small matrix, an eighth: scratch memory should stay small beside it
+            room = min(
+                BLOCK, values.size // 2
+            )  # a sixteenth of a small matrix: scratch memory should stay small beside it
             height = max(1, min(room // (columns * values.itemsize), -(-rows // (2 * crew.size))))
+        self._cut(height)
+        self.norm = math.sqrt(self._square())
+
+    def _cut(self, height: int) -> None:
+        rows = len(self.values)
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
-        self.workers = crew.size if len(self.blocks) > 1 else 1
+        self.workers = self.crew.size if len(self.blocks) > 1 else 1
         self.release()
-        cells = values.ravel(order="K")
-        parts = crew.shares(cells.size) if self.workers > 1 else [slice(None)]
-        squares = crew.run(lambda _, part: square_length(cells[part]), parts)
-        self.norm = math.sqrt(sum(squares))
+
+    def refine(self) -> None:
+        """Work on smaller blocks from here on: for what is done once, where there is hardly any memory left."""
+        self._cut(max(1, self.blocks[0].stop // 8))
+
+    def _square(self) -> float:
+        if self.source.patches is None:
+            cells = self.values.ravel(order="K")
+            parts = self.crew.shares(cells.size) if self.workers > 1 else [slice(None)]
+            return sum(self.crew.run(lambda _, part: square_length(cells[part]), parts))
+        read, room = self.source.copied, self._pair
+        return sum(self.crew.run(lambda w, rows: square_length(read(rows, room(w)[0])), self.blocks))
 
     def rounded(self, memory: np.ndarray) -> "Passes":
         """The same matrix in single precision, in memory (m, n) of that precision."""
-        self.crew.run(lambda _, rows: np.copyto(memory[rows], self.values[rows], casting="same_kind"), self.blocks)
-        return Passes(memory, self.known, self.kind, self.crew)
+
+        def work(worker: int, rows: slice) -> None:
+            np.copyto(memory[rows], self.source.read(rows, self._pair(worker)[0]), casting="same_kind")
+
+        self.crew.run(work, self.blocks)
+        return Passes(Source(memory), self.known, self.kind, self.crew)
+
+    def whole(self, memory: np.ndarray) -> np.ndarray:
+        """The data as they are read: themselves, or a copy in memory (m, n)."""
+        if self.source.patches is None:
+            return self.values
+        self.crew.run(lambda _, rows: self.source.copied(rows, memory[rows]), self.blocks)
+        return memory
 
     def release(self) -> None:
         """Give the scratch memory of the workers back until the next pass."""
@@ -102,46 +130,26 @@ class Passes:
         """Whether the model has a noise part."""
         return isinstance(self.slack, np.ndarray) or self.slack != 0
 
-    def total(self, of_rows: Any) -> float:
-        """Sum of a function of the row blocks."""
-        return sum(self.crew.run(lambda _, rows: of_rows(rows), self.blocks))
+    def sizes(self) -> tuple[float, float]:
+        """Sum and largest of the absolute values."""
+
+        def work(worker: int, rows: slice) -> tuple[float, float]:
+            size = np.abs(self.source.read(rows, pair := self._pair(worker)[0]), out=pair[: rows.stop - rows.start])
+            return float(np.sum(size, dtype=np.float64)), float(np.max(size))
+
+        found = self.crew.run(work, self.blocks)
+        return sum(one[0] for one in found), max(one[1] for one in found)
 
     def scale(self, x: np.ndarray, by: float) -> None:
         """Multiply in place."""
         self.crew.run(lambda _, rows: np.multiply(x[rows], by, out=x[rows]), self.blocks)
 
-    def shares(self, rows: int, effort: int) -> list[slice]:
-        """One run of rows per worker; a product of less effort (multiplications x bytes) than waking one is not cut."""
-        return self.crew.shares(rows) if self.workers > 1 and effort >= QUICK else [slice(0, rows)]
-
-    def product(self, a: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return ``a @ right``."""
-        out = np.empty((a.shape[0], right.shape[1]), a.dtype) if out is None else out
-        shares = self.shares(len(a), a.size * right.shape[1] * a.itemsize)
-        self.crew.run(lambda _, rows: np.matmul(a[rows], right, out=out[rows]), shares)
-        return out
-
-    def inner(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return ``a.T @ b``."""
-        out = np.empty((a.shape[1], b.shape[1]), a.dtype) if out is None else out
-        effort = a.size * b.shape[1] * a.itemsize
-        if crowded(a):  # partial sums would be large
-            columns = self.shares(len(out), effort)
-            self.crew.run(lambda _, part: np.matmul(a[:, part].T, b, out=out[part]), columns)
-            return out
-        first, *others = self.shares(len(a), effort)
-        places = [(first, out), *((rows, np.empty_like(out)) for rows in others)]
-        self.crew.run(lambda _, place: np.matmul(a[place[0]].T, b[place[0]], out=place[1]), places)
-        for _, part in places[1:]:
-            out += part
-        return out
-
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
-        bound = self._bound(mu, lambda rows, _: self.values[rows] * stretch)
+        bound = self._bound(mu, lambda rows, worker: self.source.read(rows, self._pair(worker)[0]) * stretch)
 
         def work(_: int, rows: slice) -> None:
-            self._keep(np.multiply(self.values[rows], stretch, out=out[rows]), rows, bound)
+            self._keep(np.multiply(self.source.read(rows, out[rows]), stretch, out=out[rows]), rows, bound)
 
         self.crew.run(work, self.blocks)
 
@@ -203,7 +211,7 @@ class Passes:
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             kept = self._keep(wanted, rows, bound)
             np.multiply(kept, mu_next, out=carried)
-            values, slack = self._read(rows, kept), _rows(self.slack, rows)
+            values, slack = self.source.read(rows, kept), _rows(self.slack, rows)
             linear, quadratic = float(np.vdot(values, carried)), 0.0
             rest = np.subtract(values, base, out=base)
             if self.noisy:
@@ -292,21 +300,11 @@ class Passes:
         np.subtract(block, base, out=carried)
         if ratio != 1.0:
             carried *= ratio
-        np.subtract(self._read(rows, wanted), base, out=wanted)
+        np.subtract(self.source.read(rows, wanted), base, out=wanted)
         wanted += carried
         if self.known is not None:
             wanted *= self.known[rows]
         return base, wanted
-
-    def _read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
-        """Return rows of the data, in ``memory`` if they do not lie together."""
-        values = self.values[rows]
-        if self.values.flags.c_contiguous:
-            return values
-        for start in range(0, values.shape[1], TILE):
-            tile = slice(start, start + TILE)
-            np.copyto(memory[:, tile], values[:, tile])
-        return memory
 
     def _keep(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
         """Turn ``wanted`` into the kept part, in place."""

@@ -13,6 +13,7 @@ from rpca_affect.engine import certify, parts
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.parts import Step
 from rpca_affect.engine.passes import Passes
+from rpca_affect.engine.source import Source, patches_of
 from rpca_affect.engine.spectra import crowded, largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
@@ -68,7 +69,7 @@ class _Solve:
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
         frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
-        self.passes = Passes(self.scaled(), known, frames, team)
+        self.passes = Passes(self.source(), known, frames, team)
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
         self.mixed = not self.near and data.values.dtype == np.float64 and data.values.size >= MIXED
@@ -91,10 +92,12 @@ class _Solve:
         """Transpose where the matrix is wide; its own inverse."""
         return x.T if self.wide else x
 
-    def scaled(self) -> np.ndarray:
+    def source(self) -> Source:
         """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
         values = in_unit(self.turned(self.data.values), self.unit)
-        return np.ascontiguousarray(values) if values.size < MIXED else values
+        values = np.ascontiguousarray(values) if values.size < MIXED else values
+        limits = self.request.limits
+        return Source(values, None if limits is None else patches_of(self.data.values, limits, self.unit, self.wide))
 
     def _rounded(self) -> Passes:
         room = self.room
@@ -119,33 +122,34 @@ class _Solve:
         self.top: float | None = None
         if solver.name == "ialm" and (solver.mu is None or self.init is None):
             passes = self.rough or self.passes  # a first penalty needs no more digits
-            self.top = largest_singular_value(passes.values, passes.product, passes.inner, passes.crew)
+            whole = passes.whole(np.empty_like(self.room) if self.spends else self.room)
+            self.top = largest_singular_value(whole, passes.product, passes.inner, passes.crew)
         if solver.mu is None:
             if solver.name == "ialm":
                 solver = replace(solver, mu=1.25 / (self.top or 1.0))
             else:
                 values, known = self.passes.values, self.passes.known
-                count = values.size if known is None else np.count_nonzero(known)
-                mean = self.passes.total(lambda rows: float(np.sum(np.abs(values[rows]), dtype=np.float64))) / count
+                mean = self.passes.sizes()[0] / (values.size if known is None else np.count_nonzero(known))
                 solver = replace(solver, mu=float(solver.penalty(np.full((1, 1), mean))[0, 0]))
         return solver
 
     def first_argument(self, passes: Passes, out: np.ndarray) -> None:
         """Write what the first step thresholds."""
-        values, solver = passes.values, self.solver
+        solver = self.solver
         if self.init is not None:
             self._resume(self.init, passes, out)
             self.init = None if self.spends else self.init
         elif solver.name == "admm":
-            np.copyto(out, values)
+            if passes.whole(out) is not out:
+                np.copyto(out, passes.values)
         else:
-            largest = max(passes.crew.run(lambda _, rows: float(np.max(np.abs(values[rows]))), passes.blocks))
-            top = max(self.top or 0.0, largest / passes.lam)
+            top = max(self.top or 0.0, passes.sizes()[1] / passes.lam)
             passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
 
     def _resume(self, before: Decomposition, passes: Passes, out: np.ndarray) -> None:
         if before.dual is None:
-            observed = Observed(self.data.values / self.unit, self.data.mask)
+            data = self.data if self.request.limits is None else self.request.limits.applied(self.data)
+            observed = Observed(data.values / self.unit, data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
             np.copyto(out, self.turned(state.argument), casting="same_kind")
             return
@@ -297,7 +301,7 @@ class _Solve:
     def _unused(self, step: Step, dual: np.ndarray | None) -> list[np.ndarray]:
         """Memory that a part may take."""
         free = [] if dual is not None else [step.spare]
-        own = self.request.spend_data or not np.shares_memory(self.passes.values, self.data.values)
+        own = not np.shares_memory(self.passes.values, self.data.values)
         return [*free, self.passes.values] if own else free
 
     def _back(self, part: np.ndarray | None) -> Any:

@@ -1,0 +1,93 @@
+"""The data as the passes read them: in whatever order they lie, and gigantic cells clipped, without a copy of all."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rpca_affect.arrays import small_parts
+from rpca_affect.protocol import Limits
+
+__all__ = ["Patches", "Source", "patches_of"]
+
+TILE = 64  # columns that are read at a time where a row does not lie together in memory
+
+
+class Patches(NamedTuple):
+    """Cells that are read with another value, in the order of the rows.
+
+    Attributes
+    ----------
+    rows, columns : array of int, shape (k,)
+    values : array, shape (k,)
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+    def within(self, rows: slice) -> range:
+        """Which of them lie in some rows."""
+        return range(*np.searchsorted(self.rows, (rows.start, rows.stop)))
+
+    def write(self, out: np.ndarray, rows: slice) -> None:
+        """Write those of some rows to a copy of these rows."""
+        within = self.within(rows)
+        mine = slice(within.start, within.stop)
+        out[self.rows[mine] - rows.start, self.columns[mine]] = self.values[mine]
+
+
+class Source:
+    """A matrix, some rows at a time.
+
+    Attributes
+    ----------
+    values : array, shape (m, n)
+    patches : Patches or None
+    """
+
+    def __init__(self, values: np.ndarray, patches: Patches | None = None) -> None:
+        self.values, self.patches = values, patches
+        self.plain = values.flags.c_contiguous
+
+    def read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
+        """Return rows of the matrix, in ``memory`` if they do not lie together as they should be."""
+        if self.plain and (self.patches is None or not self.patches.within(rows)):
+            return self.values[rows]
+        return self.copied(rows, memory)
+
+    def copied(self, rows: slice, memory: np.ndarray) -> np.ndarray:
+        """Return a copy of rows of the matrix in ``memory``."""
+        memory = memory[: rows.stop - rows.start]
+        width = self.values.shape[1] if self.plain else TILE
+        for start in range(0, self.values.shape[1], width):
+            tile = slice(start, start + width)
+            np.copyto(memory[:, tile], self.values[rows, tile])
+        if self.patches is not None:
+            self.patches.write(memory, rows)
+        return memory
+
+
+def patches_of(data: np.ndarray, limits: Limits, unit: float, wide: bool) -> Patches:
+    """Find the cells of a matrix beyond their limits, and what is read instead, in units of the data.
+
+    Parameters
+    ----------
+    data : array, shape (m, n)
+        As it was given.
+    limits : Limits
+    unit : float
+    wide : bool
+        Whether the matrix will be read transposed.
+    """
+    rows, columns, values = [], [], []
+    for block in small_parts(data, axis=0):
+        near = limits.near(data[block], block)
+        where = np.nonzero(near != data[block])
+        rows.append(where[0] + block.start)
+        columns.append(where[1])
+        values.append(near[where] / unit)
+    found = [np.concatenate(pieces) for pieces in (rows, columns, values)]
+    if wide:
+        order = np.argsort(found[1], kind="stable")
+        found = [found[1][order], found[0][order], found[2][order]]
+    return Patches(*found)
