@@ -19,21 +19,19 @@ def problem(rows, columns, rank):
     return low + sparse
 
 
-def peak_of(observed, wishes, scratch=4e6):
-    """Peak memory of a solve beyond the input, in multiples of it, less the scratch memory of every worker."""
+def peak_of(observed, wishes):
+    """Peak memory of a solve beyond the input, in multiples of it, outputs and scratch memory included."""
     ra.solve(observed[:50, :50], **{**wishes, "max_iter": 2})
     tracemalloc.start()
     try:
         ra.solve(observed, **wishes)
-        peak = tracemalloc.get_traced_memory()[1]
+        return tracemalloc.get_traced_memory()[1] / observed.nbytes
     finally:
         tracemalloc.stop()
-    with crew() as team:
-        return (peak - scratch * team.size) / observed.nbytes
 
 
 def more_workers():
-    """What workers beyond two may take of a small input, whose scratch memory is not taken off."""
+    """What workers beyond two may take of a small input."""
     with crew() as team:
         return 0.0 if team.size <= 2 else 0.5
 
@@ -41,60 +39,66 @@ def more_workers():
 @pytest.mark.parametrize(
     ("wishes", "times"),
     [
-        ({"solver": "auto"}, 2.2),
-        ({"solver": "ialm"}, 2.2),
-        ({"solver": "ialm", "factored": True}, 2.2),
-        ({"solver": "admm"}, 2.2),
+        ({"solver": "auto"}, 2.4),
+        ({"solver": "ialm"}, 2.4),
+        ({"solver": "ialm", "factored": True}, 2.4),
+        ({"solver": "admm"}, 2.4),
         # A noise part is a third matrix to give back.
-        ({"solver": "admm", "noise": 0.1, "factored": True}, 2.4),
+        ({"solver": "admm", "noise": 0.1, "factored": True}, 2.5),
         ({"solver": "admm", "noise": 0.1}, 3.1),
-        ({"solver": "godec", "rank": 4, "cardinality": 0.05}, 3.1),
-        ({"solver": "altproj", "rank": 4}, 3.1),
+        ({"solver": "godec", "rank": 4, "cardinality": 0.05}, 3.2),
+        ({"solver": "altproj", "rank": 4}, 3.2),
     ],
 )
 @pytest.mark.parametrize("shape", [(30_000, 100), (100, 30_000), (1300, 1200)])
 def test_peak_memory_is_three_times_the_input(shape, wishes, times):
     long = wishes["solver"] in ("auto", "admm") and "noise" not in wishes  # past the head start
-    assert peak_of(problem(*shape, rank=4), {**wishes, "max_iter": 40 if long else 3}) < times
+    assert peak_of(problem(*shape, rank=4), {**wishes, "max_iter": 40 if long else 3}) < times + more_workers()
 
 
-@pytest.mark.parametrize(("wishes", "times"), [({"solver": "ialm"}, 3.1), ({"solver": "admm", "noise": 0.1}, 3.2)])
+@pytest.mark.parametrize(("wishes", "times"), [({"solver": "ialm"}, 2.4), ({"solver": "admm", "noise": 0.1}, 3.15)])
 @pytest.mark.parametrize("shape", [(30_000, 100), (100, 30_000), (1300, 1200)])
 def test_gigantic_cells_cost_no_matrix_more(shape, wishes, times):
     observed = problem(*shape, rank=4)
     observed[::50, 7] = 1e9
-    assert peak_of(observed, {**wishes, "max_iter": 20}) < times
+    assert peak_of(observed, {**wishes, "max_iter": 20}) < times + more_workers()
 
 
-def test_a_small_noisy_recording_needs_one_matrix_beyond_its_parts():
+@pytest.mark.parametrize("shape", [(30_000, 100), (1300, 1200)])
+def test_missing_cells_cost_one_matrix_and_the_mask(shape):
+    observed = problem(*shape, rank=4)
+    observed[::7, 5] = np.nan
+    assert peak_of(observed, {"solver": "admm", "max_iter": 20}) < 3.5 + more_workers()
+
+
+def test_a_small_noisy_recording_needs_little_beyond_its_parts():
     observed = problem(1062, 300, rank=50)
     observed[::50, 7] = 1e9
-    wishes = {"solver": "admm", "noise": 0.1, "max_iter": 40}
-    assert peak_of(observed, wishes, scratch=0) < 4.3 + more_workers()
+    assert peak_of(observed, {"solver": "admm", "noise": 0.1, "max_iter": 40}) < 3.25 + more_workers()
 
 
-@pytest.mark.parametrize("solver", ["ialm", "admm"])
-@pytest.mark.parametrize(("rank", "times"), [(300, 3.55), (400, 4.65), (500, 4.65), (650, 4.65)])
-def test_a_square_of_high_rank_with_all_scratch_memory(rank, times, solver):
+@pytest.mark.parametrize(("solver", "steps"), [("ialm", 37), ("admm", 30)])  # to thresholds that a Gram matrix loses
+@pytest.mark.parametrize(("rank", "times"), [(300, 2.9), (450, 3.4)])
+def test_a_square_of_high_rank(rank, times, solver, steps):
     observed = problem(1400, 1300, rank=rank)
-    assert peak_of(observed, {"solver": solver, "max_iter": 30}, scratch=0) < times + more_workers()
+    assert peak_of(observed, {"solver": solver, "max_iter": steps}) < times + more_workers()
 
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
-def test_a_small_square_needs_three_times_its_input_with_all_scratch_memory(solver):
+def test_a_small_square_needs_less_than_three_times_its_input(solver):
     wishes = {"solver": solver, "max_iter": 60}  # ADMM begins to remember its steps for acceleration after that
-    assert peak_of(problem(500, 500, rank=25), wishes, scratch=0) < 3.05 + more_workers()
+    assert peak_of(problem(500, 500, rank=25), wishes) < 2.75 + more_workers()
 
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
-@pytest.mark.parametrize(("shape", "times"), [((20_000, 128), 2.3), ((128, 20_000), 2.3), ((5000, 500), 2.8)])
+@pytest.mark.parametrize(("shape", "times"), [((20_000, 128), 2.4), ((128, 20_000), 2.4), ((5000, 500), 2.9)])
 def test_a_third_of_all_ranks_and_a_second_solver_need_no_more(shape, times, solver):
     rng = np.random.default_rng(0)
     rank = min(shape) // 3
     fading = 0.95 ** np.arange(rank)[:, None]
     observed = rng.standard_normal((shape[0], rank)) @ (rng.standard_normal((rank, shape[1])) * fading)
     observed[rng.random(shape) < 0.1] += 10
-    assert peak_of(observed, {"solver": solver, "max_iter": 50}) < times
+    assert peak_of(observed, {"solver": solver, "max_iter": 50}) < times + more_workers()
 
 
 class OwnADMM(ra.ADMM):

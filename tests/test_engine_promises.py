@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 import rpca_affect as ra
-from rpca_affect.engine import certify, spectra, splitting
+from rpca_affect.engine import certify, spectra, splitting, threshold
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.selection import kth_largest, median_size
@@ -62,6 +62,37 @@ def test_threshold_is_exact_or_flagged(seed, kind):
         # What is missed may be a value just above the threshold: it then adds at most its excess.
         assert np.linalg.norm(found - expected, 2) < 2e-3
         assert certify.complete(passes, a, low, 1.0, spare)
+
+
+@pytest.mark.parametrize("shape", [(420, 300), (700, 420), (600, 600)])  # vectors in place, and in memory of their own
+@pytest.mark.parametrize("depth", [6.5, 7.0, 7.9])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_two_gram_matrices_resolve_what_one_loses(shape, depth, dtype):
+    rng = np.random.default_rng(0)
+    rows, columns = shape
+    left = np.linalg.qr(rng.standard_normal((rows, columns)))[0]
+    right = np.linalg.qr(rng.standard_normal((columns, columns)))[0]
+    values = 10.0 ** -np.linspace(0, depth + 1, columns)
+    values[5:9] = np.array([1.001, 1, 1, 0.999]) * threshold.SPLIT  # a cluster where the matrix is split
+    a = ((left * np.sort(values)[::-1]) @ right).astype(dtype)
+    level = 10.0**-depth
+    u, s, vt = np.linalg.svd(a.astype(np.float64), full_matrices=False)
+    expected = (u * np.maximum(s - level, 0)) @ vt
+    before = a.copy()
+    with crew() as team:
+        thresholder = Thresholder(Passes(Source(a), None, "cells", team))
+        errors = []
+        for route in (thresholder.by_two_grams, thresholder.by_gram):
+            for thresholder.memory in (np.empty_like(a), None):
+                low = route(a, level)
+                last = low.right.astype(np.float64)
+                found = (a @ low.basis.astype(np.float64) if low.thin else a.astype(np.float64)) @ last
+                errors.append(np.linalg.norm(found - expected, 2) / level)
+    assert np.array_equal(a, before)
+    if dtype == np.float64:
+        assert max(errors[:2]) < 1e-5 < 1e-4 < min(errors[2:])
+    else:  # the vectors are rounded too
+        assert max(errors[:2]) < 1e-6 / level
 
 
 def test_certificate_sees_a_missing_singular_value():

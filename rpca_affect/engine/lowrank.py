@@ -7,7 +7,7 @@ import numpy as np
 
 __all__ = ["LowRank", "is_thin", "weighed_square"]
 
-ROWS = 256  # of a square factor that are weighted at a time: a weighted copy of all vectors would be as large again
+ROWS = 64  # of a square factor that are made at a time: a weighted copy of all vectors would be as large again
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Panels:
         self.fill, self.blocks, self.memory, self.crew = fill, blocks, memory, crew
         self.columns = memory.shape[1]
         self.edges = [*range(0, self.columns, WIDTH), self.columns]
-        self.panels = self._formed()
+        self.panels: list[np.ndarray] = []
 
     def _formed(self) -> list[np.ndarray]:
         panels, room = [], self.memory.reshape(-1)
@@ -112,12 +112,16 @@ class Panels:
             self.crew.run(update, range(k + 1, len(panels)))
         return True
 
-    def norm(self) -> float:
-        """``||x||_2``, by all eigenvalues."""
+    def square(self) -> np.ndarray:
+        """The lower triangle of the whole, in Fortran order."""
         self.panels = []
         square, room = carved((self.columns, self.columns), self.memory)
         self._sum_up([square.T[a:, a:b] for a, b in pairwise(self.edges)], room)
-        return exact_norm(square.T)
+        return square.T
+
+    def norm(self) -> float:
+        """``||x||_2``, by all eigenvalues."""
+        return exact_norm(self.square())
 
 
 def norm_bound_of(square: Panels, basis: np.ndarray) -> float:

@@ -100,6 +100,7 @@ class Passes(Products):
             np.copyto(memory[rows], self.source.read(rows, self._pair(worker)[0]), casting="same_kind")
 
         self.crew.run(work, self.blocks)
+        self.release()
         return Passes(Source(memory), self.known, self.kind, self.crew)
 
     def whole(self, memory: np.ndarray) -> np.ndarray:

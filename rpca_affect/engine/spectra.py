@@ -53,7 +53,8 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
         # Large against the product of a block, so that adding them up costs little.
         height = max(CHUNK // columns, 4 * columns)
         shares = [share for share in crew.shares(rows) if share.start < share.stop]
-        totals, _ = carved((len(shares), columns, columns), memory)
+        first, memory = carved((columns, columns), memory)
+        totals = [first, *carved((len(shares) - 1, columns, columns), memory)[0]]
 
         def part(_: int, k: int) -> None:
             share, total = shares[k], totals[k]
@@ -66,8 +67,8 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
 
         crew.run(part, range(len(shares)))
         for total in totals[1:]:
-            totals[0] += total
-        return totals[0].T
+            first += total
+        return first.T
     total = carved((columns, columns), memory)[0].T
     half = columns // 2
     tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
@@ -227,12 +228,11 @@ def likely_bounds(times: Callable[[np.ndarray], np.ndarray], basis: np.ndarray) 
     """Just above the norm of Y, as block power steps from ``basis`` see it; ``times(x) = Y.T @ Y @ x``. Two tries."""
     columns = basis.shape[0]
     block = np.random.default_rng(0).standard_normal((columns, 8)) / np.sqrt(columns)
-    image = times(np.hstack([basis[:, : columns // 4], block]))
+    image = times(np.hstack([basis[:, : columns // 16], block]))
     for _ in range(2):
         block = np.linalg.qr(image)[0]
         image = times(block)
         top = float(np.sqrt(max(float(np.linalg.eigvalsh(block.T @ image).max()), 0.0)))
-        del block  # a quarter of the matrix, while its factorisation may need to be formed again
         yield top + max(1e-7 * top, (top - 1) / 10) + 1e-300
 
 

@@ -1,6 +1,7 @@
 """Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from rpca_affect.engine.lowrank import LowRank, is_thin, weighed_square
+from rpca_affect.engine.panels import Panels
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import SMALL, crowded, eigh_descending, eigh_largest, gram, triangle_of
 
@@ -24,6 +26,8 @@ LARGE = 1 << 20  # cells from which a subspace pays whatever the number of colum
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
 LEADING = 64  # vectors that are kept beside a matrix that was made of all
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
+SPLIT = 1e-3  # share of the largest singular value below which a second Gram matrix is made
+DOUBLE_RANGE = 1e8  # what two Gram matrices still resolve
 
 
 class Thresholder:
@@ -67,7 +71,8 @@ class Thresholder:
         self.settled = min(max(SETTLED if self.basis is not None else FROM_NOTHING, error / 10), EARLY)
         low = None
         if self.is_extreme(level):
-            low = self.by_svd(a, level)
+            twice = crowded(a) and self.top < DOUBLE_RANGE * level
+            low = self.by_two_grams(a, level) if twice else self.by_svd(a, level)
         elif self.pause:
             self.pause -= 1
         elif not self.exact and self.pays(self.rank):
@@ -95,9 +100,15 @@ class Thresholder:
         power_steps = ROUNDS * rows * width * (4 * columns + 3 * width) + 2 * rows * columns * rank
         return power_steps + EIGEN * width**3 < gram_and_product + EIGEN * columns**3
 
+    def fits(self, width: int) -> bool:
+        """Whether a subspace finds room; a larger one would not pay either."""
+        return 2 * width <= self.columns
+
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
         """Eigenvectors of ``A^T A``; a part of them where a part is likely to do."""
         self.basis = None
+        if crowded(a):
+            self.passes.release()
         likely = self.rank + max(20, self.rank // 4)
         if self.columns <= SMALL or likely > PART * self.columns:
             likely = self.columns
@@ -107,10 +118,41 @@ class Thresholder:
         if found is None or found[0][-1] > level * level:
             del found
             found = eigh_descending(gram(a, self.passes.crew, self.memory))
-        squares, vectors = found
+        squares, *vectors = found
         del found
-        count = clear = int(np.count_nonzero(squares > level * level))
-        values = np.sqrt(squares[:count])
+        return self._above(a, level, np.sqrt(np.maximum(squares, 0.0)), vectors)
+
+    def by_two_grams(self, a: np.ndarray, level: float) -> LowRank:
+        """The same where squares lose what is small: that is squared once more, without what is large."""
+        self.basis = None
+        self.passes.release()
+        squares, vectors = eigh_descending(gram(a, self.passes.crew, self.memory))
+        large = int(np.count_nonzero(squares > SPLIT**2 * squares[0]))
+        small = self._resolve(a, vectors[:, ::-1][:, : self.columns - large])
+        found = [vectors]
+        del vectors
+        return self._above(a, level, np.sqrt(np.maximum([*squares[:large], *small], 0.0)), found)
+
+    def _resolve(self, a: np.ndarray, rising: np.ndarray) -> np.ndarray:
+        """Turn nearly right singular vectors, smallest first, into exact ones; return the squares, largest first."""
+        room = np.empty((0, rising.shape[1]))
+        if self.memory is not None and self.memory.dtype == room.dtype and not np.may_share_memory(rising, self.memory):
+            room = _carved(self.memory, len(a), rising.shape[1])
+
+        def fill(blocks: Sequence[slice], out: np.ndarray) -> None:
+            rows = a[blocks[0].start : blocks[-1].stop]
+            self.passes.product(rows.astype(np.float64, copy=False), rising, out)
+
+        squares, turn = eigh_descending(Panels(fill, self.passes.blocks, room, self.passes.crew).square())
+        turned = room.reshape(-1)[: rising.size].reshape(rising.T.shape) if room.size else None
+        rising[:] = np.matmul(turn[:, ::-1].T, rising.T, out=turned).T
+        return squares
+
+    def _above(self, a: np.ndarray, level: float, values: np.ndarray, found: list[np.ndarray]) -> LowRank:
+        """Keep what lies above the threshold; ``found`` holds the vectors, and gives them away."""
+        vectors = found.pop()
+        count = clear = int(np.count_nonzero(values > level))
+        more, values = int(np.count_nonzero(values > CLEAR * level)) + self.guard, values[:count]
         # Vectors as large as the data go before what is made of them is copied; where they are is no room for that.
         spare = None if self.memory is None or np.may_share_memory(vectors, self.memory) else self.memory
         if crowded(a) and not is_thin(count, self.columns):
@@ -120,10 +162,8 @@ class Thresholder:
             weighed_square(vectors[:, :count], (values - level) / values, held)
             del vectors
             return LowRank(first, values, level, True, factor=held if spare is None else held.copy())
-        if not self.exact:
-            # A subspace that comes next needs the first vectors below the threshold too: they are known here.
-            more = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
-            clear = more if count < more and self.pays(more) else count
+        if not self.exact and count < more and self.pays(more):
+            clear = more  # a subspace that comes next needs the first vectors below the threshold too
         held = vectors[:, :clear]
         if spare is not None and crowded(a):
             held = _carved(spare, *held.shape)
@@ -148,10 +188,8 @@ class Thresholder:
         new, basis, self.basis = self.basis is None, self.basis, None
         basis = self._extended(basis, max(10, self.columns // 10) if new else FRESH)
         before, rounds = None, max(4, self.columns // 100) + 4 * new
-        for _ in range(rounds):
+        for _ in range(rounds if self.fits(basis.shape[1]) else 0):
             width = basis.shape[1]
-            if 2 * width > self.columns:  # would neither pay nor find room
-                break
             first, second = self._room(width)
             image = self.passes.product(a, basis, second)
             del basis
@@ -167,6 +205,8 @@ class Thresholder:
             turn *= 1 / np.where(values > 1e-30 * values[0], values, np.inf)  # single precision ends at 1e-38
             narrow = values[-1] > CLEAR * level or count > len(values) - FRESH
             more = max(self.guard, count // 2) if narrow else 0
+            if not self.fits(width + more):
+                break
             found = np.empty((self.columns, width + more), a.dtype)
             ritz = np.matmul(back, turn.astype(a.dtype, copy=False), out=found[:, :width])
             if narrow:
