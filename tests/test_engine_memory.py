@@ -45,7 +45,7 @@ def more_workers():
         ({"solver": "admm"}, 2.4),
         # A noise part is a third matrix to give back.
         ({"solver": "admm", "noise": 0.1, "factored": True}, 2.5),
-        ({"solver": "admm", "noise": 0.1}, 3.1),
+        ({"solver": "admm", "noise": 0.1}, 3.15),
         ({"solver": "godec", "rank": 4, "cardinality": 0.05}, 3.2),
         ({"solver": "altproj", "rank": 4}, 3.2),
     ],
@@ -87,7 +87,7 @@ def test_a_square_of_high_rank(rank, times, solver, steps):
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
 def test_a_small_square_needs_less_than_three_times_its_input(solver):
     wishes = {"solver": solver, "max_iter": 60}  # ADMM begins to remember its steps for acceleration after that
-    assert peak_of(problem(500, 500, rank=25), wishes) < 2.75 + more_workers()
+    assert peak_of(problem(500, 500, rank=25), wishes) < 3.0 + more_workers()
 
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
@@ -204,3 +204,16 @@ def test_parts_in_borrowed_memory_are_the_same(wishes, shape, unit):
     assert off(thin.sparse, whole.sparse) < 1e-12
     assert np.array_equal(thin.noise, whole.noise) or off(thin.noise, whole.noise) < 1e-12
     assert off(thin.factors.matrix() + thin.sparse + thin.noise, observed) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(400, 380), (380, 400), (600, 500)])
+def test_factors_of_a_square_of_high_rank_are_its_low_rank_part(shape):
+    observed = problem(*shape, rank=3) + 0.3 * np.random.default_rng(0).standard_normal(shape)
+    whole = ra.solve(observed, "ialm", max_iter=15)
+    thin = ra.solve(observed, "ialm", max_iter=15, factored=True)
+    assert thin.rank == whole.rank > min(shape) // 2
+    left, values, right = thin.factors
+    assert off(thin.factors.matrix(), whole.low_rank) < 1e-10
+    assert np.all(np.diff(values) <= 0)
+    for x in (left, right.T):
+        np.testing.assert_allclose(x.T @ x, np.eye(len(values)), atol=1e-9)

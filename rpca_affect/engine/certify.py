@@ -70,8 +70,8 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
 
 
 def _nuclear_bound(passes: Passes, a: np.ndarray, low: LowRank, memory: np.ndarray) -> float:
-    """Upper bound of ``||L||_*``: the columns of A V are as long as the singular values once a subspace has settled."""
-    if low.exact or low.rank == 0:
+    """Upper bound of ``||L||_*``; L is ``A V W V^T`` without ``left``, and V may not quite have settled."""
+    if low.exact or low.left is not None or low.rank == 0:
         return float(np.sum(low.shrunk))
     image = memory.reshape(-1)[: len(a) * low.rank].reshape(len(a), low.rank)
     passes.product(a, low.basis, image)

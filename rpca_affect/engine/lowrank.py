@@ -58,9 +58,13 @@ class LowRank:
             return np.multiply(self.basis.T, weights[:, None], order="C")
         return weighed_square(self.basis, weights, np.empty((len(self.basis),) * 2, self.basis.dtype))
 
-    def without_left(self) -> "LowRank":
-        """The same, once the memory of ``left`` is written over."""
+    def alone(self) -> "LowRank":
+        """The same without ``left``."""
         return self if self.left is None else replace(self, left=None, factor=None)
+
+    def after(self, written: np.ndarray) -> "LowRank":
+        """The same, once some memory was written over, that of ``left`` perhaps."""
+        return self.alone() if self.left is not None and np.may_share_memory(self.left, written) else self
 
     def release(self) -> None:
         """Give the memory of `right` back until it is asked for again."""

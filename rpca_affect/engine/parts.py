@@ -6,6 +6,7 @@ import numpy as np
 
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Passes
+from rpca_affect.engine.spectra import eigh_descending
 
 __all__ = ["Parts", "Step", "factors_of", "low_rank_of", "parts_of"]
 
@@ -55,6 +56,13 @@ def low_rank_of(passes: Passes, step: Step) -> Parts:
 def factors_of(passes: Passes, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return U (m, r), s (r,) and V^T (r, n) of the low-rank part."""
     low = step.low
-    left, triangle = np.linalg.qr(passes.product(step.argument, low.basis))
-    u, values, vt = np.linalg.svd(triangle * (low.shrunk / low.values))
-    return left @ u.astype(left.dtype), values, vt.astype(left.dtype) @ low.basis.T
+    if low.left is not None:
+        u, values, vt = np.linalg.svd(low.right, full_matrices=False)
+        return low.left @ u[:, : low.rank], values[: low.rank], vt[: low.rank]
+    basis, weights = low.basis, low.shrunk / low.values
+    if low.factor is not None:  # the vectors are known by their product only
+        weights, basis = eigh_descending(np.array(low.factor, dtype=np.float64, order="F"))
+        weights, basis = weights[: low.rank], np.array(basis[:, : low.rank], dtype=low.factor.dtype, order="C")
+    left, triangle = np.linalg.qr(passes.product(step.argument, basis))
+    u, values, vt = np.linalg.svd(triangle * weights)
+    return left @ u.astype(left.dtype), values, vt.astype(left.dtype) @ basis.T

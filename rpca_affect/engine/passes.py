@@ -68,12 +68,11 @@ class Passes(Products):
         rows, columns = values.shape
         height = rows
         if values.size >= SHARED:
-            room = min(
-                BLOCK, values.size // 2
-            )  # a sixteenth of a small matrix: scratch memory should stay small beside it
+            room = min(BLOCK, values.size)  # of a small matrix, an eighth: scratch memory should stay small beside it
             height = max(1, min(room // (columns * values.itemsize), -(-rows // (2 * crew.size))))
         self._cut(height)
         self.norm = math.sqrt(self._square())
+        self.release()
 
     def _cut(self, height: int) -> None:
         rows = len(self.values)
@@ -139,6 +138,7 @@ class Passes(Products):
             return float(np.sum(size, dtype=np.float64)), float(np.max(size))
 
         found = self.crew.run(work, self.blocks)
+        self.release()
         return sum(one[0] for one in found), max(one[1] for one in found)
 
     def scale(self, x: np.ndarray, by: float) -> None:
@@ -196,6 +196,7 @@ class Passes(Products):
         while stop > 0:
             start = -(-stop * left.shape[1] // out.shape[1]) if stop > height else 0
             count = -(-(stop - start) // height)
+            count = -(-count // self.workers) * self.workers if start > 0 else count  # the same for every worker
             edges = [start + (stop - start) * i // count for i in range(count + 1)]
             yield [slice(a, b) for a, b in pairwise(edges)]
             stop = start
@@ -301,7 +302,7 @@ class Passes(Products):
         np.subtract(block, base, out=carried)
         if ratio != 1.0:
             carried *= ratio
-        np.subtract(self.source.read(rows, wanted), base, out=wanted)
+        self.source.less(base, rows, wanted)
         wanted += carried
         if self.known is not None:
             wanted *= self.known[rows]

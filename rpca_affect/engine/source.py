@@ -19,21 +19,24 @@ class Patches(NamedTuple):
     ----------
     rows, columns : array of int, shape (k,)
     values : array, shape (k,)
+    starts : array of int, shape (m + 1,)
+        The first of each row, or of those after it.
     """
 
     rows: np.ndarray
     columns: np.ndarray
     values: np.ndarray
+    starts: np.ndarray
 
-    def within(self, rows: slice) -> range:
-        """Which of them lie in some rows."""
-        return range(*np.searchsorted(self.rows, (rows.start, rows.stop)))
+    def within(self, rows: slice) -> slice:
+        """Those that lie in some rows."""
+        return slice(int(self.starts[rows.start]), int(self.starts[rows.stop]))
 
-    def write(self, out: np.ndarray, rows: slice) -> None:
-        """Write those of some rows to a copy of these rows."""
-        within = self.within(rows)
-        mine = slice(within.start, within.stop)
-        out[self.rows[mine] - rows.start, self.columns[mine]] = self.values[mine]
+    def write(self, out: np.ndarray, rows: slice, less: np.ndarray | None = None) -> None:
+        """Write those of some rows, less those of another matrix, to a copy of these rows."""
+        mine = self.within(rows)
+        places = self.rows[mine] - rows.start, self.columns[mine]
+        out[places] = self.values[mine] if less is None else self.values[mine] - less[places]
 
 
 class Source:
@@ -51,9 +54,22 @@ class Source:
 
     def read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
         """Return rows of the matrix, in ``memory`` if they do not lie together as they should be."""
-        if self.plain and (self.patches is None or not self.patches.within(rows)):
-            return self.values[rows]
-        return self.copied(rows, memory)
+        if not self.plain:
+            return self.copied(rows, memory)
+        if self.patches is not None:
+            mine = self.patches.within(rows)
+            if mine.start < mine.stop:
+                return self.copied(rows, memory)
+        return self.values[rows]
+
+    def less(self, base: np.ndarray, rows: slice, out: np.ndarray) -> None:
+        """Write rows of the matrix less ``base`` to ``out``."""
+        if not self.plain:
+            np.subtract(self.copied(rows, out), base, out=out)
+            return
+        np.subtract(self.values[rows], base, out=out)
+        if self.patches is not None:
+            self.patches.write(out, rows, base)
 
     def copied(self, rows: slice, memory: np.ndarray) -> np.ndarray:
         """Return a copy of rows of the matrix in ``memory``."""
@@ -90,4 +106,6 @@ def patches_of(data: np.ndarray, limits: Limits, unit: float, wide: bool) -> Pat
     if wide:
         order = np.argsort(found[1], kind="stable")
         found = [found[1][order], found[0][order], found[2][order]]
-    return Patches(*found)
+    length = data.shape[1] if wide else data.shape[0]
+    starts = np.searchsorted(found[0], np.arange(length + 1))
+    return Patches(found[0], found[1], found[2], starts)

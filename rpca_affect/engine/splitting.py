@@ -178,7 +178,11 @@ class _Solve:
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
         step = self._advance(passes, threshold, self.room, self.spare, mu, history, request)
         del threshold  # holds a subspace
-        return self.iterate(exact=True) if step is None else (step, history)
+        if step is None:
+            return self.iterate(exact=True)
+        if passes.noisy:  # three parts are to come: what can be had from the argument goes before them
+            step = step._replace(low=step.low.alone())
+        return step, history
 
     def _rough_start(self, history: dict[str, list]) -> tuple[float, Thresholder, bool]:
         """Steps in single precision, in the memory of the steps to come; write where they end to ``room``.
@@ -239,7 +243,7 @@ class _Solve:
             self.guessed |= not low.exact
             mu_next = min(growth * mu, largest_mu)
             sums = passes.step(argument, spare, low, mu, mu_next, relax, two_sided)
-            low = low.without_left()
+            low = low.after(spare)
             violated = math.sqrt(sums.violated)
             scale = min(passes.norm, math.sqrt(sums.kept) or passes.norm) if two_sided else passes.norm
             error = violated / (scale or 1.0)

@@ -24,6 +24,7 @@ EARLY = 1e-2  # the same while the iteration itself is far from its end
 FRESH = 2  # random directions that join the subspace in every step
 LARGE = 1 << 20  # cells from which a subspace pays whatever the number of columns
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
+NARROW = 4  # times narrower than a small matrix, left vectors are copied, which saves time where it costs no memory
 LEADING = 64  # vectors that are kept beside a matrix that was made of all
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 SPLIT = 1e-3  # share of the largest singular value below which a second Gram matrix is made
@@ -226,9 +227,11 @@ class Thresholder:
                 np.matmul(turn.astype(a.dtype, copy=False), ritz[:, :count].T, out=factor)
                 del turn
                 factor = factor.copy()
-                if left is second:
+                if self.passes.values.size < LARGE and NARROW * width < self.columns:
+                    left = left.copy()
+                elif left is second:  # where the next pass reads each row before it writes over it
                     left = first
-                    np.copyto(first, second)  # the next pass reads each row there before it writes over it
+                    np.copyto(first, second)
                 return LowRank(ritz[:, :count], values, level, False, left, factor)
             basis, before = ritz, values  # noqa: F841 (read in the next turn)
         self.pause = 0 if new else 3
