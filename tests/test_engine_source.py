@@ -1,0 +1,111 @@
+"""Reading the data without a copy, and writing an argument over the left vectors that it is made from."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import off, planted
+
+import rpca_affect as ra
+from rpca_affect import extremes
+from rpca_affect.arrays import Observed
+from rpca_affect.engine.lowrank import LowRank
+from rpca_affect.engine.passes import SHARED, Passes
+from rpca_affect.engine.source import Source, patches_of
+from rpca_affect.engine.threads import Crew
+from rpca_affect.protocol import Limits
+
+
+def matrix(rows, columns, seed, far):
+    """Return a matrix with some gigantic cells, of both signs."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, columns))
+    x[rng.random(x.shape) < far] *= 1e9
+    return x
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 90),
+    st.floats(0, 0.5),
+    st.sampled_from([np.float32, np.float64]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_gigantic_cells_are_read_as_in_a_clipped_copy(rows, columns, far, dtype, wide, turned, seed):
+    values = matrix(rows, columns, seed, far).astype(dtype)
+    values = np.asfortranarray(values) if turned else values
+    rng = np.random.default_rng(seed)
+    limits = Limits(rng.uniform(0, 3, (rows, 1)).astype(dtype), rng.uniform(0, 3, (1, columns)).astype(dtype))
+    unit = 4.0
+    clipped = limits.applied(Observed(values)).values / dtype(unit)
+    before = values.copy()
+    expected, seen = (clipped.T, values.T) if wide else (clipped, values)
+    source = Source(seen / dtype(unit), patches_of(values, limits, unit, wide))
+    base = rng.standard_normal(expected.shape).astype(dtype)
+    edges = sorted({0, len(expected), *rng.integers(0, len(expected) + 1, 3).tolist()})
+    for start, stop in itertools.pairwise(edges):
+        part = slice(start, stop)
+        room = np.empty((stop - start + 2, expected.shape[1]), dtype)
+        assert np.array_equal(source.read(part, room), expected[part])
+        assert np.array_equal(source.copied(part, room), expected[part])
+        out = room[: stop - start]
+        source.less(base[part], part, out)
+        assert np.array_equal(out, expected[part] - base[part])
+    assert np.array_equal(values, before)
+    assert limits.largest(values)[0, 0] == np.abs(limits.applied(Observed(values)).values).max()
+
+
+@pytest.mark.parametrize("wishes", [{"solver": "ialm"}, {"solver": "admm"}, {"solver": "admm", "noise": 0.1}])
+@pytest.mark.parametrize("shape", [(700, 300), (300, 700), (60, 40)])
+@pytest.mark.parametrize("unit", [1.0, 1e8])  # in the caller's array, and in a copy in other units
+def test_gigantic_cells_change_no_part_but_their_own(wishes, shape, unit):
+    low, sparse = planted(*shape, rank=3)
+    far = np.zeros(shape)
+    far[3::17, 5] = 1e7 * unit
+    observed = (low + sparse) * unit
+    if "noise" in wishes:
+        wishes = {**wishes, "noise": 0.1 * unit}
+    spoiled = np.where(far > 0, far, observed)
+    limits = extremes.limits_of(Observed(spoiled))
+    assert limits is not None, "there is nothing gigantic here, so the test says nothing"
+    plain = ra.solve(limits.applied(Observed(spoiled)).values, **wishes)
+    found = ra.solve(spoiled, **wishes)
+    assert found.n_iter == plain.n_iter
+    assert off(found.low_rank, plain.low_rank) < 1e-9
+    assert off(np.where(far > 0, 0, found.sparse), np.where(far > 0, 0, plain.sparse)) < 1e-9
+    whole = found.low_rank + found.sparse + found.noise
+    assert np.abs(whole - spoiled)[far > 0].max() < 1e-6 * unit * 1e3
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 7, 60, 100])
+def test_the_next_argument_may_be_written_over_the_left_vectors(workers, width):
+    rows, columns = 1 + SHARED // 200, 200
+    rng = np.random.default_rng(0)
+    values, a = rng.standard_normal((2, rows, columns))
+    left = np.linalg.qr(rng.standard_normal((rows, width)))[0]
+    factor = left.T @ a
+    crew = Crew(workers)
+    try:
+        passes = Passes(Source(values), None, "cells", crew)
+        passes.set_model(0.05, 0.0)
+        assert len(passes.blocks) > 1
+
+        def step(out, left):
+            low = LowRank(np.empty((columns, width)), np.ones(width), 0.5, False, left, factor)
+            return passes.step(a, out, low, 0.3, 0.45, 1.0, True)
+
+        expected = np.empty_like(a)
+        sums = step(expected, left)
+        shared = np.empty_like(a)
+        inside = shared.reshape(-1)[: left.size].reshape(left.shape)
+        inside[:] = left
+        found = step(shared, inside)
+    finally:
+        crew.close()
+    np.testing.assert_allclose(shared, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, sums, rtol=1e-12)
