@@ -30,7 +30,7 @@ __all__ = [
     "to_numpy",
 ]
 
-PARTS, PART_CELLS = 64, 1 << 13
+PARTS, PART_CELLS = 64, 1 << 13  # a part is the share of a matrix, or as many cells as a call is worth
 
 Array = Any  # an array of any library that follows the array-API standard
 
@@ -162,7 +162,7 @@ def observed_share(observed: Observed) -> Array:
     if observed.mask is None:
         return xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
     if is_numpy_array(observed.mask):  # without a copy of it in another type
-        return np.mean(observed.mask, axis=(-2, -1), keepdims=True, dtype=values.dtype)
+        return np.asarray(np.mean(observed.mask, axis=(-2, -1), keepdims=True), dtype=values.dtype)
     return xp.mean(xp.astype(observed.mask, values.dtype), axis=(-2, -1), keepdims=True)
 
 
