@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.engine.losses import huber
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.products import Products
 from rpca_affect.engine.source import Source
@@ -226,7 +227,7 @@ class Passes(Products):
             size = np.abs(rest, out=rest)
             if self.kind == "rows":
                 size = np.sqrt(np.einsum("ij,ij->i", rest, rest))[:, None]
-            return self._huber(size, slack), linear, quadratic
+            return self._loss(size, slack), linear, quadratic
 
         return self.crew.run(work, blocks)
 
@@ -234,8 +235,11 @@ class Passes(Products):
         """Return the loss of ``M - L``, ``<M, Y>`` and ``sum slack Y^2``."""
         loss, linear, quadratic = (sum(part) for part in zip(*parts))
         if self.kind == "columns":
-            loss = self._huber(np.sqrt(loss)[None, :], self.slack)
+            loss = self._loss(np.sqrt(loss)[None, :], self.slack)
         return loss, linear, quadratic
+
+    def _loss(self, size: np.ndarray, slack: Any) -> float:
+        return huber(size, self.lam, slack) if self.noisy else self.lam * float(np.sum(size, dtype=np.float64))
 
     def rest(self, a: np.ndarray, low: LowRank, mu: float, out: np.ndarray, blocks: Sequence[slice]) -> None:
         """Write ``mu (A - L)`` in some consecutive blocks."""
@@ -345,20 +349,6 @@ class Passes(Products):
         squares = self.crew.run(lambda w, rows: np.einsum("ij,ij->j", x := wanted(rows, w), x), self.blocks)
         level = limit / (1.0 if give is None else give)
         return _Bound(limit, give, _shortening(np.sqrt(sum(squares))[None, :], level))
-
-    def _huber(self, size: np.ndarray, slack: Any) -> float:
-        """Sum of ``min_n lam |s - n| + n^2 / (2 slack)`` over the lengths s, which are overwritten."""
-        if not self.noisy:
-            return self.lam * float(np.sum(size, dtype=np.float64))
-        slack = np.asarray(slack, dtype=size.dtype)
-        plain = slack == 0
-        linear = self.lam * float(np.sum(size, where=plain, dtype=np.float64)) if np.any(plain) else 0.0
-        part = np.minimum(size, self.lam * slack)  # of the noise; s part - part^2 / 2 is the value times slack
-        size *= 2
-        size -= part
-        size *= part
-        size /= np.where(plain, 1, 2 * slack)
-        return linear + float(np.sum(size, dtype=np.float64))
 
 
 def _shortening(length: np.ndarray, level: Any) -> np.ndarray:
