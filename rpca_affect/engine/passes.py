@@ -182,15 +182,16 @@ class Passes(Products):
                 kept *= self.known[rows]
             return square_length(kept), own
 
-        sums = [s for blocks in self._turns(low.left, out) for s in self.crew.run(work, blocks)]
+        turns = [self.blocks] if low.left is None else self._turns(low.left, out)
+        sums = [s for blocks in turns for s in self.crew.run(work, blocks)]
         return Sums(sum(s[0] for s in sums), sum(s[1] for s in sums))
 
-    def _turns(self, left: np.ndarray | None, out: np.ndarray) -> Iterator[list[slice]]:
+    def _turns(self, left: np.ndarray, out: np.ndarray) -> Iterator[list[slice]]:
         """All rows, in blocks that may be worked on at the same time although ``left`` lies where ``out`` begins.
 
         Its rows are at most half as long, so the last rows of ``out`` cover none that a row before them needs.
         """
-        if left is None or not np.may_share_memory(left, out):
+        if not np.may_share_memory(left, out):
             yield self.blocks
             return
         stop, height = len(out), self.blocks[0].stop

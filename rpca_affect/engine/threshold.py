@@ -121,7 +121,7 @@ class Thresholder:
             found = eigh_descending(gram(a, self.passes.crew, self.memory))
         squares, *vectors = found
         del found
-        return self._above(a, level, np.sqrt(np.maximum(squares, 0.0)), vectors)
+        return self._above(a, level, squares, vectors)
 
     def by_two_grams(self, a: np.ndarray, level: float) -> LowRank:
         """The same where squares lose what is small: that is squared once more, without what is large."""
@@ -132,7 +132,7 @@ class Thresholder:
         small = self._resolve(a, vectors[:, ::-1][:, : self.columns - large])
         found = [vectors]
         del vectors
-        return self._above(a, level, np.sqrt(np.maximum([*squares[:large], *small], 0.0)), found)
+        return self._above(a, level, np.concatenate([squares[:large], small]), found)
 
     def _resolve(self, a: np.ndarray, rising: np.ndarray) -> np.ndarray:
         """Turn nearly right singular vectors, smallest first, into exact ones; return the squares, largest first."""
@@ -149,24 +149,29 @@ class Thresholder:
         rising[:] = np.matmul(turn[:, ::-1].T, rising.T, out=turned).T
         return squares
 
-    def _above(self, a: np.ndarray, level: float, values: np.ndarray, found: list[np.ndarray]) -> LowRank:
+    def _above(self, a: np.ndarray, level: float, squares: np.ndarray, found: list[np.ndarray]) -> LowRank:
         """Keep what lies above the threshold; ``found`` holds the vectors, and gives them away."""
         vectors = found.pop()
-        count = clear = int(np.count_nonzero(values > level))
-        more, values = int(np.count_nonzero(values > CLEAR * level)) + self.guard, values[:count]
+        count = clear = int(np.count_nonzero(squares > level * level))
+        values = np.sqrt(squares[:count])
+        large = crowded(a)
         # Vectors as large as the data go before what is made of them is copied; where they are is no room for that.
-        spare = None if self.memory is None or np.may_share_memory(vectors, self.memory) else self.memory
-        if crowded(a) and not is_thin(count, self.columns):
+        spare = self.memory if large else None
+        if spare is not None and np.may_share_memory(vectors, spare):
+            spare = None
+        if large and not is_thin(count, self.columns):
             first = np.array(vectors[:, :LEADING], dtype=a.dtype, order="C")
             shape = (self.columns, self.columns)
             held = np.empty(shape, a.dtype) if spare is None else _carved(spare, *shape)
             weighed_square(vectors[:, :count], (values - level) / values, held)
             del vectors
             return LowRank(first, values, level, True, factor=held if spare is None else held.copy())
-        if not self.exact and count < more and self.pays(more):
-            clear = more  # a subspace that comes next needs the first vectors below the threshold too
+        if not self.exact:
+            # A subspace that comes next needs the first vectors below the threshold too: they are known here.
+            more = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard
+            clear = more if count < more and self.pays(more) else count
         held = vectors[:, :clear]
-        if spare is not None and crowded(a):
+        if spare is not None:
             held = _carved(spare, *held.shape)
             np.copyto(held, vectors[:, :clear], casting="same_kind")
             del vectors
