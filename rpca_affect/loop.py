@@ -32,6 +32,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
         With ``error`` as its last history entry; its status only says whether ``tol`` was met.
     """
     xp = array_namespace(data.values)
+    data = request.limited(data)
     observed = Observed(data.values / unit, data.mask)
     solver = solver.rescaled(unit).tuned(observed)
     state = solver.init(observed) if init is None else solver.resume(observed, init, unit)

@@ -85,7 +85,7 @@ class Request:
     spend_init : bool
         Whether the memory of the start may be overwritten: nobody will look at it again.
     limits : Limits or None
-        Cells beyond these are to be read as if they were at them; only for what `rpca_affect.engine.limits` says so of.
+        Cells of the one matrix beyond these are to be read as if they were at them.
     """
 
     tol: float
@@ -96,6 +96,10 @@ class Request:
     start_above: float | None = None
     spend_init: bool = False
     limits: Limits | None = None
+
+    def limited(self, data: Observed) -> Observed:
+        """Return the data with no cell beyond the limits: themselves, or a copy."""
+        return data if self.limits is None else self.limits.applied(data)
 
     @property
     def needs_dual(self) -> bool:

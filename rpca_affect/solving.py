@@ -241,10 +241,7 @@ def _solve_with(
         unit = power_of_two(data.values if request.limits is None else request.limits.largest(data.values))
 
         def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
-            on = data
-            if asked.limits is not None and not engine.limits(data, one):
-                on, asked = asked.limits.applied(data), replace(asked, limits=None)
-            return (engine if engine.accepts(on, one) else loop).run(on, unit, one, start, asked)
+            return (engine if engine.accepts(data, one) else loop).run(data, unit, one, start, asked)
 
         if ahead is None:
             return run_one(solver, init, request)

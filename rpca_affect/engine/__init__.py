@@ -8,7 +8,7 @@ from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.protocol import Request
 
-__all__ = ["accepts", "limits", "run"]
+__all__ = ["accepts", "run"]
 
 
 def accepts(data: Observed, solver: Any) -> bool:
@@ -30,13 +30,6 @@ def accepts(data: Observed, solver: Any) -> bool:
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     """Do what `rpca_affect.loop.run` does, faster; for what `accepts` accepts."""
     return _home(data, solver).run(data, unit, solver, init, request)
-
-
-def limits(data: Observed, solver: Any) -> bool:
-    """Tell whether the tuned form keeps cells within ``request.limits`` itself, without a copy of the data."""
-    from rpca_affect.engine import splitting
-
-    return accepts(data, solver) and _home(data, solver) is splitting
 
 
 def _home(data: Observed, solver: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.panels import Panels, norm_bound_of
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import crowded, gram, norm_bound, norm_is_below
+from rpca_affect.engine.spectra import beginning, crowded, gram, norm_bound, norm_is_below
 
 __all__ = ["Proof", "complete", "prove"]
 
@@ -73,8 +73,7 @@ def _nuclear_bound(passes: Passes, a: np.ndarray, low: LowRank, memory: np.ndarr
     """Upper bound of ``||L||_*``; L is ``A V W V^T`` without ``left``, and V may not quite have settled."""
     if low.exact or low.left is not None or low.rank == 0:
         return float(np.sum(low.shrunk))
-    image = memory.reshape(-1)[: len(a) * low.rank].reshape(len(a), low.rank)
-    passes.product(a, low.basis, image)
+    image = passes.product(a, low.basis, beginning(memory, len(a), low.rank))
     lengths = np.sqrt(np.einsum("ij,ij->j", image, image, dtype=np.float64))
     return float(lengths @ (low.shrunk / low.values))
 

@@ -97,7 +97,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     how it is tested where there is no GPU).
     """
     with nullcontext() if is_numpy_array(data.values) else data.values.device:  # new arrays belong beside the data
-        solve = _Solve(data, unit, solver, init, request)
+        solve = _Solve(request.limited(data), unit, solver, init, request)
         pieces, course = solve.iterate()
         return solve.decomposition(pieces, course)
 

@@ -53,7 +53,7 @@ class Panels:
         for panel in panels:
             panel[:] = 0
         height = self.blocks[0].stop
-        if room.size < height * self.columns:
+        if room.size < height * self.columns:  # in single precision the sums may fill more than all of the memory
             room = np.empty(height * self.columns, self.memory.dtype)
         step = room.size // (height * self.columns)
         for first in range(0, len(self.blocks), step):

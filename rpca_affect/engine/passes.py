@@ -11,6 +11,7 @@ from rpca_affect.engine.losses import huber
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.products import Products
 from rpca_affect.engine.source import Source
+from rpca_affect.engine.spectra import beginning
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Passes", "Sums", "square_length"]
@@ -300,7 +301,7 @@ class Passes(Products):
         elif low.left is not None:
             np.matmul(low.left[rows], low.right, out=base)
         elif low.thin:
-            thin = pair[1].reshape(-1)[: block.shape[0] * low.rank].reshape(-1, low.rank)
+            thin = beginning(pair[1], len(block), low.rank)
             np.matmul(np.matmul(block, low.basis, out=thin), low.right, out=base)
         else:
             np.matmul(block, low.right, out=base)

@@ -32,6 +32,11 @@ class Patches(NamedTuple):
         """Those that lie in some rows."""
         return slice(int(self.starts[rows.start]), int(self.starts[rows.stop]))
 
+    def touch(self, rows: slice) -> bool:
+        """Whether there are any in some rows."""
+        mine = self.within(rows)
+        return mine.start < mine.stop
+
     def write(self, out: np.ndarray, rows: slice, less: np.ndarray | None = None) -> None:
         """Write those of some rows, less those of another matrix, to a copy of these rows."""
         mine = self.within(rows)
@@ -54,13 +59,9 @@ class Source:
 
     def read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
         """Return rows of the matrix, in ``memory`` if they do not lie together as they should be."""
-        if not self.plain:
-            return self.copied(rows, memory)
-        if self.patches is not None:
-            mine = self.patches.within(rows)
-            if mine.start < mine.stop:
-                return self.copied(rows, memory)
-        return self.values[rows]
+        if self.plain and (self.patches is None or not self.patches.touch(rows)):
+            return self.values[rows]
+        return self.copied(rows, memory)
 
     def less(self, base: np.ndarray, rows: slice, out: np.ndarray) -> None:
         """Write rows of the matrix less ``base`` to ``out``."""

@@ -10,6 +10,7 @@ from scipy.linalg import lapack
 from rpca_affect.engine.threads import Crew
 
 __all__ = [
+    "beginning",
     "carved",
     "crowded",
     "eigh_descending",
@@ -88,6 +89,11 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
         stop = start + SMALL
         total[start:stop, :half] = total[:half, start:stop].T
     return total
+
+
+def beginning(memory: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """A matrix at the beginning of some memory, of its precision."""
+    return memory.reshape(-1)[: rows * columns].reshape(rows, columns)
 
 
 def carved(shape: tuple[int, ...], memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -148,7 +148,7 @@ class _Solve:
 
     def _resume(self, before: Decomposition, passes: Passes, out: np.ndarray) -> None:
         if before.dual is None:
-            data = self.data if self.request.limits is None else self.request.limits.applied(self.data)
+            data = self.request.limited(self.data)
             observed = Observed(data.values / self.unit, data.mask)
             state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
             np.copyto(out, self.turned(state.argument), casting="same_kind")

@@ -11,7 +11,7 @@ from scipy.linalg import lapack
 from rpca_affect.engine.lowrank import LowRank, is_thin, weighed_square
 from rpca_affect.engine.panels import Panels
 from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import SMALL, crowded, eigh_descending, eigh_largest, gram, triangle_of
+from rpca_affect.engine.spectra import SMALL, beginning, crowded, eigh_descending, eigh_largest, gram, triangle_of
 
 __all__ = ["Thresholder"]
 
@@ -95,7 +95,7 @@ class Thresholder:
         """Whether a subspace that holds so many vectors should cost less than all of them, by counting operations."""
         rows, columns = self.passes.values.shape
         width = rank + self.guard
-        if 2 * width > columns:
+        if not self.fits(width):
             return False
         gram_and_product = rows * columns * (columns + min(4 * rank, 2 * columns))
         power_steps = ROUNDS * rows * width * (4 * columns + 3 * width) + 2 * rows * columns * rank
@@ -138,14 +138,14 @@ class Thresholder:
         """Turn nearly right singular vectors, smallest first, into exact ones; return the squares, largest first."""
         room = np.empty((0, rising.shape[1]))
         if self.memory is not None and self.memory.dtype == room.dtype and not np.may_share_memory(rising, self.memory):
-            room = _carved(self.memory, len(a), rising.shape[1])
+            room = beginning(self.memory, len(a), rising.shape[1])
 
         def fill(blocks: Sequence[slice], out: np.ndarray) -> None:
             rows = a[blocks[0].start : blocks[-1].stop]
             self.passes.product(rows.astype(np.float64, copy=False), rising, out)
 
         squares, turn = eigh_descending(Panels(fill, self.passes.blocks, room, self.passes.crew).square())
-        turned = room.reshape(-1)[: rising.size].reshape(rising.T.shape) if room.size else None
+        turned = beginning(room, *rising.T.shape) if room.size else None
         rising[:] = np.matmul(turn[:, ::-1].T, rising.T, out=turned).T
         return squares
 
@@ -162,7 +162,7 @@ class Thresholder:
         if large and not is_thin(count, self.columns):
             first = np.array(vectors[:, :LEADING], dtype=a.dtype, order="C")
             shape = (self.columns, self.columns)
-            held = np.empty(shape, a.dtype) if spare is None else _carved(spare, *shape)
+            held = np.empty(shape, a.dtype) if spare is None else beginning(spare, *shape)
             weighed_square(vectors[:, :count], (values - level) / values, held)
             del vectors
             return LowRank(first, values, level, True, factor=held if spare is None else held.copy())
@@ -172,7 +172,7 @@ class Thresholder:
             clear = more if count < more and self.pays(more) else count
         held = vectors[:, :clear]
         if spare is not None:
-            held = _carved(spare, *held.shape)
+            held = beginning(spare, *held.shape)
             np.copyto(held, vectors[:, :clear], casting="same_kind")
             del vectors
         self.basis = np.array(held, dtype=a.dtype, order="C")
@@ -202,7 +202,7 @@ class Thresholder:
             left, other, lengths = self._orthonormal(image, first)
             if left is None:
                 break
-            back = self.passes.inner(a, left, _carved(other, self.columns, width))
+            back = self.passes.inner(a, left, beginning(other, self.columns, width))
             squares, turn = eigh_descending(gram(back, self.passes.crew))
             values = np.sqrt(np.maximum(squares, 0.0))
             count = int(np.count_nonzero(values > level))
@@ -228,7 +228,7 @@ class Thresholder:
                 self.basis = ritz[:, : count + self.guard]
                 values, turn = values[:count], turn[:, :count]
                 turn *= values * (values - level)
-                factor = _carved(other, width, self.columns)
+                factor = beginning(other, width, self.columns)
                 np.matmul(turn.astype(a.dtype, copy=False), ritz[:, :count].T, out=factor)
                 del turn
                 factor = factor.copy()
@@ -298,8 +298,3 @@ class Thresholder:
             fresh -= known @ (known.T @ fresh)
         fresh /= np.linalg.norm(fresh, axis=0)
         return basis
-
-
-def _carved(memory: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """A matrix at the beginning of some memory."""
-    return memory.reshape(-1)[: rows * columns].reshape(rows, columns)
