@@ -1,6 +1,7 @@
 """Reading the data without a copy, and writing an argument over the left vectors that it is made from."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,14 @@ from hypothesis import strategies as st
 from problems import off, planted
 
 import rpca_affect as ra
-from rpca_affect import extremes
-from rpca_affect.arrays import Observed
+from rpca_affect import extremes, loop
+from rpca_affect.arrays import Observed, power_of_two
+from rpca_affect.engine import gpu, splitting
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import SHARED, Passes
 from rpca_affect.engine.source import Source, patches_of
 from rpca_affect.engine.threads import Crew
-from rpca_affect.protocol import Limits
+from rpca_affect.protocol import Limits, Request
 
 
 def matrix(rows, columns, seed, far):
@@ -109,3 +111,17 @@ def test_the_next_argument_may_be_written_over_the_left_vectors(workers, width):
         crew.close()
     np.testing.assert_allclose(shared, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found, sums, rtol=1e-12)
+
+
+@pytest.mark.parametrize("home", [gpu, loop, splitting])
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60)])
+def test_whoever_solves_keeps_the_limits(home, shape):
+    data = Observed(matrix(*shape, seed=0, far=0.03))
+    limits = extremes.limits_of(data)
+    assert limits is not None, "there is nothing gigantic here, so the test says nothing"
+    clipped, solver, request = limits.applied(data), ra.InexactALM(), Request(tol=1e-7, max_iter=30)
+    unit = power_of_two(clipped.values)
+    expected = home.run(clipped, unit, solver, None, request)
+    found = home.run(data, unit, solver, None, replace(request, limits=limits))
+    assert off(found.low_rank, expected.low_rank) < 1e-12
+    assert off(found.sparse, expected.sparse) < 1e-12
