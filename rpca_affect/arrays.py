@@ -248,16 +248,19 @@ def small_parts(values: Array, axis: int) -> list[slice]:
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
-def power_of_two(x: Array) -> Array:
-    """Return for each matrix the power of two just below its largest absolute entry, shape (..., 1, 1).
+def power_of_two(top: Array) -> Array:
+    """Return for the largest absolute entry of each matrix, shape (..., 1, 1), the power of two just below it.
 
     Dividing by it is exact, so a solve on the divided matrix commutes with a change of units and neither
     overflows nor underflows, whatever the scale of the input. A zero matrix gives 1.
     """
-    xp = array_namespace(x)
-    top = largest_cell(x)
-    exponent = xp.floor(xp.log2(xp.where(top > 0, top, xp.ones_like(top))))
-    limit = 1000.0 if x.dtype == xp.float64 else 120.0  # keeps the power and its inverse normal numbers
+    xp = array_namespace(top)
+    limit = 1000.0 if top.dtype == xp.float64 else 120.0  # keeps the power and its inverse normal numbers
+    top = xp.where(top > 0, top, xp.ones_like(top))
+    if is_numpy_array(top):
+        exponent = np.frexp(top)[1] - 1
+        return np.ldexp(np.ones_like(top), exponent.clip(-int(limit), int(limit)))
+    exponent = xp.floor(xp.log2(top))
     exponent = xp.clip(exponent, -limit, limit)
     return xp.pow(xp.full_like(exponent, 2.0), exponent)
 

@@ -1,6 +1,6 @@
 """Gigantic cells: taken in for the solve, given back after it, so that one broken number cannot ruin a split."""
 
-from rpca_affect.arrays import Observed, array_namespace, largest_cell, small_parts
+from rpca_affect.arrays import Array, Observed, array_namespace, small_parts
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.protocol import Limits
 
@@ -12,7 +12,7 @@ SUSPICIOUS = 50.0
 EXTREME = 50.0
 
 
-def limits_of(data: Observed) -> Limits | None:
+def limits_of(data: Observed, top: Array) -> Limits | None:
     """Say which cells lie far outside their row and column, or return None where there are none.
 
     At the optimum a cell with a non-zero sparse part acts on the low-rank part through its sign alone: an outlier may
@@ -23,6 +23,8 @@ def limits_of(data: Observed) -> Limits | None:
     ----------
     data : Observed
         One matrix, values (m, n).
+    top : array, shape (1, 1)
+        Its largest absolute value.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def limits_of(data: Observed) -> Limits | None:
     rows = small_parts(values, axis=0)
     xp = array_namespace(values)
     total = sum(xp.sum(xp.abs(values[part, :])) for part in rows)
-    if not bool(largest_cell(values)[0, 0] > SUSPICIOUS * total / (values.shape[0] * values.shape[1])):
+    if not bool(top[0, 0] > SUSPICIOUS * total / (values.shape[0] * values.shape[1])):
         return None
     middle, center = values.shape[0] // 2, values.shape[1] // 2
     by_row = EXTREME * xp.concat([xp.sort(xp.abs(values[part, :]), axis=1)[:, center] for part in rows])[:, None]

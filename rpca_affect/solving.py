@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect import engine, extremes, handover, loop
-from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
+from rpca_affect.arrays import Observed, array_namespace, device, largest_cell, observe, pad_clips, power_of_two
 from rpca_affect.decomposition import Decomposition, Status, doubts, gap_limit, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
@@ -236,9 +236,10 @@ def _solve_with(
     if data.values.dtype == array_namespace(data.values).float32:
         request = replace(request, tol=max(request.tol, solver.float32_tol))
     ahead = handover.head_start_of(solver) if init is None else None
+    top = largest_cell(data.values)
 
     def run(request: Request) -> Decomposition:
-        unit = power_of_two(data.values if request.limits is None else request.limits.largest(data.values))
+        unit = power_of_two(top if request.limits is None else request.limits.largest(data.values))
 
         def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
             return (engine if engine.accepts(data, one) else loop).run(data, unit, one, start, asked)
@@ -249,7 +250,7 @@ def _solve_with(
 
     answer = None
     if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
-        limits = extremes.limits_of(data)
+        limits = extremes.limits_of(data, top)
         if limits is not None:
             # Should an outlier not stay one, then the start is needed again.
             answer = run(replace(request, limits=limits, spend_init=False))

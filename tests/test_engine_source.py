@@ -11,7 +11,7 @@ from problems import off, planted
 
 import rpca_affect as ra
 from rpca_affect import extremes, loop
-from rpca_affect.arrays import Observed, power_of_two
+from rpca_affect.arrays import Observed, largest_cell, power_of_two
 from rpca_affect.engine import gpu, splitting
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import SHARED, Passes
@@ -72,7 +72,7 @@ def test_gigantic_cells_change_no_part_but_their_own(wishes, shape, unit):
     if "noise" in wishes:
         wishes = {**wishes, "noise": 0.1 * unit}
     spoiled = np.where(far > 0, far, observed)
-    limits = extremes.limits_of(Observed(spoiled))
+    limits = extremes.limits_of(Observed(spoiled), largest_cell(spoiled))
     assert limits is not None, "there is nothing gigantic here, so the test says nothing"
     plain = ra.solve(limits.applied(Observed(spoiled)).values, **wishes)
     found = ra.solve(spoiled, **wishes)
@@ -117,10 +117,10 @@ def test_the_next_argument_may_be_written_over_the_left_vectors(workers, width):
 @pytest.mark.parametrize("shape", [(60, 40), (40, 60)])
 def test_whoever_solves_keeps_the_limits(home, shape):
     data = Observed(matrix(*shape, seed=0, far=0.03))
-    limits = extremes.limits_of(data)
+    limits = extremes.limits_of(data, largest_cell(data.values))
     assert limits is not None, "there is nothing gigantic here, so the test says nothing"
     clipped, solver, request = limits.applied(data), ra.InexactALM(), Request(tol=1e-7, max_iter=30)
-    unit = power_of_two(clipped.values)
+    unit = power_of_two(largest_cell(clipped.values))
     expected = home.run(clipped, unit, solver, None, request)
     found = home.run(data, unit, solver, None, replace(request, limits=limits))
     assert off(found.low_rank, expected.low_rank) < 1e-12

@@ -7,6 +7,7 @@ import numpy as np
 
 __all__ = ["LowRank", "is_thin", "weighed_square"]
 
+SQUARE = 32  # columns up to which one product with a square matrix is as cheap as two with thin ones
 ROWS = 64  # of a square factor that are made at a time: a weighted copy of all vectors would be as large again
 
 
@@ -80,7 +81,7 @@ class LowRank:
 
 def is_thin(rank: int, columns: int) -> bool:
     """Whether two products with factors (columns, rank) are cheaper than one with a square matrix."""
-    return columns > 32 and 2 * rank < columns
+    return columns > SQUARE and 2 * rank < columns
 
 
 def weighed_square(vectors: np.ndarray, weights: np.ndarray, out: np.ndarray) -> np.ndarray:

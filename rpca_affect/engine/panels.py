@@ -79,10 +79,15 @@ class Panels:
     def __matmul__(self, other: np.ndarray) -> np.ndarray:
         """Product with a matrix (n, r)."""
         out = np.zeros_like(other)
-        self.panels = self.panels or self._formed()
-        for panel, (a, b) in zip(self.panels, pairwise(self.edges)):
-            out[a:] += panel @ other[a:b]
-            out[a:b] += panel[b - a :].T @ other[b:]
+        panels = self.panels = self.panels or self._formed()
+
+        def work(_: int, part: slice) -> None:
+            mine, theirs = out[:, part], other[:, part]
+            for panel, (a, b) in zip(panels, pairwise(self.edges)):
+                mine[a:] += panel @ theirs[a:b]
+                mine[a:b] += panel[b - a :].T @ theirs[b:]
+
+        self.crew.run(work, self.crew.shares(other.shape[1]))
         return out
 
     def norm_is_below(self, bound: float) -> bool:

@@ -91,14 +91,14 @@ class Passes(Products):
             cells = self.values.ravel(order="K")
             parts = self.crew.shares(cells.size) if self.workers > 1 else [slice(None)]
             return sum(self.crew.run(lambda _, part: square_length(cells[part]), parts))
-        read, room = self.source.copied, self._pair
+        read, room = self.source.copied, self.pair
         return sum(self.crew.run(lambda w, rows: square_length(read(rows, room(w)[0])), self.blocks))
 
     def rounded(self, memory: np.ndarray) -> "Passes":
         """The same matrix in single precision, in memory (m, n) of that precision."""
 
         def work(worker: int, rows: slice) -> None:
-            np.copyto(memory[rows], self.source.read(rows, self._pair(worker)[0]), casting="same_kind")
+            np.copyto(memory[rows], self.source.read(rows, self.pair(worker)[0]), casting="same_kind")
 
         self.crew.run(work, self.blocks)
         self.release()
@@ -115,12 +115,12 @@ class Passes(Products):
         """Give the scratch memory of the workers back until the next pass."""
         self._scratch: list[np.ndarray | None] = [None] * self.workers
 
-    def _pair(self, worker: int) -> np.ndarray:
-        """Scratch memory of a worker: two matrices of the size of a block."""
-        pair = self._scratch[worker]
-        if pair is None:
+    def pair(self, worker: int, rows: slice | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scratch memory of a worker: two matrices of the size of these rows, or of the largest block."""
+        if (pair := self._scratch[worker]) is None:
             pair = self._scratch[worker] = np.empty((2, self.blocks[0].stop, self.values.shape[1]), self.values.dtype)
-        return pair
+        first, second = pair if rows is None else pair[:, : rows.stop - rows.start]
+        return first, second
 
     def set_model(self, lam: float, slack: Any) -> None:
         """Set the weights of the model: see the attributes."""
@@ -136,7 +136,7 @@ class Passes(Products):
         """Sum and largest of the absolute values."""
 
         def work(worker: int, rows: slice) -> tuple[float, float]:
-            size = np.abs(self.source.read(rows, pair := self._pair(worker)[0]), out=pair[: rows.stop - rows.start])
+            size = np.abs(self.source.read(rows, room := self.pair(worker, rows)[0]), out=room)
             return float(np.sum(size, dtype=np.float64)), float(np.max(size))
 
         found = self.crew.run(work, self.blocks)
@@ -149,7 +149,7 @@ class Passes(Products):
 
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
-        bound = self._bound(mu, lambda rows, worker: self.source.read(rows, self._pair(worker)[0]) * stretch)
+        bound = self._bound(mu, lambda rows, worker: self.source.read(rows, self.pair(worker)[0]) * stretch)
 
         def work(_: int, rows: slice) -> None:
             self._keep(np.multiply(self.source.read(rows, out[rows]), stretch, out=out[rows]), rows, bound)
@@ -185,7 +185,7 @@ class Passes(Products):
 
         turns = [self.blocks] if low.left is None else self._turns(low.left, out)
         sums = [s for blocks in turns for s in self.crew.run(work, blocks)]
-        return Sums(sum(s[0] for s in sums), sum(s[1] for s in sums))
+        return Sums(*map(sum, zip(*sums)))
 
     def _turns(self, left: np.ndarray, out: np.ndarray) -> Iterator[list[slice]]:
         """All rows, in blocks that may be worked on at the same time although ``left`` lies where ``out`` begins.
@@ -294,14 +294,14 @@ class Passes(Products):
         self, worker: int, rows: slice, a: np.ndarray, low: LowRank, ratio: float, carried: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return L and ``M - L + e`` in scratch memory, and ``e = (A - L) ratio`` in ``carried``."""
-        base, wanted = pair = self._pair(worker)[:, : rows.stop - rows.start]
+        base, wanted = self.pair(worker, rows)
         block = a[rows]
         if low.rank == 0:
             base.fill(0)
         elif low.left is not None:
             np.matmul(low.left[rows], low.right, out=base)
         elif low.thin:
-            thin = beginning(pair[1], len(block), low.rank)
+            thin = beginning(wanted, len(block), low.rank)
             np.matmul(np.matmul(block, low.basis, out=thin), low.right, out=base)
         else:
             np.matmul(block, low.right, out=base)
@@ -316,14 +316,13 @@ class Passes(Products):
 
     def _keep(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
         """Turn ``wanted`` into the kept part, in place."""
-        if bound.give is not None:
-            give = _rows(bound.give, rows)
+        give = None if bound.give is None else _rows(bound.give, rows)
         if self.kind == "cells":
-            if bound.give is not None:
+            if give is not None:
                 wanted *= give
             return wanted.clip(-bound.limit, bound.limit, out=wanted)
         factor = self._factor(wanted, rows, bound)
-        wanted *= factor if bound.give is None else factor * give
+        wanted *= factor if give is None else factor * give
         return wanted
 
     def _factor(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
@@ -340,11 +339,15 @@ class Passes(Products):
 
         return self._bound(mu_next, wanted)
 
+    def give(self, mu: float) -> Any:
+        """Share that a noise part leaves of what is kept; None without one."""
+        if not self.noisy:
+            return None
+        give = 1 / (1 + mu * self.slack)
+        return give.astype(self.values.dtype) if isinstance(give, np.ndarray) else give
+
     def _bound(self, mu_next: float, wanted: Any) -> _Bound:
-        limit = self.lam / mu_next
-        give = 1 / (1 + mu_next * self.slack) if self.noisy else None
-        if isinstance(give, np.ndarray):
-            give = give.astype(self.values.dtype)
+        limit, give = self.lam / mu_next, self.give(mu_next)
         if self.kind != "columns":
             return _Bound(limit, give)
         # The length of a column is known only after all of its rows: one pass more.

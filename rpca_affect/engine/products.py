@@ -7,7 +7,7 @@ from rpca_affect.engine.threads import Crew
 
 __all__ = ["Products"]
 
-QUICK = 1 << 25  # multiplications x bytes of a product that is done before another worker has woken up
+QUICK = 1 << 24  # multiplications x bytes of a product that is done before another worker has woken up
 
 
 class Products:

@@ -9,7 +9,8 @@ import numpy as np
 from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine import certify, parts
+from rpca_affect.engine import certify, parts, small
+from rpca_affect.engine.course import Course
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.parts import Step
 from rpca_affect.engine.passes import Passes
@@ -18,7 +19,7 @@ from rpca_affect.engine.spectra import crowded, largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.engine.units import in_unit, safe_unit
-from rpca_affect.protocol import Progress, Request
+from rpca_affect.protocol import Request
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.solvers.admm import ADMM
 from rpca_affect.solvers.base import cellwise, default_lam, framewise
@@ -222,11 +223,13 @@ class _Solve:
         It is None where values were missed that only exact steps would have found. A lean threshold that gives up ends
         the steps too.
         """
-        solver, step = self.solver, None
+        course, step = Course(self.solver, request, passes.norm, history), None
         error = history["error"][-1] if history["error"] else float(not self.near)
-        growth, relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
-        largest_mu, two_sided = solver.mu_range * solver.mu, solver.name == "admm"
-        accelerate = None if passes is not self.passes else anderson(solver, argument.shape)
+        accelerate = None if passes is not self.passes else anderson(self.solver, argument.shape)
+        if small.suits(passes):
+            step = small.advance(passes, threshold, course, argument, spare, mu, accelerate)
+            self.stopped = course.stopped
+            return step
         while True:
             # From here on every step will be exact; that must not hide that the ones before were not.
             if step is not None and not step.low.exact and threshold.is_extreme(1 / mu):
@@ -241,20 +244,13 @@ class _Solve:
                 nothing = LowRank(np.empty((argument.shape[1], 0), argument.dtype), np.empty(0), 1 / mu, True)
                 return Step(spare, argument, nothing, mu, mu, math.inf, math.inf)
             self.guessed |= not low.exact
-            mu_next = min(growth * mu, largest_mu)
-            sums = passes.step(argument, spare, low, mu, mu_next, relax, two_sided)
+            mu_next = course.mu_after(mu)
+            sums = passes.step(argument, spare, low, mu, mu_next, course.relax, course.two_sided)
             low = low.after(spare)
-            violated = math.sqrt(sums.violated)
-            scale = min(passes.norm, math.sqrt(sums.kept) or passes.norm) if two_sided else passes.norm
-            error = violated / (scale or 1.0)
+            violated, error = course.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
-            history["error"].append(error)
-            history["rank"].append(low.rank)
-            history["mu"].append(mu_next)
-            count = len(history["error"])
-            if request.callback is not None:
-                self.stopped = bool(request.callback(Progress(count, error, low.rank, mu_next)))
-            if self.stopped or error <= request.tol or count >= request.max_iter:
+            if course.ended:
+                self.stopped = course.stopped
                 return step
             if accelerate is not None:
                 np.copyto(spare, accelerate(argument, spare))

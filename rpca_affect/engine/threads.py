@@ -4,8 +4,9 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import scipy.linalg  # noqa: F401  (its BLAS must be loaded before the controller looks for libraries)
@@ -15,32 +16,50 @@ __all__ = ["Crew", "crew"]
 
 
 class Crew:
-    """Runs a function over blocks; ``work(worker, block)`` gets the number of the worker for its scratch memory."""
+    """Runs a function over blocks; ``work(worker, block)`` gets the number of the worker for its scratch memory.
+
+    A pool of futures would take as long to hand a block over as a small matrix takes to be worked on.
+    """
 
     def __init__(self, size: int = 1) -> None:
         self.size = size
-        self._pool: ThreadPoolExecutor | None = None
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._done: SimpleQueue[None] = SimpleQueue()
+        self._helpers: list[threading.Thread] = []
 
     def run(self, work: Callable[[int, Any], Any], blocks: Sequence[Any]) -> list[Any]:
         """Return the results in the order of the blocks, whichever worker took them."""
-        if self.size == 1 or len(blocks) == 1:
+        workers = min(self.size, len(blocks))
+        if workers <= 1:
             return [work(0, block) for block in blocks]
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.size - 1, thread_name_prefix="rpca_affect")
         results: list[Any] = [None] * len(blocks)
+        failures: list[BaseException] = []
         tickets = itertools.count()
 
         def take(worker: int) -> None:
-            while (ticket := next(tickets)) < len(blocks):
-                results[ticket] = work(worker, blocks[ticket])
+            try:
+                while (ticket := next(tickets)) < len(blocks):
+                    results[ticket] = work(worker, blocks[ticket])
+            except BaseException as failure:  # belongs to the caller, once everybody has stopped
+                failures.append(failure)
 
-        helpers = [self._pool.submit(take, worker) for worker in range(1, self.size)]
-        try:
-            take(0)
-        finally:
-            for helper in helpers:
-                helper.result()
+        self._hire(workers - 1)
+        for worker in range(1, workers):
+            self._jobs.put(partial(take, worker))
+        take(0)
+        for _ in range(1, workers):
+            self._done.get()
+        if failures:
+            raise failures[0]
         return results
+
+    def _hire(self, count: int) -> None:
+        while len(self._helpers) < count:
+            helper = threading.Thread(
+                target=_serve, args=(self._jobs, self._done), name=f"rpca_affect-{len(self._helpers) + 1}", daemon=True
+            )
+            helper.start()
+            self._helpers.append(helper)
 
     def shares(self, length: int) -> list[slice]:
         """One slice of ``range(length)`` per worker."""
@@ -48,10 +67,19 @@ class Crew:
         return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
     def close(self) -> None:
-        """End the workers."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        """End the helpers."""
+        for _ in self._helpers:
+            self._jobs.put(None)
+        for helper in self._helpers:
+            helper.join()
+        self._helpers.clear()
+
+
+def _serve(jobs: "SimpleQueue[Callable[[], None] | None]", done: "SimpleQueue[None]") -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # with all that its function knows, which may be as large as the data
+        done.put(None)
 
 
 class _Gate:

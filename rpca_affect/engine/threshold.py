@@ -291,10 +291,10 @@ class Thresholder:
         return self._refreshed(extended, width)
 
     def _refreshed(self, basis: np.ndarray, width: int) -> np.ndarray:
-        """Fill the columns beyond ``width`` with random directions orthogonal to the others."""
+        """Fill the columns beyond ``width`` with random directions orthogonal to the others, about as long as these."""
         known, fresh = basis[:, :width], basis[:, width:]
-        fresh[:] = self.draw.standard_normal(fresh.shape)
+        drawn = self.draw.standard_normal(fresh.T.shape, basis.dtype.type)
+        np.multiply(drawn.T, 1 / math.sqrt(self.columns), out=fresh)
         if width:
             fresh -= known @ (known.T @ fresh)
-        fresh /= np.linalg.norm(fresh, axis=0)
         return basis

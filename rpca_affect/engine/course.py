@@ -1,0 +1,53 @@
+"""The rules of a run of steps, and what has happened in it so far."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.engine.passes import Sums
+from rpca_affect.protocol import Progress, Request
+
+__all__ = ["Course"]
+
+
+class Course:
+    """How the penalty moves, what the error of a step is, and when to stop.
+
+    Attributes
+    ----------
+    relax : float
+        How far a step goes: 1 to where it points.
+    two_sided : bool
+        Whether the error looks at the kept part as well.
+    history : dict of lists
+        Grows by every step.
+    stopped : bool
+        Whether the callback said so.
+    ended : bool
+        Whether the last step was to be the last.
+    """
+
+    def __init__(self, solver: Any, request: Request, norm: float, history: dict[str, list]) -> None:
+        self.growth, self.relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
+        self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.name == "admm"
+        self.request, self.norm, self.history = request, norm, history
+        self.stopped = self.ended = False
+
+    def mu_after(self, mu: float) -> float:
+        """Return the next penalty."""
+        return min(self.growth * mu, self.largest_mu)
+
+    def judge(self, sums: Sums, rank: int, mu: float) -> tuple[float, float]:
+        """Note a step; return the length of the violated constraint, and the error of the step."""
+        violated = math.sqrt(sums.violated)
+        scale = min(self.norm, math.sqrt(sums.kept) or self.norm) if self.two_sided else self.norm
+        error = violated / (scale or 1.0)
+        errors = self.history["error"]
+        errors.append(error)
+        self.history["rank"].append(rank)
+        self.history["mu"].append(mu)
+        if self.request.callback is not None:
+            self.stopped = bool(self.request.callback(Progress(len(errors), error, rank, mu)))
+        self.ended = self.stopped or error <= self.request.tol or len(errors) >= self.request.max_iter
+        return violated, error

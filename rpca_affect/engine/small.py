@@ -1,0 +1,84 @@
+"""The steps of a small matrix, complete and with sparse cells: where the calls for more would cost more than the work.
+
+They are those of `rpca_affect.engine.passes` and `rpca_affect.engine.threshold`, one after the other.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.engine.course import Course
+from rpca_affect.engine.lowrank import SQUARE, LowRank
+from rpca_affect.engine.parts import Step
+from rpca_affect.engine.passes import Passes, Sums, square_length
+from rpca_affect.engine.spectra import eigh_descending, gram
+from rpca_affect.engine.threshold import Thresholder
+
+__all__ = ["advance", "suits"]
+
+
+def suits(passes: Passes) -> bool:
+    """Tell whether this is the form for a matrix: one block, few columns."""
+    plain = passes.kind == "cells" and passes.known is None and passes.source.plain and passes.source.patches is None
+    return plain and passes.workers == 1 and len(passes.blocks) == 1 and passes.values.shape[1] <= SQUARE
+
+
+def advance(
+    passes: Passes,
+    threshold: Thresholder,
+    course: Course,
+    argument: np.ndarray,
+    spare: np.ndarray,
+    mu: float,
+    accelerate: Callable[[np.ndarray, np.ndarray], Any] | None,
+) -> Step:
+    """Step on from ``argument`` to ``spare`` and back; return the last step.
+
+    Parameters
+    ----------
+    passes : Passes
+    threshold : Thresholder
+        Asked where squares lose what it keeps.
+    course : Course
+    argument, spare : array, shape (m, n)
+    mu : float
+    accelerate : callable (before, after), optional
+        Returns the next argument.
+    """
+    values, noisy, relax = passes.values, passes.noisy, course.relax
+    base, kept = passes.pair(0)
+    while True:
+        level, mu_next = 1 / mu, course.mu_after(mu)
+        if threshold.is_extreme(level):
+            low = threshold.by_svd(argument, level)
+            basis, singular = low.basis, low.values
+        else:
+            squares, basis = eigh_descending(gram(argument, passes.crew))
+            rank = int(np.count_nonzero(squares > level * level))
+            basis, singular = basis[:, :rank], np.sqrt(squares[:rank])
+        rank = len(singular)
+        threshold.top = float(singular[0]) if rank else threshold.top
+        weighed = (basis * ((singular - level) / singular)) @ basis.T
+        np.matmul(argument, weighed.astype(values.dtype, copy=False), out=base)
+        carried = np.subtract(argument, base, out=spare)
+        if mu_next != mu:
+            carried *= mu / mu_next
+        np.subtract(values, base, out=kept)
+        kept += carried
+        if noisy:
+            kept *= passes.give(mu_next)
+        limit = passes.lam / mu_next
+        kept.clip(-limit, limit, out=kept)
+        own = square_length(kept) if course.two_sided else 0.0
+        base += carried
+        kept -= carried
+        np.multiply(kept, relax, out=carried)
+        carried += base
+        violated, error = course.judge(Sums(square_length(kept), own), rank, mu_next)
+        if course.ended:
+            found = LowRank(np.array(basis, dtype=values.dtype, order="C"), singular, level, True)
+            return Step(argument, spare, found, mu, mu_next, violated, error)
+        if accelerate is not None:
+            np.copyto(spare, accelerate(argument, spare))
+        argument, spare, mu = spare, argument, mu_next

@@ -1,0 +1,72 @@
+"""Small matrices take their steps in one place: the same steps."""
+
+import gc
+import weakref
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import rpca_affect as ra
+from rpca_affect.engine import small
+from rpca_affect.engine.threads import Crew
+from tests.problems import off, planted
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("wishes", [
+    {"solver": "ialm"},
+    {"solver": "ialm", "tol": 1e-11},  # far enough for thresholds that squares lose
+    {"solver": "admm", "tol": 1e-8},
+    {"solver": "admm", "noise": 0.05, "max_iter": 400},  # long enough to be accelerated
+    {"solver": "admm", "noise": np.linspace(0.01, 0.1, 90)},
+    {"solver": ra.InexactALM(relax=1.0)},
+    {"solver": "ialm", "max_iter": 3},
+])  # fmt: skip
+@pytest.mark.parametrize("wide", [False, True])
+def test_they_are_the_same_steps(wishes, dtype, wide):
+    observed = sum(planted(20, 90) if wide else planted(90, 20)).astype(dtype)
+    if np.ndim(wishes.get("noise")):
+        wishes = wishes | {"noise": wishes["noise"][: observed.shape[1]]}
+    with mock.patch.object(small, "advance", wraps=small.advance) as taken:
+        found = ra.solve(observed, **wishes)
+    assert taken.called
+    with mock.patch.object(small, "suits", return_value=False):
+        expected = ra.solve(observed, **wishes)
+    assert found.n_iter == expected.n_iter
+    near = 1e-9 if dtype == "float64" else 2e-4
+    assert off(found.low_rank, expected.low_rank) < near
+    assert off(found.sparse, expected.sparse) < near
+    np.testing.assert_allclose(found.history["error"], expected.history["error"], rtol=1e-3, atol=near)
+    assert found.history["rank"] == expected.history["rank"]
+
+
+def test_a_zero_matrix_and_a_callback():
+    assert not ra.solve(np.zeros((30, 8)), "ialm").low_rank.any()
+    seen = []
+    found = ra.solve(sum(planted(30, 8)), "ialm", callback=lambda step: seen.append(step.n_iter) or len(seen) == 4)
+    assert seen == [1, 2, 3, 4] and not found.converged
+
+
+@pytest.mark.parametrize("change", [
+    {"mask": np.arange(600).reshape(60, 10) % 7 > 0}, {"sparse": "frames", "solver": "admm"},
+])  # fmt: skip
+def test_others_are_not_taken(change):
+    with mock.patch.object(small, "advance", side_effect=AssertionError):
+        ra.solve(sum(planted(60, 10)), **change)
+        ra.solve(sum(planted(60, 40)))
+
+
+def test_a_crew_keeps_the_order_and_nothing_else():
+    class Large:
+        pass
+
+    large = Large()
+    alive, team = weakref.ref(large), Crew(3)
+    assert team.run(lambda worker, block, known=large: (block, worker < 2), [4, 5]) == [(4, True), (5, True)]
+    assert team.run(lambda worker, block: block * block, range(50)) == [i * i for i in range(50)]
+    team.run(lambda worker, block, known=large: None, range(9))
+    del large
+    gc.collect()
+    assert alive() is None, "a helper that waits holds what its last function knew"
+    team.close()
