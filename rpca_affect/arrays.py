@@ -2,8 +2,8 @@
 
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_cupy_array, is_numpy_array, size
@@ -35,19 +35,56 @@ PARTS, PART_CELLS = 64, 1 << 13  # a part is the share of a matrix, or as many c
 Array = Any  # an array of any library that follows the array-API standard
 
 
-class Observed(NamedTuple):
-    """A matrix, or a stack of matrices, with its missing cells taken out.
+class Observed:
+    """A matrix, or a stack of matrices, with its missing cells taken out; unpacks to ``values, mask``.
+
+    Parameters
+    ----------
+    values : array, shape (..., m, n)
+        Floating point.
+    mask : array of bool, shape (..., m, n), optional
+    holes : bool, default False
+        Whether the values hold NaN, or any other number but infinity, where a cell is missing, instead of 0.
 
     Attributes
     ----------
-    values : array, shape (..., m, n)
-        Floating point; 0 where a cell is missing.
     mask : array of bool, shape (..., m, n), or None
         True where a cell was observed; None when every cell was.
+    given : array, shape (..., m, n)
+        The values as they were given: enough for who looks at the mask anyway, or at the shape only.
     """
 
-    values: Array
-    mask: Array | None = None
+    __slots__ = ("_values", "given", "mask")
+
+    def __init__(self, values: Array, mask: Array | None = None, *, holes: bool = False) -> None:
+        self.given: Any = values
+        self.mask: Any = mask
+        self._values = None if holes else values
+
+    @property
+    def values(self) -> Array:
+        """The values, 0 where a cell is missing; a copy, made when it is first asked for, where there are holes."""
+        if self._values is None:
+            self._values = self.part(...)
+        return self._values
+
+    def part(self, index: Any) -> Array:
+        """Return a part of the values; where there are holes, without a copy of all."""
+        if self._values is not None:
+            return self._values[index]
+        xp, given = array_namespace(self.given), self.given[index]
+        return xp.where(self.mask[index], given, xp.zeros((1,) * given.ndim, dtype=given.dtype, device=device(given)))
+
+    def largest(self) -> Array:
+        """Return the largest absolute value of each matrix, shape (..., 1, 1)."""
+        if self._values is not None:
+            return largest_cell(self._values)
+        xp = array_namespace(self.given)
+        tops = [largest_cell(self.part(rows)) for rows in small_parts(self.given, axis=0)]
+        return xp.max(xp.concat(tops), axis=0, keepdims=True)
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter((self.values, self.mask))
 
 
 def observe(x: Any, mask: Any = None) -> Observed:
@@ -110,7 +147,10 @@ def observe(x: Any, mask: Any = None) -> Observed:
         raise ValueError("every cell of a matrix is missing (NaN or masked): nothing can be decomposed")
     if bool(xp.all(trusted)):
         return Observed(x)
-    return Observed(xp.where(trusted, x, xp.zeros((1,) * x.ndim, dtype=x.dtype, device=device(x))), trusted)
+    observed = Observed(x, trusted, holes=True)
+    # The tuned forms read a NumPy matrix around its holes, where infinity (not trusted, so allowed) would stay.
+    around = is_numpy_array(x) and x.ndim == 2 and (mask is None or clean or not np.isinf(x).any())
+    return observed if around else Observed(observed.values, trusted)
 
 
 def _not_missing(xp: Any, x: Array, trusted: Array | None) -> Array:
@@ -157,8 +197,8 @@ def _numpy_floating(x: np.ndarray) -> np.ndarray:
 
 def observed_share(observed: Observed) -> Array:
     """Return the share of observed cells of each matrix, shape (..., 1, 1), in (0, 1]."""
-    xp = array_namespace(observed.values)
-    values = observed.values
+    xp = array_namespace(observed.given)
+    values = observed.given
     if observed.mask is None:
         return xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
     if is_numpy_array(observed.mask):  # without a copy of it in another type
@@ -172,8 +212,8 @@ def observed_extent(observed: Observed) -> tuple[Array, Array]:
     A frame without any observation must have no influence, so weights that depend on the size of a matrix count these:
     ``p max(m, n)`` in the usual weight of the sparse part is ``share * m * n / min(frames, features)``.
     """
-    xp = array_namespace(observed.values)
-    values = observed.values
+    xp = array_namespace(observed.given)
+    values = observed.given
     if observed.mask is None:
         one = xp.ones((*values.shape[:-2], 1, 1), dtype=values.dtype, device=device(values))
         return one * values.shape[-2], one * values.shape[-1]

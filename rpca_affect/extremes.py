@@ -30,19 +30,18 @@ def limits_of(data: Observed, top: Array) -> Limits | None:
     -------
     Limits or None
     """
-    values = data.values
-    rows = small_parts(values, axis=0)
-    xp = array_namespace(values)
-    total = sum(xp.sum(xp.abs(values[part, :])) for part in rows)
-    if not bool(top[0, 0] > SUSPICIOUS * total / (values.shape[0] * values.shape[1])):
+    frames, features = data.given.shape
+    everything = slice(None)
+    rows = [(part, everything) for part in small_parts(data.given, axis=0)]
+    xp = array_namespace(data.given)
+    total = sum(xp.sum(xp.abs(data.part(part))) for part in rows)
+    if not bool(top[0, 0] > SUSPICIOUS * total / (frames * features)):
         return None
-    middle, center = values.shape[0] // 2, values.shape[1] // 2
-    by_row = EXTREME * xp.concat([xp.sort(xp.abs(values[part, :]), axis=1)[:, center] for part in rows])[:, None]
-    columns = small_parts(values, axis=1)
-    by_column = xp.concat([xp.sort(xp.abs(values[:, part]), axis=0)[middle, :] for part in columns])[None, :]
-    by_column = EXTREME * by_column
-    limits = Limits(by_row, by_column)
-    changed = (bool(xp.any(limits.near(values[part, :], part) != values[part, :])) for part in rows)
+    by_row = xp.concat([xp.sort(xp.abs(data.part(part)), axis=1)[:, features // 2] for part in rows])
+    columns = [(everything, part) for part in small_parts(data.given, axis=1)]
+    by_column = xp.concat([xp.sort(xp.abs(data.part(part)), axis=0)[frames // 2, :] for part in columns])
+    limits = Limits(EXTREME * by_row[:, None], EXTREME * by_column[None, :])
+    changed = (bool(xp.any(limits.near(values := data.part(part), part[0]) != values)) for part in rows)
     return limits if any(changed) else None
 
 
@@ -65,9 +64,9 @@ def restored(data: Observed, limits: Limits, answer: Decomposition) -> Decomposi
     """
     if answer.sparse is None:
         return answer  # a start for another solver, whose own answer will be looked at
-    xp = array_namespace(data.values)
-    for part in small_parts(data.values, axis=0):
-        values, sparse = data.values[part, :], answer.sparse[part, :]
+    xp = array_namespace(data.given)
+    for part in small_parts(data.given, axis=0):
+        values, sparse = data.part((part, slice(None))), answer.sparse[part, :]
         excess = values - limits.near(values, part)
         if not bool(xp.all((excess == 0) | (excess * sparse > 0))):
             return None

@@ -85,11 +85,11 @@ def finish(data: Observed, quick: Decomposition, solve_more: Callable[..., Decom
     -------
     Decomposition
     """
-    limit = gap_limit(data.values)
-    if data.values.ndim == 2:
+    limit = gap_limit(data.given)
+    if data.given.ndim == 2:
         return continued(quick, solve_more(data, quick, None)) if largest(quick.gap) > limit else quick
-    xp = array_namespace(data.values)
-    cells = tuple(data.values.shape[-2:])
+    xp = array_namespace(data.given)
+    cells = tuple(data.given.shape[-2:])
     if not bool(xp.any(quick.gap > limit)):  # one number from the device, in the common case
         return quick
     gaps = xp.reshape(quick.gap, (-1,))

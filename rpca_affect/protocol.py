@@ -56,11 +56,11 @@ class Limits(NamedTuple):
         far = (xp.abs(values) > limit) & (limit > 0)
         return xp.where(far, xp.sign(values) * limit, values)
 
-    def largest(self, values: Array) -> Array:
+    def largest(self, data: Observed) -> Array:
         """Largest absolute value after clipping, shape (1, 1)."""
-        xp = array_namespace(values)
-        tops = [largest_cell(self.near(values[part, :], part)) for part in small_parts(values, axis=0)]
-        return xp.max(xp.concat(tops), axis=0, keepdims=True)
+        xp = array_namespace(data.given)
+        parts = ((data.part((rows, slice(None))), rows) for rows in small_parts(data.given, axis=0))
+        return xp.max(xp.concat([largest_cell(self.near(part, rows)) for part, rows in parts]), axis=0, keepdims=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect import engine, extremes, handover, loop
-from rpca_affect.arrays import Observed, array_namespace, device, largest_cell, observe, pad_clips, power_of_two
+from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
 from rpca_affect.decomposition import Decomposition, Status, doubts, gap_limit, largest
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
@@ -110,11 +110,11 @@ def solve(
         raise ValueError(f"max_iter is {max_iter}: at least one step is needed")
     if not (isinstance(sparse, str) and sparse in ("cells", "frames")):
         raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
-    if factored and data.values.ndim > 2:
+    if factored and data.given.ndim > 2:
         raise ValueError("factored=True is for one matrix at a time: loop over the stack")
-    if init is not None and tuple(init.sparse.shape) != tuple(data.values.shape):
+    if init is not None and tuple(init.sparse.shape) != tuple(data.given.shape):
         raise ValueError(
-            f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.values.shape)}: "
+            f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.given.shape)}: "
             "start from an answer of the same shape"
         )
     numbers = {
@@ -164,17 +164,17 @@ def path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: 
 
 def _slack(data: Observed, noise: Any, sparse: str) -> Any:
     """Weight of the noise part, from a standard deviation, one per feature, or the data."""
-    frames, features = data.values.shape[-2:]
-    xp = array_namespace(data.values)
+    frames, features = data.given.shape[-2:]
+    xp = array_namespace(data.given)
     share = 1.0 if data.mask is None else larger_side(data) / max(frames, features)
     if isinstance(noise, str):
         if noise != "auto":
             raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
-        sigma = noise_level(data.values, data.mask)[..., None, :]
+        sigma = noise_level(data.given, data.mask)[..., None, :]
         if sparse == "frames":  # one level per frame keeps the proximal operator closed: take the root mean square
             sigma = xp.sqrt(xp.mean(sigma * sigma, axis=-1, keepdims=True))
         return slack(sigma, (frames, features), share=share)
-    sigma = xp.asarray(noise, dtype=data.values.dtype, device=device(data.values))
+    sigma = xp.asarray(noise, dtype=data.given.dtype, device=device(data.given))
     if not bool(xp.all(sigma >= 0)):
         raise ValueError("noise must be at least 0 everywhere")
     if sigma.ndim and sparse == "frames":
@@ -206,7 +206,7 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
         return _solve_with(data, _configured(name, numbers), init, request)
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
         return _solve_with(data, _configured("admm", numbers), init, request)
-    first = replace(request, start_above=gap_limit(data.values))
+    first = replace(request, start_above=gap_limit(data.given))
     quick = _solve_with(data, _configured("ialm", numbers), init, first)
 
     def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
@@ -233,13 +233,13 @@ def _solve_with(
 ) -> Decomposition:
     """Run one solver, on the tuned engine where there is one; ``spent`` steps were taken before."""
     request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
-    if data.values.dtype == array_namespace(data.values).float32:
+    if data.given.dtype == array_namespace(data.given).float32:
         request = replace(request, tol=max(request.tol, solver.float32_tol))
     ahead = handover.head_start_of(solver) if init is None else None
-    top = largest_cell(data.values)
+    top = data.largest()
 
     def run(request: Request) -> Decomposition:
-        unit = power_of_two(top if request.limits is None else request.limits.largest(data.values))
+        unit = power_of_two(top if request.limits is None else request.limits.largest(data))
 
         def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
             return (engine if engine.accepts(data, one) else loop).run(data, unit, one, start, asked)
@@ -249,7 +249,7 @@ def _solve_with(
         return handover.run_ahead(run_one, solver, ahead, request)
 
     answer = None
-    if data.values.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
+    if data.given.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
         limits = extremes.limits_of(data, top)
         if limits is not None:
             # Should an outlier not stay one, then the start is needed again.
@@ -274,6 +274,6 @@ def _status(answer: Decomposition, data: Observed, request: Request, own: tuple[
             "raise max_iter or tol."
         )
     warnings = doubts(
-        answer.rank, answer.sparsity, answer.gap, tuple(data.values.shape), answer.solver, gap_limit(data.values)
+        answer.rank, answer.sparsity, answer.gap, tuple(data.given.shape), answer.solver, gap_limit(data.given)
     )
     return Status(answer.status.converged, sentence, warnings + own)

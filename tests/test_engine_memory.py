@@ -64,11 +64,12 @@ def test_gigantic_cells_cost_no_matrix_more(shape, wishes, times):
     assert peak_of(observed, {**wishes, "max_iter": 20}) < times + more_workers()
 
 
-@pytest.mark.parametrize("shape", [(30_000, 100), (1300, 1200)])
-def test_missing_cells_cost_one_matrix_and_the_mask(shape):
+@pytest.mark.parametrize(("wishes", "times"), [({"solver": "auto"}, 2.5), ({"solver": "admm", "noise": 0.1}, 3.3)])
+@pytest.mark.parametrize("shape", [(30_000, 100), (100, 30_000), (1300, 1200)])
+def test_missing_cells_cost_no_more_than_the_mask(shape, wishes, times):
     observed = problem(*shape, rank=4)
     observed[::7, 5] = np.nan
-    assert peak_of(observed, {"solver": "admm", "max_iter": 20}) < 3.5 + more_workers()
+    assert peak_of(observed, {**wishes, "max_iter": 20}) < times + more_workers()
 
 
 def test_a_small_noisy_recording_needs_little_beyond_its_parts():

@@ -6,11 +6,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from problems import off, planted
 
 import rpca_affect as ra
 from rpca_affect.engine import small
 from rpca_affect.engine.threads import Crew
-from tests.problems import off, planted
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

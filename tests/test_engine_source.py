@@ -11,7 +11,7 @@ from problems import off, planted
 
 import rpca_affect as ra
 from rpca_affect import extremes, loop
-from rpca_affect.arrays import Observed, largest_cell, power_of_two
+from rpca_affect.arrays import Observed, largest_cell, observe, power_of_two
 from rpca_affect.engine import gpu, splitting
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import SHARED, Passes
@@ -35,18 +35,23 @@ def matrix(rows, columns, seed, far):
     st.sampled_from([np.float32, np.float64]),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
     st.integers(0, 10**6),
 )
-def test_gigantic_cells_are_read_as_in_a_clipped_copy(rows, columns, far, dtype, wide, turned, seed):
+def test_cells_are_read_as_in_a_clipped_and_filled_copy(rows, columns, far, dtype, wide, turned, holes, seed):
     values = matrix(rows, columns, seed, far).astype(dtype)
     values = np.asfortranarray(values) if turned else values
     rng = np.random.default_rng(seed)
     limits = Limits(rng.uniform(0, 3, (rows, 1)).astype(dtype), rng.uniform(0, 3, (1, columns)).astype(dtype))
     unit = 4.0
     clipped = limits.applied(Observed(values)).values / dtype(unit)
+    assert limits.largest(Observed(values))[0, 0] == np.abs(limits.applied(Observed(values)).values).max()
+    known = rng.random(values.shape) > 0.3 if holes else np.ones(values.shape, bool)
+    clipped = np.where(known, clipped, dtype(0))
+    values[~known] = np.nan
     before = values.copy()
-    expected, seen = (clipped.T, values.T) if wide else (clipped, values)
-    source = Source(seen / dtype(unit), patches_of(values, limits, unit, wide))
+    expected, seen, known = (x.T if wide else x for x in (clipped, values, known))
+    source = Source(seen / dtype(unit), patches_of(values, limits, unit, wide), known if holes else None)
     base = rng.standard_normal(expected.shape).astype(dtype)
     edges = sorted({0, len(expected), *rng.integers(0, len(expected) + 1, 3).tolist()})
     for start, stop in itertools.pairwise(edges):
@@ -56,9 +61,8 @@ def test_gigantic_cells_are_read_as_in_a_clipped_copy(rows, columns, far, dtype,
         assert np.array_equal(source.copied(part, room), expected[part])
         out = room[: stop - start]
         source.less(base[part], part, out)
-        assert np.array_equal(out, expected[part] - base[part])
-    assert np.array_equal(values, before)
-    assert limits.largest(values)[0, 0] == np.abs(limits.applied(Observed(values)).values).max()
+        assert np.array_equal(out * known[part], (expected[part] - base[part]) * known[part])
+    assert np.array_equal(values, before, equal_nan=True)
 
 
 @pytest.mark.parametrize("wishes", [{"solver": "ialm"}, {"solver": "admm"}, {"solver": "admm", "noise": 0.1}])
@@ -125,3 +129,50 @@ def test_whoever_solves_keeps_the_limits(home, shape):
     found = home.run(data, unit, solver, None, replace(request, limits=limits))
     assert off(found.low_rank, expected.low_rank) < 1e-12
     assert off(found.sparse, expected.sparse) < 1e-12
+
+
+@pytest.mark.parametrize("wishes", [
+    {"solver": "ialm"}, {"solver": "admm"}, {"solver": "admm", "noise": 0.1, "max_iter": 60}, {"factored": True},
+    {"solver": "admm", "sparse": "frames"}, {"solver": ra.InexactALM(relax=1.0), "max_iter": 8},
+])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((700, 300), "f8"), ((300, 700), "f8"), ((60, 20), "f8"), ((60, 20), "f4")]
+)
+def test_whatever_lies_where_a_cell_is_missing_is_not_read(shape, dtype, wishes):
+    """NaN, gigantic numbers and infinity that a mask hides, and zeros: the same answer, and nothing is written."""
+    rng = np.random.default_rng(0)
+    observed = sum(planted(*shape)).astype(dtype)
+    known = rng.random(shape) > 0.15
+    answers = []
+    for hidden in (0.0, np.nan, 1e30, -np.inf):
+        given = np.where(known, observed, np.asarray(hidden, dtype))
+        before = given.copy()
+        answers.append(ra.solve(given, mask=known, **wishes))
+        assert np.array_equal(given, before, equal_nan=True)
+    plain, *others = answers
+    for other in others:
+        assert other.n_iter == plain.n_iter
+        assert other.gap == plain.gap
+        assert np.array_equal(other.sparse, plain.sparse)
+        assert not other.sparse[~known].any()
+        assert wishes.get("factored") or np.array_equal(other.low_rank, plain.low_rank)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_what_a_mask_hides_may_be_of_any_size(scale):
+    observed = sum(planted()) * scale
+    known = np.random.default_rng(0).random(observed.shape) > 0.1
+    found = ra.solve(np.where(known, observed, 1e300), mask=known)
+    assert off(found.low_rank, ra.solve(np.where(known, observed, np.nan)).low_rank) == 0
+
+
+def test_missing_cells_are_filled_only_for_who_asks():
+    given = np.arange(12.0).reshape(3, 4)
+    given[1, 2] = np.nan
+    data = observe(given)
+    assert data.given is given
+    assert data.largest()[0, 0] == 11
+    np.testing.assert_array_equal(data.part(slice(1, 2)), [[4, 5, 0, 7]])
+    assert data._values is None
+    values, mask = data
+    assert values[1, 2] == 0 and not mask[1, 2] and mask.sum() == 11 and values is data.values

@@ -33,13 +33,13 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
 
 
 def _home(data: Observed, solver: Any) -> Any:
-    if is_cupy_array(data.values):
+    if is_cupy_array(data.given):
         from rpca_affect.engine import gpu
 
         homes: tuple[Any, ...] = (gpu,)
-    elif not is_numpy_array(data.values) or data.values.dtype not in (np.float32, np.float64):
+    elif not is_numpy_array(data.given) or data.given.dtype not in (np.float32, np.float64):
         homes = ()
-    elif data.values.ndim > 2:
+    elif data.given.ndim > 2:
         from rpca_affect.engine import stacks
 
         homes = (stacks,)

@@ -54,7 +54,7 @@ class Passes(Products):
     source : Source
         The data.
     values : array, shape (m, n)
-        What it reads from: in any order, 0 on missing cells. Every other matrix is C-ordered.
+        What it reads from, in any order. Every other matrix is C-ordered.
     known : array of bool, shape (m, n), or None
     lam : float
     slack : float, or array (m, 1) or (1, n)
@@ -87,7 +87,7 @@ class Passes(Products):
         self._cut(max(1, self.blocks[0].stop // 8))
 
     def _square(self) -> float:
-        if self.source.patches is None:
+        if self.source.is_bare:
             cells = self.values.ravel(order="K")
             parts = self.crew.shares(cells.size) if self.workers > 1 else [slice(None)]
             return sum(self.crew.run(lambda _, part: square_length(cells[part]), parts))
@@ -106,7 +106,7 @@ class Passes(Products):
 
     def whole(self, memory: np.ndarray) -> np.ndarray:
         """The data as they are read: themselves, or a copy in memory (m, n)."""
-        if self.source.patches is None:
+        if self.source.is_bare:
             return self.values
         self.crew.run(lambda _, rows: self.source.copied(rows, memory[rows]), self.blocks)
         return memory

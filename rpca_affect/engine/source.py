@@ -1,4 +1,4 @@
-"""The data as the passes read them: in whatever order they lie, and gigantic cells clipped, without a copy of all."""
+"""The data as the passes read them, without a copy of all: in any order, gigantic cells clipped, missing ones 0."""
 
 from typing import NamedTuple
 
@@ -51,26 +51,37 @@ class Source:
     ----------
     values : array, shape (m, n)
     patches : Patches or None
+    known : array of bool, shape (m, n), or None
+        False where the values may be NaN, or anything but infinite, and 0 is read.
     """
 
-    def __init__(self, values: np.ndarray, patches: Patches | None = None) -> None:
-        self.values, self.patches = values, patches
+    def __init__(self, values: np.ndarray, patches: Patches | None = None, known: np.ndarray | None = None) -> None:
+        self.values, self.patches, self.known = values, patches, known
         self.plain = values.flags.c_contiguous
+        # A row is compared faster than a number.
+        self.lowest = np.full(values.shape[1], np.finfo(values.dtype).min / 4, values.dtype)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the values are all there is to it."""
+        return self.patches is None and self.known is None
 
     def read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
         """Return rows of the matrix, in ``memory`` if they do not lie together as they should be."""
-        if self.plain and (self.patches is None or not self.patches.touch(rows)):
+        if self.plain and self.known is None and (self.patches is None or not self.patches.touch(rows)):
             return self.values[rows]
         return self.copied(rows, memory)
 
     def less(self, base: np.ndarray, rows: slice, out: np.ndarray) -> None:
-        """Write rows of the matrix less ``base`` to ``out``."""
+        """Write rows of the matrix less ``base`` to ``out``; where a cell is missing, some number."""
         if not self.plain:
             np.subtract(self.copied(rows, out), base, out=out)
             return
         np.subtract(self.values[rows], base, out=out)
         if self.patches is not None:
             self.patches.write(out, rows, base)
+        if self.known is not None:
+            np.fmax(out, self.lowest, out=out)  # without NaN: a product with False then gives 0
 
     def copied(self, rows: slice, memory: np.ndarray) -> np.ndarray:
         """Return a copy of rows of the matrix in ``memory``."""
@@ -81,6 +92,9 @@ class Source:
             np.copyto(memory[:, tile], self.values[rows, tile])
         if self.patches is not None:
             self.patches.write(memory, rows)
+        if self.known is not None:
+            np.fmax(memory, self.lowest, out=memory)
+            memory *= self.known[rows]
         return memory
 
 
@@ -99,7 +113,7 @@ def patches_of(data: np.ndarray, limits: Limits, unit: float, wide: bool) -> Pat
     rows, columns, values = [], [], []
     for block in small_parts(data, axis=0):
         near = limits.near(data[block], block)
-        where = np.nonzero(near != data[block])
+        where = np.nonzero(np.abs(near) < np.abs(data[block]))  # which NaN is not
         rows.append(where[0] + block.start)
         columns.append(where[1])
         values.append(near[where] / unit)

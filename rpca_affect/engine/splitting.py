@@ -40,7 +40,7 @@ def accepts(data: Observed, solver: Any) -> bool:
     if any(np.size(x) != 1 for x in (solver.growth, solver.relax, *_given(solver.lam, solver.mu))):
         return False
     shape = np.shape(solver.slack)
-    rows, columns = data.values.shape
+    rows, columns = data.given.shape
     if np.size(solver.slack) == 1:
         return True
     if solver.shrink is framewise:
@@ -64,19 +64,19 @@ class _Solve:
     def __init__(
         self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
     ) -> None:
-        rows, columns = data.values.shape
+        rows, columns = data.given.shape
         self.unit = safe_unit(unit)
         self.data, self.init, self.request = data, init, request
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
         frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
-        self.passes = Passes(self.source(), known, frames, team)
+        self.passes = Passes(self.source(known), known, frames, team)
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
-        self.mixed = not self.near and data.values.dtype == np.float64 and data.values.size >= MIXED
+        self.mixed = not self.near and data.given.dtype == np.float64 and data.given.size >= MIXED
         # Memory of the arguments; in the first, where the first steps are taken so, the data in single precision.
         start = (init.dual, init.low_rank) if init is not None and request.spend_init else ()
-        shape, dtype = self.passes.values.shape, data.values.dtype
+        shape, dtype = self.passes.values.shape, data.given.dtype
         memory: list[np.ndarray] = [self.turned(x) for x in start if x is not None and x.dtype == dtype]
         self.spends = len(memory) == 2 and all(x.flags.c_contiguous for x in memory)
         if not self.spends:
@@ -93,12 +93,13 @@ class _Solve:
         """Transpose where the matrix is wide; its own inverse."""
         return x.T if self.wide else x
 
-    def source(self) -> Source:
+    def source(self, known: np.ndarray | None) -> Source:
         """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
-        values = in_unit(self.turned(self.data.values), self.unit)
+        values = in_unit(self.turned(self.data.given), self.unit, known)
         values = np.ascontiguousarray(values) if values.size < MIXED else values
         limits = self.request.limits
-        return Source(values, None if limits is None else patches_of(self.data.values, limits, self.unit, self.wide))
+        patches = None if limits is None else patches_of(self.data.given, limits, self.unit, self.wide)
+        return Source(values, patches, known)
 
     def _rounded(self) -> Passes:
         room = self.room
@@ -107,7 +108,7 @@ class _Solve:
     def _slack(self, slack: Any) -> Any:
         if np.size(slack) == 1:
             return float(np.asarray(slack).reshape(()))
-        slack = np.asarray(slack, dtype=self.data.values.dtype)
+        slack = np.asarray(slack, dtype=self.data.given.dtype)
         slack = slack[None, :] if slack.ndim == 1 else slack
         return self.turned(slack)
 
@@ -278,7 +279,7 @@ class _Solve:
         else:
             found = parts.parts_of(passes, step, factored, self._unused(step, dual))
         low_rank, sparse, noise = (self._back(part) for part in found[:3])
-        shape, dtype = self.data.values.shape, passes.values.dtype
+        shape, dtype = self.data.given.shape, passes.values.dtype
         floor = 10 * max(shape) * np.finfo(dtype).eps
         shrunk = low.shrunk
         return Decomposition(
@@ -301,7 +302,7 @@ class _Solve:
     def _unused(self, step: Step, dual: np.ndarray | None) -> list[np.ndarray]:
         """Memory that a part may take."""
         free = [] if dual is not None else [step.spare]
-        own = not np.shares_memory(self.passes.values, self.data.values)
+        own = not np.shares_memory(self.passes.values, self.data.given)
         return [*free, self.passes.values] if own else free
 
     def _back(self, part: np.ndarray | None) -> Any:

@@ -16,6 +16,9 @@ def safe_unit(unit: float) -> float:
     return 1.0 if 1 / PLAIN <= unit <= PLAIN else unit
 
 
-def in_unit(values: np.ndarray, unit: float) -> np.ndarray:
-    """Divide the data by their unit; the caller's own array where that is 1."""
-    return values if unit == 1.0 else np.multiply(values, 1 / unit, out=np.empty(values.shape, values.dtype))
+def in_unit(values: np.ndarray, unit: float, known: np.ndarray | None = None) -> np.ndarray:
+    """Divide the data by their unit, 0 where they are not known; the caller's own array, as it is, where that is 1."""
+    if unit == 1.0:
+        return values
+    out = np.zeros(values.shape, values.dtype)  # what is not known could overflow
+    return np.multiply(values, 1 / unit, out=out, where=True if known is None else known)

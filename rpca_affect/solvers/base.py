@@ -55,7 +55,7 @@ def default_lam(observed: Observed, sparse: str = "cells") -> Array:
     ``0.8 sqrt(min(m, n) / m)``, just below the row lengths of a dense orthonormal dual (McCoy & Tropp 2011, section 6):
     frames like all the others then stay in the base.
     """
-    xp = array_namespace(observed.values)
+    xp = array_namespace(observed.given)
     if sparse == "frames":
         frames, features = observed_extent(observed)
         return 0.8 * xp.sqrt(xp.minimum(frames, features) / frames)
@@ -73,7 +73,7 @@ def random_basis(observed: Observed, rank: int, random_state: Any) -> Array:
 
 def larger_side(observed: Observed) -> Array:
     """``p max(m, n)`` over the frames and features that were observed at all, shape (..., 1, 1)."""
-    xp, values = array_namespace(observed.values), observed.values
+    xp, values = array_namespace(observed.given), observed.given
     if observed.mask is None:
         side = float(max(values.shape[-2:]))
         return xp.full((*values.shape[:-2], 1, 1), side, dtype=values.dtype, device=device(values))
