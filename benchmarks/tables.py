@@ -202,7 +202,10 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
             points = points.sort_values("length")
             axis.loglog(points["length"], points["seconds"], label=label, **style)
         axis.set(xlabel="n of an n x n matrix" if group == "squares" else "frames", ylabel="seconds for a solve")
-        axis.grid(True, which="both", alpha=0.25)
+        sizes = sorted(table.loc[table["group"] == group, "length"].unique())
+        axis.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axis.minorticks_off()
+        axis.grid(True, alpha=0.25)
         axis.legend(
             fontsize="x-small", loc="upper left", bbox_to_anchor=(0, -0.13), ncols=3 if group == "squares" else 1
         )
