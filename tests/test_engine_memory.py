@@ -72,7 +72,7 @@ def test_missing_cells_cost_no_more_than_the_mask(shape, wishes, times):
     assert peak_of(observed, {**wishes, "max_iter": 20}) < times + more_workers()
 
 
-@pytest.mark.parametrize(("factored", "times"), [(False, 3.25), (True, 3.2)])
+@pytest.mark.parametrize(("factored", "times"), [(False, 3.25), (True, 3.0)])
 def test_a_small_noisy_recording_needs_little_beyond_its_parts(factored, times):
     observed = problem(1062, 300, rank=50)
     observed[::50, 7] = 1e9

@@ -56,6 +56,7 @@ def low_rank_of(passes: Passes, step: Step) -> Parts:
 def factors_of(passes: Passes, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return U (m, r), s (r,) and V^T (r, n) of the low-rank part."""
     low = step.low
+    passes.release()  # orthogonal factors take copies
     if low.left is not None:
         u, values, vt = np.linalg.svd(low.right, full_matrices=False)
         return low.left @ u[:, : low.rank], values[: low.rank], vt[: low.rank]
