@@ -13,7 +13,7 @@ import rpca_affect as ra
 from benchmarks import commands
 from benchmarks.accuracy import dual_value, objective
 from benchmarks.references import Exact, exact_optimum
-from rpca_affect.arrays import Observed, largest_cell, observe, power_of_two
+from rpca_affect.arrays import Observed, observe, power_of_two
 
 __all__ = ["Case", "against_iteration", "against_optimum", "case", "main"]
 
@@ -181,7 +181,7 @@ def against_iteration(seed: int, solver: str = "ialm", tol: float = 1e-7, max_it
         slack = np.sqrt(2 * np.mean(~np.isnan(matrix)) * max(matrix.shape)) * sigma
         plain = type(plain)(slack=np.broadcast_to(slack, (1, matrix.shape[1])))
     data = observe(matrix, None)
-    unit = power_of_two(largest_cell(data.values))
+    unit = power_of_two(data.largest())
     data = Observed(data.values / unit, data.mask)
     plain = plain.rescaled(unit).tuned(data)
     state = plain.init(data)

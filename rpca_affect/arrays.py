@@ -65,11 +65,12 @@ class Observed:
     def values(self) -> Array:
         """The values, 0 where a cell is missing; a copy, made when it is first asked for, where there are holes."""
         if self._values is None:
-            self._values = self.part(...)
+            self._values = self.part()
         return self._values
 
-    def part(self, index: Any) -> Array:
-        """Return a part of the values; where there are holes, without a copy of all."""
+    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
+        """Return some rows and columns of the values; where there are holes, without a copy of all."""
+        index = (..., rows, columns)
         if self._values is not None:
             return self._values[index]
         xp, given = array_namespace(self.given), self.given[index]
@@ -296,11 +297,7 @@ def power_of_two(top: Array) -> Array:
     """
     xp = array_namespace(top)
     limit = 1000.0 if top.dtype == xp.float64 else 120.0  # keeps the power and its inverse normal numbers
-    top = xp.where(top > 0, top, xp.ones_like(top))
-    if is_numpy_array(top):
-        exponent = np.frexp(top)[1] - 1
-        return np.ldexp(np.ones_like(top), exponent.clip(-int(limit), int(limit)))
-    exponent = xp.floor(xp.log2(top))
+    exponent = xp.floor(xp.log2(xp.where(top > 0, top, xp.ones_like(top))))
     exponent = xp.clip(exponent, -limit, limit)
     return xp.pow(xp.full_like(exponent, 2.0), exponent)
 

@@ -31,17 +31,15 @@ def limits_of(data: Observed, top: Array) -> Limits | None:
     Limits or None
     """
     frames, features = data.given.shape
-    everything = slice(None)
-    rows = [(part, everything) for part in small_parts(data.given, axis=0)]
+    rows, columns = small_parts(data.given, axis=0), small_parts(data.given, axis=1)
     xp = array_namespace(data.given)
     total = sum(xp.sum(xp.abs(data.part(part))) for part in rows)
     if not bool(top[0, 0] > SUSPICIOUS * total / (frames * features)):
         return None
     by_row = xp.concat([xp.sort(xp.abs(data.part(part)), axis=1)[:, features // 2] for part in rows])
-    columns = [(everything, part) for part in small_parts(data.given, axis=1)]
-    by_column = xp.concat([xp.sort(xp.abs(data.part(part)), axis=0)[frames // 2, :] for part in columns])
+    by_column = xp.concat([xp.sort(xp.abs(data.part(columns=part)), axis=0)[frames // 2, :] for part in columns])
     limits = Limits(EXTREME * by_row[:, None], EXTREME * by_column[None, :])
-    changed = (bool(xp.any(limits.near(values := data.part(part), part[0]) != values)) for part in rows)
+    changed = (bool(xp.any(limits.near(values := data.part(part), part) != values)) for part in rows)
     return limits if any(changed) else None
 
 
@@ -66,7 +64,7 @@ def restored(data: Observed, limits: Limits, answer: Decomposition) -> Decomposi
         return answer  # a start for another solver, whose own answer will be looked at
     xp = array_namespace(data.given)
     for part in small_parts(data.given, axis=0):
-        values, sparse = data.part((part, slice(None))), answer.sparse[part, :]
+        values, sparse = data.part(part), answer.sparse[part, :]
         excess = values - limits.near(values, part)
         if not bool(xp.all((excess == 0) | (excess * sparse > 0))):
             return None

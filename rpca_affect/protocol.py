@@ -59,7 +59,7 @@ class Limits(NamedTuple):
     def largest(self, data: Observed) -> Array:
         """Largest absolute value after clipping, shape (1, 1)."""
         xp = array_namespace(data.given)
-        parts = ((data.part((rows, slice(None))), rows) for rows in small_parts(data.given, axis=0))
+        parts = ((data.part(rows), rows) for rows in small_parts(data.given, axis=0))
         return xp.max(xp.concat([largest_cell(self.near(part, rows)) for part, rows in parts]), axis=0, keepdims=True)
 
 

@@ -9,7 +9,7 @@ from problems import planted
 
 import rpca_affect as ra
 from rpca_affect import engine, loop
-from rpca_affect.arrays import largest_cell, observe, power_of_two
+from rpca_affect.arrays import observe, power_of_two
 from rpca_affect.engine import gpu, gpu_spectral
 from rpca_affect.protocol import Request
 from rpca_affect.solvers import available_solvers
@@ -165,7 +165,7 @@ def by_gpu_engine(data, mask, solver, **options):
     observed = observe(data, mask)
     request = Request(options.pop("tol", 1e-7), 400, **options)
     assert gpu.fits(observed, solver)
-    args = (observed, power_of_two(largest_cell(observed.values)), solver, None, request)
+    args = (observed, power_of_two(observed.largest()), solver, None, request)
     return gpu.run(*args), loop.run(*args)
 
 
@@ -212,7 +212,7 @@ def test_the_gpu_engine_in_single_precision_tall_nested_and_with_callbacks():
 def test_the_gpu_engine_starts_from_an_earlier_answer():
     easy = np.stack([sum(planted(40, 60, rank=2, seed=seed)) for seed in range(3)])
     observed = observe(easy)
-    unit, request = power_of_two(largest_cell(observed.values)), Request(1e-6, 400, keep_dual=True)
+    unit, request = power_of_two(observed.largest()), Request(1e-6, 400, keep_dual=True)
     first = gpu.run(observed, unit, ra.ADMM(), None, request)
     assert gpu.run(observed, unit, ra.ADMM(), first, request).n_iter.max() <= 5
 

@@ -5,7 +5,7 @@ import pytest
 
 import rpca_affect as ra
 from rpca_affect import engine, loop
-from rpca_affect.arrays import largest_cell, observe, power_of_two
+from rpca_affect.arrays import observe, power_of_two
 from rpca_affect.certificate import relative_gap
 from rpca_affect.protocol import Request
 from rpca_affect.prox import soft_threshold
@@ -29,9 +29,7 @@ def both(observed, solver, tol=1e-7, max_iter=80, init=None, **wishes):
     assert engine.accepts(data, solver)
     inits = init if init is not None else (None, None)
     homes = (engine, loop)
-    return [
-        home.run(data, power_of_two(largest_cell(data.values)), solver, i, request) for home, i in zip(homes, inits)
-    ]
+    return [home.run(data, power_of_two(data.largest()), solver, i, request) for home, i in zip(homes, inits)]
 
 
 def distance(a, b):
@@ -142,7 +140,7 @@ def test_gap_is_what_anybody_can_recompute(name):
     solver, missing = MODELS[name]
     observed = problem(40, 24, rank=2, missing=missing)
     data, request = observe(observed), Request(1e-7, 40, keep_dual=True)
-    answer = engine.run(data, power_of_two(largest_cell(data.values)), solver, None, request)
+    answer = engine.run(data, power_of_two(data.largest()), solver, None, request)
     outside = relative_gap(data, answer.low_rank, answer.dual, answer.lam, solver.slack, solver.sparse_kind)
     assert answer.gap == pytest.approx(max(float(outside[0, 0]), 0.0), abs=1e-9)
 

@@ -86,7 +86,7 @@ def measure(frames: int, features: int, repeat: int) -> list[dict[str, Any]]:
 def _reference(observed: np.ndarray, name: str, words: dict[str, Any]) -> Any:
     """The same solve by the reference loop, which any array library runs."""
     from rpca_affect import loop
-    from rpca_affect.arrays import largest_cell, observe, power_of_two
+    from rpca_affect.arrays import observe, power_of_two
     from rpca_affect.protocol import Request
     from rpca_affect.solvers import available_solvers
 
@@ -94,5 +94,4 @@ def _reference(observed: np.ndarray, name: str, words: dict[str, Any]) -> Any:
     fields = getattr(kind, "__dataclass_fields__", {})
     solver = kind(**{key: value for key, value in words.items() if key in fields})
     data = observe(observed)
-    unit = power_of_two(largest_cell(data.values))
-    return loop.run(data, unit, solver, None, Request(1e-7, kind.default_max_iter))
+    return loop.run(data, power_of_two(data.largest()), solver, None, Request(1e-7, kind.default_max_iter))

@@ -57,8 +57,6 @@ class LowRank:
         weights = (self.shrunk / self.values).astype(self.basis.dtype, copy=False)
         if self.thin:
             return np.multiply(self.basis.T, weights[:, None], order="C")
-        if len(self.basis) <= ROWS:
-            return (self.basis * weights) @ self.basis.T
         return weighed_square(self.basis, weights, np.empty((len(self.basis),) * 2, self.basis.dtype))
 
     def alone(self) -> "LowRank":

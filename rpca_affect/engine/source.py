@@ -1,5 +1,6 @@
 """The data as the passes read them, without a copy of all: in any order, gigantic cells clipped, missing ones 0."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +59,6 @@ class Source:
     def __init__(self, values: np.ndarray, patches: Patches | None = None, known: np.ndarray | None = None) -> None:
         self.values, self.patches, self.known = values, patches, known
         self.plain = values.flags.c_contiguous
-        # A row is compared faster than a number.
-        self.lowest = np.full(values.shape[1], np.finfo(values.dtype).min / 4, values.dtype)
 
     @property
     def is_bare(self) -> bool:
@@ -81,7 +80,7 @@ class Source:
         if self.patches is not None:
             self.patches.write(out, rows, base)
         if self.known is not None:
-            np.fmax(out, self.lowest, out=out)  # without NaN: a product with False then gives 0
+            self._settle(out)
 
     def copied(self, rows: slice, memory: np.ndarray) -> np.ndarray:
         """Return a copy of rows of the matrix in ``memory``."""
@@ -93,9 +92,18 @@ class Source:
         if self.patches is not None:
             self.patches.write(memory, rows)
         if self.known is not None:
-            np.fmax(memory, self.lowest, out=memory)
+            self._settle(memory)
             memory *= self.known[rows]
         return memory
+
+    def _settle(self, x: np.ndarray) -> None:
+        """Write numbers over NaN, which a product with False then makes 0."""
+        np.fmax(x, self._lowest, out=x)
+
+    @cached_property
+    def _lowest(self) -> np.ndarray:
+        """What is written over NaN; a row, for it is compared faster than a number."""
+        return np.full(self.values.shape[1], np.finfo(self.values.dtype).min / 4, self.values.dtype)
 
 
 def patches_of(data: np.ndarray, limits: Limits, unit: float, wide: bool) -> Patches:

@@ -18,7 +18,7 @@ __all__ = ["Crew", "crew"]
 class Crew:
     """Runs a function over blocks; ``work(worker, block)`` gets the number of the worker for its scratch memory.
 
-    A pool of futures would take as long to hand a block over as a small matrix takes to be worked on.
+    Queues hand work over sooner than a pool of futures, which shows where blocks are small.
     """
 
     def __init__(self, size: int = 1) -> None:
