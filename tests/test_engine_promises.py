@@ -1,6 +1,8 @@
 """What the engine promises on its own: no missed singular value, exact order statistics, threads given back."""
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -200,6 +202,21 @@ def test_an_error_in_a_worker_is_raised():
     team = Crew(2)
     with pytest.raises(ZeroDivisionError):
         team.run(work, [1, 2, 3])
+    team.close()
+
+
+def test_a_crew_keeps_the_order_and_nothing_else():
+    class Large:
+        pass
+
+    large = Large()
+    alive, team = weakref.ref(large), Crew(3)
+    assert team.run(lambda worker, block, known=large: (block, worker < 2), [4, 5]) == [(4, True), (5, True)]
+    assert team.run(lambda worker, block: block * block, range(50)) == [i * i for i in range(50)]
+    team.run(lambda worker, block, known=large: None, range(9))
+    del large
+    gc.collect()
+    assert alive() is None, "a helper that waits holds what its last function knew"
     team.close()
 
 

@@ -219,18 +219,31 @@ class _Solve:
         history: dict[str, list],
         request: Request,
     ) -> Any:
-        """Step on from ``argument`` to ``spare`` and back; return the last step.
-
-        It is None where values were missed that only exact steps would have found. A lean threshold that gives up ends
-        the steps too.
-        """
-        course, step = Course(self.solver, request, passes.norm, history), None
-        error = history["error"][-1] if history["error"] else float(not self.near)
+        """Step on from ``argument`` to ``spare`` and back; return the last step, see `_in_blocks`."""
+        course = Course(self.solver, request, passes.norm, history)
         accelerate = None if passes is not self.passes else anderson(self.solver, argument.shape)
-        if small.suits(passes):
-            step = small.advance(passes, threshold, course, argument, spare, mu, accelerate)
-            self.stopped = course.stopped
-            return step
+        advance = small.advance if small.suits(passes) else self._in_blocks
+        step = advance(passes, threshold, course, argument, spare, mu, accelerate)
+        self.stopped |= course.stopped
+        return step
+
+    def _in_blocks(
+        self,
+        passes: Passes,
+        threshold: Thresholder,
+        course: Course,
+        argument: np.ndarray,
+        spare: np.ndarray,
+        mu: float,
+        accelerate: Any,
+    ) -> Any:
+        """Do what `rpca_affect.engine.small.advance` does, for every matrix and model.
+
+        The last step is None where values were missed that only exact steps would have found. A lean threshold that
+        gives up ends the steps too.
+        """
+        step, errors = None, course.history["error"]
+        error = errors[-1] if errors else float(not self.near)
         while True:
             # From here on every step will be exact; that must not hide that the ones before were not.
             if step is not None and not step.low.exact and threshold.is_extreme(1 / mu):
@@ -251,7 +264,6 @@ class _Solve:
             violated, error = course.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
             if course.ended:
-                self.stopped = course.stopped
                 return step
             if accelerate is not None:
                 np.copyto(spare, accelerate(argument, spare))
