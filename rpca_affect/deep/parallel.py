@@ -53,7 +53,8 @@ def in_parts(kernels: tuple[Callable, Callable], first: Any, *others: Any) -> An
     alone, shared = kernels
     if _forked.is_set():
         return alone(first, *others)
-    threads = max(1, min(torch.get_num_threads(), len(first), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    allowed = torch.get_num_threads()
+    threads = max(1, min(allowed, len(first), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     parts = 4 * threads
     with _turns:
         before = numba.get_num_threads()
@@ -62,3 +63,6 @@ def in_parts(kernels: tuple[Callable, Callable], first: Any, *others: Any) -> An
             return shared(first, *others, np.arange(parts + 1) * len(first) // parts)
         finally:
             numba.set_num_threads(before)
+            # Where numba starts OpenMP it raises the count of the calling thread, which is also torch's.
+            if torch.get_num_threads() != allowed:
+                torch.set_num_threads(allowed)

@@ -1,6 +1,8 @@
 """Spectra of Gram matrices: the compiled form against LAPACK, on easy and on degenerate stacks."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -113,3 +115,30 @@ def test_vmap():
     rows = torch.randn(4, 6, 9, dtype=F64)
     values = torch.vmap(lambda a: eigen.gram_spectrum(a)[0])(rows)
     torch.testing.assert_close(values, eigen.gram_spectrum(rows)[0], rtol=1e-12, atol=1e-12)
+
+
+COUNTS = """
+import sys, threading, torch
+from rpca_affect.deep import SEM, parallel
+parallel.FEWEST, wanted = 1, int(sys.argv[1])
+
+def call():
+    torch.set_num_threads(wanted)
+    x = torch.randn(8, 12, 10, requires_grad=True)
+    SEM()(x).sum().backward()
+    found.append(torch.get_num_threads())
+
+found = []
+call()
+other = threading.Thread(target=call)
+other.start(); other.join(); call()
+assert found == [wanted] * 3, found
+"""
+
+
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_the_first_compiled_call_leaves_torch_its_thread_count(wanted):
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"} | {"NUMBA_NUM_THREADS": "4"}
+    command = [sys.executable, "-c", COUNTS, str(wanted)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
