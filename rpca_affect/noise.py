@@ -5,7 +5,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rpca_affect.arrays import Array, array_namespace, device, observe
+from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.medians import Block, by_feature, median
 
 __all__ = ["ColumnScale", "noise_level", "slack", "spread"]
 
@@ -60,14 +61,7 @@ def noise_level(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
     >>> noise_level(5 * np.sin(time)[:, None] + noise).round(2)
     array([0.11, 2.9 ])
     """
-    xp, values, known = _cells(x, mask, axis)
-    step = values[..., 1:, :] - values[..., :-1, :]
-    both = known[..., 1:, :] & known[..., :-1, :]
-    if step.shape[-2] == 0:
-        return xp.zeros((*values.shape[:-2], values.shape[-1]), dtype=values.dtype, device=device(values))
-    away = xp.abs(step - _median(xp, step, both))
-    moves = both & (xp.abs(step) > _rounding(xp, values, known))
-    return _robust_size(xp, away, moves, both) / math.sqrt(2.0)
+    return by_feature(x, mask, axis, lambda block: (_noise_level(block),))[0]
 
 
 def spread(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
@@ -98,9 +92,7 @@ def spread(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
     >>> spread(x).round(1)
     array([ 1.1, 19.9])
     """
-    xp, values, known = _cells(x, mask, axis)
-    away = xp.abs(values - _median(xp, values, known))
-    return _robust_size(xp, away, known & (away > _rounding(xp, values, known)), known)
+    return by_feature(x, mask, axis, lambda block: (_spread(block, median(block)),))[0]
 
 
 def slack(sigma: Any, shape: Sequence[int], *, share: Any = 1.0) -> Any:
@@ -227,19 +219,27 @@ class ColumnScale:
             raise ValueError(f"by={by!r} is not a way to scale: use 'noise', 'spread' or 'none'")
         if not 0 <= floor < math.inf:
             raise ValueError(f"floor={floor} is not a share of the spread: give a number >= 0, such as 0.01")
-        xp, values, known = _cells(x, mask, -2)
-        center = _median(xp, values, known)[..., 0, :]
+
+        def measure(block: Block) -> tuple[Array, ...]:
+            center = median(block)
+            if by == "none":
+                return (center[..., 0],)
+            level = _noise_level(block) if by == "noise" else center[..., 0]
+            return center[..., 0], _rounding(block)[..., 0], _spread(block, center), level
+
+        center, *sizes = by_feature(x, mask, -2, measure)
+        xp = array_namespace(center)
         if by == "none":
             return cls(center, xp.ones_like(center))
-        size = spread(values, known)
+        rounding, size, level = sizes
         typical = size if groups is None else xp.maximum(size, _group_median(xp, size, groups))
-        scale = xp.maximum(size if by == "spread" else noise_level(values, known), floor * typical)
+        scale = xp.maximum(size if by == "spread" else level, floor * typical)
         if shared:
             if groups is None:
                 raise ValueError("shared=True needs groups: give one label for each feature")
             scale = _group_median(xp, scale, groups)
         # A feature that is constant up to rounding is left as it is: dividing would turn rounding into signal.
-        scale = xp.where(scale > _rounding(xp, values, known)[..., 0, :], scale, xp.ones_like(scale))
+        scale = xp.where(scale > rounding, scale, xp.ones_like(scale))
         return cls(center, _nearest_power_of_two(xp, scale) if exact else scale)
 
     def apply(self, x: Any) -> Array:
@@ -264,41 +264,39 @@ class ColumnScale:
         return part + self.center[..., None, :] if center else part
 
 
-def _cells(x: Any, mask: Any, axis: int) -> tuple[Any, Array, Array]:
-    values, known = observe(x, mask)
-    xp = array_namespace(values)
-    if axis not in (-2, -1, values.ndim - 2, values.ndim - 1):
-        raise ValueError(f"axis={axis} does not hold the frames of {values.ndim} axes: use -2 or -1")
-    if known is None:
-        known = xp.ones(values.shape, dtype=xp.bool, device=device(values))
-    if axis in (-1, values.ndim - 1):
-        values, known = xp.matrix_transpose(values), xp.matrix_transpose(known)
-    return xp, values, known
+def _noise_level(block: Block) -> Array:
+    xp, values, known = block.xp, block.values, block.known
+    if values.shape[-1] < 2:
+        return xp.zeros(values.shape[:-1], dtype=values.dtype, device=device(values))
+    steps = values[..., 1:] - values[..., :-1]
+    both = None if known is None else known[..., 1:] & known[..., :-1]
+    moves = xp.abs(steps) > _rounding(block)
+    away = xp.abs(steps - median(block.over(steps, both)))
+    return _robust_size(block.over(away, both), moves) / math.sqrt(2.0)
 
 
-def _robust_size(xp: Any, away: Array, moves: Array, known: Array) -> Array:
-    """1.4826 times the median of ``away`` over ``moves``, times the root of their share of ``known``, (..., n)."""
-    moving = xp.sum(xp.astype(moves, away.dtype), axis=-2)
-    cells = xp.sum(xp.astype(known, away.dtype), axis=-2)
-    share = moving / xp.where(cells > 0, cells, xp.ones_like(cells))
-    return MAD_TO_SIGMA * _median(xp, away, moves)[..., 0, :] * xp.sqrt(share)
+def _spread(block: Block, center: Array) -> Array:
+    away = block.xp.abs(block.values - center)
+    return _robust_size(block.over(away, block.known), away > _rounding(block))
 
 
-def _median(xp: Any, values: Array, known: Array) -> Array:
-    """Median over the known cells along axis -2, kept as an axis of length 1; 0 where none is known."""
-    count = xp.sum(xp.astype(known, xp.int64), axis=-2, keepdims=True)
-    ordered = xp.sort(xp.where(known, values, xp.full_like(values, math.inf)), axis=-2)
-    place = xp.reshape(xp.arange(values.shape[-2], device=device(values)), (-1, 1))
-    zero = xp.zeros_like(values)
-    lower = xp.sum(xp.where(place == (count - 1) // 2, ordered, zero), axis=-2, keepdims=True)
-    upper = xp.sum(xp.where(place == count // 2, ordered, zero), axis=-2, keepdims=True)
-    # Halves are added, not averaged: the sum of two large values may overflow.
-    return xp.where(count > 0, 0.5 * lower + 0.5 * upper, xp.zeros_like(lower))
+def _robust_size(away: Block, moves: Array) -> Array:
+    """1.4826 times the median of ``away`` over ``moves``, times the root of their share of the cells, (..., n)."""
+    xp, dtype = away.xp, away.values.dtype
+    moves = moves if away.known is None else moves & away.known
+    moving = xp.sum(xp.astype(moves, dtype), axis=-1)
+    if away.known is None:
+        share = moving / moves.shape[-1]
+    else:
+        cells = xp.sum(xp.astype(away.known, dtype), axis=-1)
+        share = moving / xp.where(cells > 0, cells, xp.ones_like(cells))
+    return MAD_TO_SIGMA * median(away.over(away.values, moves))[..., 0] * xp.sqrt(share)
 
 
-def _rounding(xp: Any, values: Array, known: Array) -> Array:
-    """Variation that rounding of a typical value explains, per feature, (..., 1, n)."""
-    return ROUNDING * xp.finfo(values.dtype).eps * _median(xp, xp.abs(values), known)
+def _rounding(block: Block) -> Array:
+    """Variation that rounding of a typical value explains, per feature, (..., n, 1)."""
+    xp, values = block.xp, block.values
+    return ROUNDING * xp.finfo(values.dtype).eps * median(block.over(xp.abs(values), block.known))
 
 
 def _group_median(xp: Any, scale: Array, groups: Sequence[Hashable]) -> Array:
@@ -308,9 +306,7 @@ def _group_median(xp: Any, scale: Array, groups: Sequence[Hashable]) -> Array:
     medians = scale
     for label in dict.fromkeys(groups):
         member = xp.asarray([other == label for other in groups], device=device(scale))
-        column = xp.matrix_transpose(scale[..., None, :])
-        usable = member[:, None] & (column > 0)
-        common = _median(xp, column, usable)[..., 0]
+        common = median(Block(xp, scale, member & (scale > 0)))
         medians = xp.where(member, common, medians)
     return medians
 

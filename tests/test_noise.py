@@ -1,6 +1,8 @@
 """Noise levels, the weight of the noise part, and column scales: laws, edge cases, array libraries, real recordings."""
 
 import re
+import tracemalloc
+import warnings
 
 import array_api_strict
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpca_affect.medians import BLOCK
 from rpca_affect.noise import ColumnScale, noise_level, slack, spread
 from rpca_affect.synthetic import planted
 
@@ -62,6 +65,32 @@ def test_sigma_follows_the_units(seed, power, offset):
     np.testing.assert_allclose(noise_level(x + offset), noise_level(x), rtol=1e-6)
     np.testing.assert_allclose(noise_level(-x), noise_level(x))
     np.testing.assert_allclose(noise_level(x[:, ::-1]), noise_level(x)[::-1])
+
+
+@given(seeds, st.integers(1, 40), st.integers(1, 12), st.sampled_from(["float32", "float64"]))
+def test_medians_are_those_of_numpy_however_many_features_are_measured_at_once(seed, frames, features, dtype):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-3, 4, (2, frames, features)).astype(dtype)
+    holes = rng.random(x.shape) < rng.choice([0, 0.4])
+    holes[:, 0, 0] = False
+    x[holes] = np.nan
+    with pytest.MonkeyPatch.context() as small, np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nanmedian, about features without a cell
+        small.setattr("rpca_affect.medians.BLOCK", int(rng.integers(1, 300)))
+        center = ColumnScale.fit(x, by="none").center
+        np.testing.assert_array_equal(center, np.nan_to_num(np.nanmedian(x, axis=1)))
+    assert center.dtype == dtype
+
+
+def test_measuring_takes_little_memory():
+    x = recording(n=60_000, sigma=np.ones(80))
+    x[::50, 3] = np.nan
+    for measure in (noise_level, spread, ColumnScale.fit):
+        tracemalloc.start()
+        measure(x)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 * 8 * BLOCK + 0.2 * x.nbytes < 0.7 * x.nbytes
 
 
 def test_a_linear_drift_is_not_noise():
