@@ -10,14 +10,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The core alone: enough for the command line and the report.
+# Core and shell: enough for the command line and the report.
 $(VENV)/core.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -c constraints.txt -e .
+	$(PIP) -c constraints.txt -e '.[cli]'
 	touch $@
 
 # Everything: tests, deep part, notebooks, compiled path.
 $(VENV)/all.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -c constraints.txt -e '.[all]'
+	$(PIP) -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/core.stamp
 
 demo: $(VENV)/core.stamp

@@ -1,10 +1,10 @@
 """Many sequences of different length: taken apart, put together again, and worked on in parallel."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 
@@ -43,13 +43,23 @@ def split_rows(sequence_id: Any, n_rows: int) -> list[np.ndarray]:
     """
     if sequence_id is None:
         return [np.arange(n_rows)]
-    codes, names = pd.factorize(np.asarray(sequence_id))
-    if codes.shape != (n_rows,):
-        raise ValueError(f"sequence_id has shape {codes.shape}: give one value for each of the {n_rows} rows")
+    labels = np.asarray(sequence_id)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"sequence_id has shape {labels.shape}: give one value for each of the {n_rows} rows")
+    names: dict[Any, int] = {}
+    codes = np.array([-1 if _missing(label) else names.setdefault(label, len(names)) for label in labels.tolist()])
     if (codes < 0).any():
         raise ValueError("sequence_id holds missing values: every row needs the name of its sequence")
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+
+
+def _missing(label: Any) -> bool:
+    """True for None, NaN and the missing values of other libraries, which are not equal to themselves."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA compares to neither true nor false
+        return True
 
 
 def stacked(sequences: Any) -> tuple[Any, np.ndarray]:
@@ -74,7 +84,8 @@ def stacked(sequences: Any) -> tuple[Any, np.ndarray]:
     if len(widths) > 1:
         raise ValueError(f"the sequences have {sorted(widths)} features: they must agree")
     number = np.repeat(np.arange(len(sequences)), [len(part) for part in sequences])
-    if all(isinstance(part, pd.DataFrame) for part in sequences):
+    pd = sys.modules.get("pandas")  # there is no DataFrame where nobody has imported pandas
+    if pd is not None and all(isinstance(part, pd.DataFrame) for part in sequences):
         return pd.concat(list(sequences), ignore_index=True), number
     return np.concatenate([np.asarray(part) for part in sequences]), number
 
