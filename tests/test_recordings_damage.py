@@ -119,7 +119,7 @@ def test_forced_format_that_does_not_fit(format, tmp_path):
 
 def test_table_format_forced_on_a_numpy_file(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((3, 3)))
-    with pytest.raises(RecordingError, match="NumPy npy file, expected text, Parquet or Feather for openface"):
+    with pytest.raises(RecordingError, match="none of the feature columns of OpenFace; found feature_0"):
         read(tmp_path / "x.npy", "openface")
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from .recording import RecordingError
-from .tables import Table, open_file
-from .text import dialect, read_text
+from .tables import Table, kind_of, open_file
+from .text import read_text
 
 COLUMNAR = ("text", "parquet", "feather")
 
@@ -27,26 +27,10 @@ def _damaged(path: Path, kind: str, error: Exception) -> RecordingError:
     return RecordingError(f"{path} is a damaged {kind.capitalize()} file, expected one that opens: {reason}.")
 
 
-def column_names(path: Path, kind: str) -> tuple[str, ...]:
-    """Column names of a file, without surrounding blanks and without reading its rows."""
-    if kind == "text":
-        return tuple(name.strip() for name in dialect(path).names)
-    if kind not in COLUMNAR:
-        return ()
-    _arrow(path)
-    import pyarrow as pa
-
-    try:
-        if kind == "parquet":
-            from pyarrow import parquet
-
-            return tuple(str(name).strip() for name in parquet.read_schema(path).names)
-        from pyarrow import ipc
-
-        with pa.memory_map(str(path)) as source:
-            return tuple(str(name).strip() for name in ipc.open_file(source).schema.names)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, kind, error) from error
+def load(path: Path, key: str | None = None) -> Table:
+    """Read a file of any kind into a Table; `key` chooses one of several arrays or tables in it."""
+    kind = kind_of(path)
+    return load_columns(path, kind) if kind in COLUMNAR else load_array(path, kind, key)
 
 
 def load_columns(path: Path, kind: str) -> Table:
@@ -106,4 +90,8 @@ def array_table(array, source: str, names=None, form: dict | None = None) -> Tab
     names = [f"feature_{i}" for i in range(array.shape[1])] if names is None else list(names)
     if len(names) != array.shape[1]:
         raise RecordingError(f"{source} has {array.shape[1]} columns but {len(names)} feature names were given.")
-    return Table(pd.DataFrame(array.astype(np.float64), columns=pd.Index(names, dtype=object)), source, form=form or {})
+    return Table(
+        pd.DataFrame(array.astype(np.float64), columns=pd.Index(names, dtype=object)),
+        source,
+        form={"array": True} | (form or {}),
+    )

@@ -6,10 +6,10 @@ from types import ModuleType
 import pandas as pd
 
 from .assemble import assemble
-from .files import array_table, column_names
-from .formats import formats
+from .files import array_table, load
+from .formats import formats, prepared
 from .recording import Recording, RecordingError
-from .tables import Table, kind_of
+from .tables import Table
 
 
 def available_formats() -> tuple[str, ...]:
@@ -23,9 +23,9 @@ def available_formats() -> tuple[str, ...]:
     return tuple(sorted(formats()))
 
 
-def _chosen(format: str | None, kind: str, names: tuple[str, ...]) -> ModuleType:
+def _chosen(format: str | None, table: Table) -> ModuleType:
     if format is None:
-        return max(formats().values(), key=lambda module: module.score(kind, names))
+        return max(formats().values(), key=lambda module: module.score(table))
     if format not in formats():
         raise ValueError(f"There is no format {format!r}; the formats are {', '.join(available_formats())}.")
     return formats()[format]
@@ -49,9 +49,7 @@ def detect(path) -> str:
     RecordingError
         If the file cannot be read at all.
     """
-    path = Path(path)
-    kind = kind_of(path)
-    return _chosen(None, kind, column_names(path, kind)).NAME
+    return _chosen(None, load(Path(path))).NAME
 
 
 def read(
@@ -111,12 +109,8 @@ def read(
     >>> recording.feature_names, recording.mask.tolist()
     (('AU06', 'AU12'), [[True, True], [True, False], [True, True]])
     """
-    path = Path(path)
-    kind = kind_of(path)
-    module = _chosen(format, kind, column_names(path, kind))
-    if kind in ("npy", "npz") and format not in (None, "array"):
-        raise RecordingError(f"{path} is a NumPy {kind} file, expected text, Parquet or Feather for {format}.")
-    return _made(module.load(path, kind, key), module, features, min_confidence, mask, max_gap, fps)
+    table = load(Path(path), key)
+    return _made(table, _chosen(format, table), features, min_confidence, mask, max_gap, fps)
 
 
 def from_frame(
@@ -149,7 +143,7 @@ def from_frame(
         If there is no row, no numeric column, or text among the numbers.
     """
     table = Table(frame, "DataFrame")
-    return _made(table, _chosen(format, "parquet", table.names), features, min_confidence, mask, max_gap, fps)
+    return _made(table, _chosen(format, table), features, min_confidence, mask, max_gap, fps)
 
 
 def from_array(
@@ -206,6 +200,7 @@ def from_array(
 
 
 def _made(table: Table, module: ModuleType, features, min_confidence, mask, max_gap, fps) -> Recording:
+    table = prepared(module, table)
     recording = assemble(
         table, module.layout(table), min_confidence=min_confidence, mask=mask, max_gap=max_gap, fps=fps
     )

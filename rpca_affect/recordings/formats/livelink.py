@@ -5,27 +5,22 @@ import re
 import numpy as np
 
 from ..assemble import Layout, listed
-from ..files import COLUMNAR, load_columns
 from ..groups import LIVELINK, group_of
 from ..recording import RecordingError
 from ..tables import Table
 
 NAME = "livelink"
+TITLE = "Live Link Face"
 _TIMECODE = re.compile(r"\s*(\d{1,2})[:;](\d{1,2})[:;](\d{1,2})[:;](\d{1,3}(?:\.\d*)?)\s*")
 _RATES = (24, 25, 30, 48, 50, 60, 100, 120, 240)
 _DAY = 86400.0
 
 
-def score(kind: str, names: tuple[str, ...]) -> float:
+def score(table: Table) -> float:
     """Sure when a timecode stands next to blendshapes."""
-    folded = {name.casefold() for name in names}
-    blendshapes = sum(group_of(name) == "blendshapes" for name in names)
-    return float(kind in COLUMNAR and "timecode" in folded and blendshapes > 10)
-
-
-def load(path, kind, key=None) -> Table:
-    """Columns of the file."""
-    return load_columns(path, kind)
+    folded = {name.casefold() for name in table.names}
+    blendshapes = sum(group_of(name) == "blendshapes" for name in table.names)
+    return float("timecode" in folded and blendshapes > 10)
 
 
 def layout(table: Table) -> Layout:

@@ -4,24 +4,19 @@ import numpy as np
 import pandas as pd
 
 from ..assemble import Layout, listed
-from ..files import COLUMNAR, load_columns
 from ..groups import PYFEAT, group_of
 from ..recording import RecordingError
 from ..tables import Table
 
 NAME = "pyfeat"
+TITLE = "py-feat"
 _KEYS = {"frame", "input", "approx_time", "Identity", "FaceScore", "FrameHeight", "FrameWidth"}
 
 
-def score(kind: str, names: tuple[str, ...]) -> float:
+def score(table: Table) -> float:
     """Sure when py-feat's face box stands next to any of its features."""
-    known = {group_of(name, PYFEAT) for name in names}
-    return float(kind in COLUMNAR and "FaceScore" in names and bool(known & {"AU", "landmarks_2d", "emotions"}))
-
-
-def load(path, kind, key=None) -> Table:
-    """Columns of the file."""
-    return load_columns(path, kind)
+    known = {group_of(name, PYFEAT) for name in table.names}
+    return float("FaceScore" in table.names and bool(known & {"AU", "landmarks_2d", "emotions"}))
 
 
 def layout(table: Table) -> Layout:
