@@ -1,0 +1,1 @@
+"""Results on disk: whose they are, how they are replaced without losing anything, and the forms they take."""

@@ -1,0 +1,63 @@
+"""What an input is, wherever it lies: its name, size, date and the hash of its content; settings as plain values."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["content_hash", "identity", "plain"]
+
+
+def content_hash(path: str | os.PathLike) -> str:
+    """SHA-256 of a file; of a folder, of the names and contents of all files below it."""
+    path = Path(path)
+    if not path.is_dir():
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    whole = hashlib.sha256()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        whole.update(f"{file.relative_to(path).as_posix()}\0{content_hash(file)}\0".encode(errors="surrogateescape"))
+    return whole.hexdigest()
+
+
+def identity(path: str | os.PathLike) -> dict[str, Any]:
+    """Identity of an input.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder that is one input.
+
+    Returns
+    -------
+    dict
+        ``name``, ``bytes``, ``modified`` (seconds since 1970), ``sha256``.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be read.
+    """
+    path = Path(path)
+    about = path.stat()
+    return {"name": path.name, "bytes": about.st_size, "modified": about.st_mtime, "sha256": content_hash(path)}
+
+
+def plain(value: Any) -> Any:
+    """The same value in the types of JSON, with None for numbers that JSON lacks."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # arrays and numbers of NumPy
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return json.loads(json.dumps(str(value)))
+    return str(value)
