@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
+.PHONY: demo test docs lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -81,3 +81,12 @@ clean:
 # The notebooks from their paired scripts, executed at full size.
 notebooks: $(VENV)/all.stamp
 	$(BIN)/python notebooks/build.py
+
+# The documentation site: docs/_build/html/index.html. Every warning is an error, every link inside is checked.
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python docs/links.py docs/_build/html
+
+$(VENV)/docs.stamp: $(VENV)/all.stamp
+	$(PIP) -c constraints.txt -e '.[docs]'
+	touch $@

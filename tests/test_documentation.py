@@ -84,6 +84,18 @@ def test_readme_code_runs(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), scope)
 
 
+PAGES = sorted((ROOT / "docs").rglob("[!_]*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_of_the_site_runs(page, tmp_path, monkeypatch):
+    """The Python blocks of a page run in order, each page by itself."""
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S):
+        exec(compile(block, page.name, "exec"), scope)
+
+
 def test_readme_links_lead_somewhere():
     text = (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
