@@ -42,6 +42,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         batch_size: int = 32,
         epochs: int = 60,
         corruption: float = 0.0,
+        class_weight: str | None = None,
         device: str = "cpu",
         random_state: int = 0,
     ):
@@ -63,6 +64,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         self.batch_size = batch_size
         self.epochs = epochs
         self.corruption = corruption
+        self.class_weight = class_weight
         self.device = device
         self.random_state = random_state
 
@@ -106,7 +108,13 @@ class _LSEFEstimator(BaseEstimator, ABC):
         module.fit(sequences)
         self.net_ = make_net(
             module,
-            LSEFLoss(task, self.consistency, self.rank_weight, self.sparsity_weight),
+            LSEFLoss(
+                task,
+                self.consistency,
+                self.rank_weight,
+                self.sparsity_weight,
+                self._class_weights(targets) if task == "classification" else None,
+            ),
             optimizer=self.optimizer,
             lr=self.lr,
             weight_decay=self.weight_decay,
@@ -138,6 +146,14 @@ class _LSEFEstimator(BaseEstimator, ABC):
             net, dataset = self.prepare(X, y)
             net.fit(dataset)
         return self
+
+    def _class_weights(self, targets: np.ndarray) -> tuple[float, ...] | None:
+        if self.class_weight is None:
+            return None
+        if self.class_weight != "balanced":
+            raise ValueError(f"class_weight is {self.class_weight!r}; give 'balanced', or None for all alike.")
+        counts = np.bincount(targets)
+        return tuple((len(targets) / (len(counts) * counts)).tolist())
 
     def _sequences(self, X: Any) -> list[np.ndarray]:
         check_is_fitted(self)
@@ -204,6 +220,8 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     batch_size, epochs : int
     corruption : float
         Augmentation: up to this share of the frames of every second training sequence is broken.
+    class_weight : {"balanced"}, optional
+        "balanced" lets every class count alike however many sequences it has, as UAR does.
     device : str
         Of torch.
     random_state : int

@@ -45,18 +45,22 @@ class LSEFLoss:
         Weight of the base's effective rank, the participation ratio ``||L||_F^4 / ||L^T L||_F^2`` over min(T, D).
     sparsity : float
         Weight of ``||transient||_1 / ||x||_1``.
+    class_weights : tuple of float, optional
+        How much a sequence of each class counts in the cross-entropy; all alike by default.
     """
 
     task: str = "classification"
     consistency: float = 0.1
     rank: float = 0.0
     sparsity: float = 0.0
+    class_weights: tuple[float, ...] | None = None
 
     def __call__(self, output: LSEFOutput | Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean loss of a batch; ``target`` (B,) classes, (B, C) or (B, T, C) values with NaN where not rated."""
         prediction = output.prediction if isinstance(output, LSEFOutput) else output
         if self.task == "classification":
-            loss = F.cross_entropy(prediction, target)
+            weights = None if self.class_weights is None else prediction.new_tensor(self.class_weights)
+            loss = F.cross_entropy(prediction, target, weights)
         else:
             known = torch.isfinite(target)
             if target.ndim == 3 and mask is not None:

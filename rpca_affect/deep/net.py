@@ -13,13 +13,21 @@ from torch import Tensor
 from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.model import LSEFOutput
 from rpca_affect.deep.rao import RAO
-from rpca_affect.deep.sequences import SequenceDataset, collate
+from rpca_affect.deep.sequences import SequenceDataset, SimilarLengths, collate
 
 OPTIMIZERS: dict[str, Callable] = {"adamw": torch.optim.AdamW, "rao": RAO}
 
 
 class SequenceNet(NeuralNet):
     """skorch's training loop over padded sequences; the loss sees the mask and the parts of the split."""
+
+    def get_iterator(self, dataset, training=False):
+        """Batches; in training of sequences of similar length."""
+        if not training:
+            return super().get_iterator(dataset, training=training)
+        lengths = [len(s) for s in dataset.sequences]
+        sampler = SimilarLengths(lengths, self.batch_size)
+        return torch.utils.data.DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=collate)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of one batch, on the device of the model."""
@@ -90,8 +98,6 @@ def make_net(
         lr=lr,
         max_epochs=epochs,
         batch_size=batch_size,
-        iterator_train__shuffle=True,
-        iterator_train__collate_fn=collate,
         iterator_valid__collate_fn=collate,
         train_split=None,
         callbacks=[("annealing", Annealing(epochs))],

@@ -1,6 +1,6 @@
 """Sequences for the deep part: lists of (T_i, D) arrays, padded arrays, folders of .npy; and batches with masks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from rpca_affect.deep.corruption import corrupt
 
@@ -93,6 +93,44 @@ class SequenceDataset(Dataset):
             share, seed = float(torch.rand(())) * self.corruption, int(torch.randint(2**31, ()))
             sequence = corrupt([sequence], share, "mixed", seed)[0]
         return sequence, 0 if self.targets is None else self.targets[i]
+
+
+class SimilarLengths(Sampler[int]):
+    """A shuffled order in which neighbours are about as long, so that batches hold little padding.
+
+    Four batches at a time are drawn at random and sorted by length; their order is random again. An incomplete batch
+    comes last.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+    batch_size : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> order = list(SimilarLengths([3, 30, 4, 31, 5, 32], 3))
+    >>> sorted(order), len({i % 2 for i in order[:3]})
+    ([0, 1, 2, 3, 4, 5], 1)
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int):
+        self.lengths, self.batch_size = lengths, batch_size
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        order, size = torch.randperm(len(self)).tolist(), self.batch_size
+        whole = len(order) - len(order) % size
+        batches = []
+        for start in range(0, whole, 4 * size):
+            pool = sorted(order[start : min(start + 4 * size, whole)], key=lambda i: self.lengths[i])
+            batches += [pool[k : k + size] for k in range(0, len(pool), size)]
+        for k in torch.randperm(len(batches)).tolist():
+            yield from batches[k]
+        yield from order[whole:]
 
 
 def collate(batch: list[tuple[np.ndarray, Any]]) -> tuple[dict[str, Tensor], Tensor]:

@@ -1,0 +1,90 @@
+"""Tables of the benchmark: means over folds, and paired differences with intervals that know the folds overlap."""
+
+import numpy as np
+import pandas as pd
+from rivals import ABLATION, BASELINES, CLASSICAL, MODELS
+from scipy import stats
+
+
+def interval(differences: np.ndarray, share: float, level: float = 0.95) -> tuple[float, float]:
+    """Mean and half width for paired differences over folds whose training sets overlap.
+
+    Nadeau & Bengio (2003): the variance of the mean is ``(1 / n + test / train)`` times that of the differences.
+    ``share`` is test / train. One fold has no interval (NaN).
+    """
+    n = len(differences)
+    if n < 2:
+        return float(np.mean(differences)), float("nan")
+    spread = np.std(differences, ddof=1) * np.sqrt(1 / n + share)
+    return float(np.mean(differences)), float(stats.t.ppf((1 + level) / 2, n - 1) * spread)
+
+
+def report(found: list[dict]) -> tuple[str, dict]:
+    """Markdown and the same as records, from the folds that are there for every model."""
+    if not found:
+        return "nothing has been run yet", {}
+    rows = [{**{k: f[k] for k in ("model", "seed", "fold")}, **test} for f in found for test in f["tests"]]
+    frame = pd.DataFrame(rows)
+    frame["key"] = list(zip(frame.seed, frame.fold))
+    names = [name for name in (*MODELS, *ABLATION) if name in set(frame.model)]
+    common = set.intersection(*(set(frame.key[frame.model == name]) for name in names))
+    if not common:
+        return "no fold has been run for every model yet", {}
+    frame = frame[frame.key.isin(common)]
+    clean = frame[frame.kind == "clean"].pivot(index="key", columns="model", values="uar")
+    broken = frame[frame.kind != "clean"].copy()
+    broken["loss"] = [clean.loc[[k], m].iloc[0] - u for k, m, u in zip(broken.key, broken.model, broken.uar)]
+    shares = broken.groupby(["model", "share"]).loss.mean().unstack()
+    kinds = broken[broken.share == 0.3].groupby(["model", "kind"]).loss.mean().unstack()
+    worst = broken[broken.share == 0.3].groupby(["key", "model"]).loss.mean().unstack()
+    mine = [f for f in found if (f["seed"], f["fold"]) in common]
+    cost = pd.DataFrame([{"model": f["model"], "parameters": f["parameters"], **f["seconds"]} for f in mine])
+    cost = cost.groupby("model").median()
+    share = np.mean([f["test"] / f["train"] for f in mine])
+    official = len({key[1] for key in common}) == 1
+    lines = [
+        f"{mine[0]['set']}: {len(common)} folds of every model ({len({k[0] for k in common})} seeds)"
+        + (", one split: the interval is over seeds, not over people" if official else ", people apart"),
+        "",
+        "| model | clean UAR | " + " | ".join(kinds.columns) + " | loss 10 / 20 / 30 % | parameters | CPU s an epoch |",
+        "|" + "---|" * (5 + len(kinds.columns)),
+    ]
+    records = []
+    for name in names:
+        mean, half = interval(clean[name].to_numpy(), share)
+        losses = " / ".join(f"{value:.3f}" for value in shares.loc[name])
+        seconds = f"{cost.loc[name, 'epoch']:.2f}" if name not in CLASSICAL else f"({cost.loc[name, 'fit']:.2f} in all)"
+        cells = [f"{mean:.3f} ± {half:.3f}", *(f"{v:.3f}" for v in kinds.loc[name]), losses]
+        lines.append("| " + " | ".join([name, *cells, f"{cost.loc[name, 'parameters']:.0f}", seconds]) + " |")
+        record = {"model": name, "clean": mean, "half": half, "loss": shares.loc[name].to_dict()}
+        records.append(record | {"kinds": kinds.loc[name].to_dict(), **cost.loc[name].to_dict()})
+    lines += ["", *verdicts(clean, worst, names, cost, share)]
+    return "\n".join(lines), {"set": mine[0]["set"], "folds": len(common), "models": records, "said": lines[-6:]}
+
+
+def verdicts(clean, worst, names, cost, share) -> list[str]:
+    """What LSEF earns on this set, in sentences made of the figures."""
+    if "lsef" not in names:
+        return []
+    said = []
+    baselines = [name for name in BASELINES if name in names]
+    for name in [*baselines, *(n for n in names if n not in baselines and n != "lsef")]:
+        better, half = interval((clean["lsef"] - clean[name]).to_numpy(), share)
+        loss, loss_half = interval((worst["lsef"] - worst[name]).to_numpy(), share)
+        said.append(
+            f"- lsef minus {name}: clean {better:+.3f} ± {half:.3f}, loss at 30 % {loss:+.3f} ± {loss_half:.3f}"
+        )
+    if baselines:
+        best = max(baselines, key=lambda name: clean[name].mean())
+        better, half = interval((clean["lsef"] - clean[best]).to_numpy(), share)
+        verdict = "no worse than" if better + (0 if np.isnan(half) else half) >= 0 else "worse than"
+        ours, theirs, least = worst["lsef"].mean(), worst[best].mean(), worst[baselines].mean().min()
+        halved = "at most half" if ours <= max(theirs, 0) / 2 else "more than half"
+        said.append(
+            f"- clean {verdict} the best baseline ({best}); {halved} of its loss at 30 % ({ours:.3f} of {theirs:.3f};"
+        )
+        said[-1] += f" the smallest loss of a baseline is {least:.3f})"
+    if "tcn" in names:
+        ratio = cost.loc["lsef", "epoch"] / cost.loc["tcn", "epoch"]
+        said.append(f"- an epoch takes {ratio:.1f} times TCN's CPU seconds")
+    return said
