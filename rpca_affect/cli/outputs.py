@@ -1,6 +1,5 @@
 """Results on disk: tables in the form of the input, all or nothing, the summary last as the sign that all is there."""
 
-import csv
 import json
 import os
 import shutil
@@ -8,13 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from rpca_affect.results.tables import PARTS, write_tables
 
 __all__ = ["finished", "save_split", "write_json"]
 
 SUMMARY = "summary.json"
-TABLES = ("base.csv", "transient.csv", "residual.csv", "mask.csv", "events.csv")
-FILES = (*TABLES, "report.html", SUMMARY)
+TABLES = tuple(f"{part}.csv" for part in PARTS)
+FILES = (*TABLES, "events.csv", "report.html", SUMMARY)
+OTHERS = tuple(f"{part}.{ending}" for part in PARTS for ending in ("tsv", "txt", "parquet"))
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
@@ -23,7 +23,11 @@ def finished(folder: Path) -> dict[str, Any] | None:
         found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and all((folder / name).exists() for name in TABLES) else None
+    return found if isinstance(found, dict) and all((folder / name).exists() for name in _tables(found)) else None
+
+
+def _tables(summary: dict[str, Any]) -> list[str]:
+    return summary.get("tables", {}).get("files", [*TABLES])
 
 
 def save_split(split: Any, folder: Path, *, report: bool, settings: dict[str, Any]) -> dict[str, Any]:
@@ -51,15 +55,12 @@ def save_split(split: Any, folder: Path, *, report: bool, settings: dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
     try:
-        form = split.recording.meta
-        for name in ("base", "transient", "residual", "mask"):
-            _write_like_input(getattr(split, name), temporary / f"{name}.csv", form)
-        split.events().to_csv(temporary / "events.csv", index=False, encoding="utf-8")
+        summary["tables"] = write_tables(split, temporary)
         if report:
             split.report(temporary / "report.html")
         write_json(summary, temporary / SUMMARY)
         (folder / SUMMARY).unlink(missing_ok=True)
-        for name in FILES:
+        for name in (*OTHERS, *FILES):
             if (temporary / name).exists():
                 os.replace(temporary / name, folder / name)
             else:
@@ -72,21 +73,3 @@ def save_split(split: Any, folder: Path, *, report: bool, settings: dict[str, An
 def write_json(content: Any, path: Path) -> None:
     """Write readable JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-
-
-def _write_like_input(table: pd.DataFrame, path: Path, form: dict[str, Any]) -> None:
-    """Text with the separator, decimal mark and header of the input; commas where that was no text."""
-    own_index = not isinstance(table.index, pd.RangeIndex)
-    names = [str(label) for label in table.columns]
-    separator = form.get("separator", ",")
-    table.to_csv(
-        path,
-        sep=separator,
-        decimal=form.get("decimal", "."),
-        header=names if form.get("header", True) else False,
-        index=own_index,
-        encoding="utf-8",
-        lineterminator="\n",
-        quoting=csv.QUOTE_MINIMAL,
-        na_rep="NaN" if separator == " " else "",  # between blanks an empty cell would vanish
-    )

@@ -1,29 +1,27 @@
 """A split as files in one folder, in the form of its input; `folder` puts them in their places."""
 
-import csv
 import json
 import math
 import shutil
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from rpca_affect.results.identity import plain
+from rpca_affect.results.tables import PARTS, TableForm, write_tables
 
 __all__ = ["REPORT", "SUMMARY", "TABLES", "bytes_needed", "planned", "room_for", "write_files", "write_json"]
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
-TABLES = ("base.csv", "transient.csv", "residual.csv", "mask.csv", "events.csv")
+TABLES = (*(f"{part}.csv" for part in PARTS), "events.csv")
 
 
-def planned(report: bool) -> list[str]:
-    """Names of the files that `write_files` writes."""
-    return [*TABLES, *([REPORT] if report else []), SUMMARY]
+def planned(report: bool, *, table: str = "csv", **_: Any) -> list[str]:
+    """Names of the files that `write_files` writes, of an input whose separator is not known yet."""
+    return [*(f"{part}.{table}" for part in PARTS), "events.csv", *([REPORT] if report else []), SUMMARY]
 
 
-def write_files(split: Any, folder: Path, *, report: bool, settings: dict[str, Any]) -> dict[str, Any]:
+def write_files(split: Any, folder: Path, *, report: bool, settings: dict[str, Any], **form: Any) -> dict[str, Any]:
     """Write everything about a split into an empty folder and return what ``summary.json`` holds.
 
     Parameters
@@ -34,15 +32,15 @@ def write_files(split: Any, folder: Path, *, report: bool, settings: dict[str, A
         Write ``report.html`` as well.
     settings : dict
         What was asked for; kept in the summary.
+    **form
+        How the tables are written; see `rpca_affect.results.tables.TableForm`.
 
     Returns
     -------
     dict
     """
     summary = {**split.summary(), "settings": settings}
-    for name in ("base", "transient", "residual", "mask"):
-        _write_like_input(getattr(split, name), folder / f"{name}.csv", split.recording.meta)
-    split.events().to_csv(folder / "events.csv", index=False, encoding="utf-8")
+    summary["tables"] = write_tables(split, folder, TableForm(**form))
     if report:
         split.report(folder / REPORT)
     write_json(summary, folder / SUMMARY)
@@ -75,19 +73,3 @@ def room_for(recording: Any, folder: Path) -> None:
 def _size(number: float) -> str:
     power = min(int(math.log10(number) // 3), 4) if number >= 1 else 0
     return f"{number / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
-def _write_like_input(table: pd.DataFrame, path: Path, form: dict[str, Any]) -> None:
-    """Text with the separator, decimal mark and header of the input; commas where that was no text."""
-    separator = form.get("separator", ",")
-    table.to_csv(
-        path,
-        sep=separator,
-        decimal=form.get("decimal", "."),
-        header=[str(label) for label in table.columns] if form.get("header", True) else False,
-        index=not isinstance(table.index, pd.RangeIndex),
-        encoding="utf-8",
-        lineterminator="\n",
-        quoting=csv.QUOTE_MINIMAL,
-        na_rep="NaN" if separator == " " else "",  # between blanks an empty cell would vanish
-    )
