@@ -4,32 +4,54 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rpca_affect import words
 from rpca_affect.arrays import Array, array_namespace
+from rpca_affect.doubts import Doubt
 
-__all__ = ["Decomposition", "Factors", "Status", "doubts", "gap_limit", "largest"]
+__all__ = ["Decomposition", "Factors", "Status", "doubts_about", "gap_limit", "largest"]
 
 RANK_LIMIT = 0.3
 DENSITY_LIMIT = 0.3
+FITTED_LIMIT = 2.0  # cells per free number: noise gives up to 0.7, exact splits with half the cells spoiled 5 and more
 GAP_LIMIT = {"float64": 1e-3, "float32": 5e-3}  # single precision stops earlier, with a dual that is less settled
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a solve ended, as sentences.
+    """How a solve ended, as a record; ``str`` puts it into words.
 
     Attributes
     ----------
     converged : bool
-        True when the stopping test was met (for a stack: by every matrix).
-    sentence : str
-        What happened, with the remedy where there is one.
-    warnings : tuple of str
-        Reasons not to trust or not to interpret the split, each with its remedy.
+        True when the stopping test was met (for a stack or several sequences: by all of them).
+    reason : str
+        What ended it: ``"tol"``, ``"gap"``, ``"still"``, ``"max_iter"`` or ``"callback"``; ``"projected"`` where
+        frames were projected on a known base, ``"nothing"`` where no cell was observed.
+    doubts : tuple of Doubt
+        Reasons not to trust, or not to interpret, the split; see `rpca_affect.doubts`.
+    measure : dict
+        Numbers: ``"steps"``, ``"error"``, ``"gap"``, ``"tol"``, and ``"sequences"``, how many of how many converged.
     """
 
     converged: bool
-    sentence: str
-    warnings: tuple[str, ...] = ()
+    reason: str = ""
+    doubts: tuple[Doubt, ...] = ()
+    measure: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """What happened, with the remedy where there is one."""
+        return words.ending(self.converged, self.reason, self.measure)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The doubts in words, each with its remedy."""
+        return tuple(words.sentence(doubt) for doubt in self.doubts)
+
+    @property
+    def severe(self) -> bool:
+        """True where some doubt forbids to interpret the split."""
+        return any(doubt.severe for doubt in self.doubts)
 
     def __str__(self) -> str:
         return " ".join((self.sentence, *self.warnings))
@@ -134,45 +156,47 @@ def gap_limit(x: Array) -> float:
     return GAP_LIMIT["float64" if x.dtype == array_namespace(x).float64 else "float32"]
 
 
-def doubts(
-    rank: Any, sparsity: Any, gap: Any, shape: tuple[int, ...], solver: str, limit: float = GAP_LIMIT["float64"]
-) -> tuple[str, ...]:
-    """List, as sentences with a remedy, what speaks against reading a split.
+def doubts_about(
+    answer: Decomposition, shape: tuple[int, ...], *, noisy: bool, limit: float = GAP_LIMIT["float64"]
+) -> tuple[Doubt, ...]:
+    """List the doubts that an answer itself raises.
 
     Parameters
     ----------
-    rank, sparsity, gap : float or array (...)
-        As in `Decomposition`; the worst matrix of a stack counts.
+    answer : Decomposition
+        The worst matrix of a stack counts.
     shape : tuple
         Shape of the decomposed array (..., m, n).
-    solver : str
-        Name of the solver.
+    noisy : bool
+        Whether the model has a noise part. With one, neither a high rank nor a dense sparse part says that the split
+        is wrong: a narrow table may need both. Without one, dense noise has nowhere else to go.
     limit : float
         Largest gap of an answer that is called optimal.
 
     Returns
     -------
-    tuple of str
+    tuple of Doubt
     """
-    smaller = min(shape[-2:])
+    m, n = shape[-2:]
+    rank, density = largest(answer.rank), largest(answer.sparsity)
     found = []
-    # Up to rank 2 nothing can be said: every 3 x 3 matrix would be suspect.
-    if largest(rank) > max(2.0, RANK_LIMIT * smaller):
-        found.append(f"rank {int(largest(rank))} of {smaller}")
-    if largest(sparsity) > DENSITY_LIMIT:
-        found.append(f"{100 * largest(sparsity):.0f} % of the cells in the sparse part")
-    sentences = []
-    if found:
-        sentences.append(
-            f"Meaningless split: {' and '.join(found)} is what dense noise looks like, not base and transients; "
-            "use the noise-aware model (noise='auto') or scale the columns by their noise."
-        )
-    if gap is not None and largest(gap) > limit:
-        remedy = "use solver='admm'" if solver != "admm" else "lower tol or raise max_iter"
-        sentences.append(
-            f"The split is feasible but not optimal: its relative duality gap is {largest(gap):.1g}; {remedy}."
-        )
-    return tuple(sentences)
+    if answer.gap is None:
+        # The rank was given. A cell that fits by chance costs a free number of L; an exact split has far more of them.
+        freedom, fitted = rank * (m + n - rank), round((1 - density) * m * n)
+        if density > DENSITY_LIMIT and fitted < FITTED_LIMIT * freedom:
+            found.append(Doubt("interpolated", {"fitted": fitted, "freedom": int(freedom)}, severe=True))
+    elif not noisy:
+        measure: dict[str, Any] = {}
+        # Up to rank 2 nothing can be said: every 3 x 3 matrix would be suspect.
+        if rank > max(2.0, RANK_LIMIT * min(m, n)):
+            measure |= {"rank": int(rank), "smaller": min(m, n)}
+        if density > DENSITY_LIMIT:
+            measure["density"] = density
+        if measure:
+            found.append(Doubt("dense", measure, severe=True))
+    if answer.gap is not None and largest(answer.gap) > limit:
+        found.append(Doubt("not_optimal", {"gap": largest(answer.gap), "solver": answer.solver}))
+    return tuple(found)
 
 
 def largest(value: Any) -> float:

@@ -1,11 +1,11 @@
 """One matrix larger than memory: the same ADMM on a row-chunked dask array, one n x n reduction per step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rpca_affect.decomposition import Decomposition, Status, doubts
+from rpca_affect.decomposition import Decomposition, Status, doubts_about
 from rpca_affect.solvers.admm import ADMM
 
 __all__ = ["solve_chunked"]
@@ -199,15 +199,13 @@ def _decomposition(
     steps, error = len(history["error"]), history["error"][-1]
     rank, density = int((values > 0).sum()), float(nonzero / cells)
     done = error <= tol
-    sentence = f"Converged in {steps} steps (error {error:.1e}, relative duality gap {gap:.1e})."
-    if not done:
-        sentence = f"max_iter = {steps} steps passed before tol = {tol:.1e} was met (error {error:.1e}): raise either."
-    return Decomposition(
+    measure = {"steps": steps, "error": error, "gap": gap, "tol": tol}
+    answer = Decomposition(
         low_rank=joined[0],
         sparse=joined[1],
         noise=joined[2],
         n_iter=steps,
-        status=Status(done, sentence, doubts(rank, density, gap, shape, "admm")),
+        status=Status(done, "tol" if done else "max_iter", (), measure),
         rank=rank,
         sparsity=density,
         residual=float(np.sqrt(residual) / size) if size else 0.0,
@@ -216,3 +214,5 @@ def _decomposition(
         history=history,
         solver="admm",
     )
+    found = doubts_about(answer, shape, noisy=numbers.slack > 0)
+    return replace(answer, status=replace(answer.status, doubts=found))

@@ -6,7 +6,8 @@ from typing import Any
 
 from rpca_affect import engine, extremes, handover, loop
 from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
-from rpca_affect.decomposition import Decomposition, Status, doubts, gap_limit, largest
+from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit, largest
+from rpca_affect.doubts import Doubt
 from rpca_affect.noise import noise_level, slack
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers import available_solvers
@@ -257,23 +258,17 @@ def _solve_with(
             answer = extremes.restored(data, limits, answer)
     answer = run(request) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
-    return replace(answer, status=_status(answer, data, request, own, spent))
+    noisy = not (isinstance(slack := getattr(solver, "slack", 0.0), float) and slack == 0.0)
+    return replace(answer, status=_status(answer, data, request, own, spent, noisy))
 
 
-def _status(answer: Decomposition, data: Observed, request: Request, own: tuple[str, ...], spent: int) -> Status:
+def _status(
+    answer: Decomposition, data: Observed, request: Request, own: tuple[Doubt, ...], spent: int, noisy: bool
+) -> Status:
     error = answer.history["error"][-1] if answer.history["error"] else 0.0
     steps = int(largest(answer.n_iter)) + spent
-    proof = "" if answer.gap is None else f", relative duality gap {largest(answer.gap):.1e}"
-    if answer.status.converged:
-        sentence = f"Converged in {steps} steps (error {error:.1e}{proof})."
-    elif steps < request.max_iter + spent:
-        sentence = f"Stopped by the callback after {steps} steps (error {error:.1e}{proof})."
-    else:
-        sentence = (
-            f"max_iter = {steps} steps passed before tol = {request.tol:.1e} was met (error {error:.1e}{proof}): "
-            "raise max_iter or tol."
-        )
-    warnings = doubts(
-        answer.rank, answer.sparsity, answer.gap, tuple(data.given.shape), answer.solver, gap_limit(data.given)
-    )
-    return Status(answer.status.converged, sentence, warnings + own)
+    reason = "tol" if answer.status.converged else "callback" if steps < request.max_iter + spent else "max_iter"
+    found = doubts_about(answer, tuple(data.given.shape), noisy=noisy, limit=gap_limit(data.given))
+    gap = None if answer.gap is None else largest(answer.gap)
+    measure = {"steps": steps, "error": error, "gap": gap, "tol": request.tol}
+    return Status(answer.status.converged, answer.status.reason or reason, (*found, *own), measure)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rpca_affect.cli.app import fail, say
 from rpca_affect.cli.outputs import SUMMARY, finished, save_split
+from rpca_affect.words import sentence
 
 __all__ = ["decompose_all", "noise_of", "show_recording"]
 
@@ -105,8 +106,8 @@ def decompose_all(
                     console.print(Text(f"{file}: results in {target} are kept{note}; use --overwrite to replace them."))
                 answers.append(summary)
             except (ValueError, TypeError, OSError) as error:
-                sentence = str(error)
-                code = fail(sentence if str(file) in sentence or len(files) == 1 else f"{file}: {sentence}")
+                text = str(error)
+                code = fail(text if str(file) in text or len(files) == 1 else f"{file}: {text}")
             except KeyboardInterrupt:
                 fail("interrupted; finished recordings are kept, and the same command goes on with the others.")
                 return 130
@@ -190,8 +191,9 @@ def _tell(console: Any, summary: dict[str, Any], target: Path) -> None:
     )
     if not summary["converged"]:
         lines.append(f"  Warning: {summary['status']}\n", style="yellow")
-    for text in summary["warnings"]:
-        lines.append(f"  Warning: {text}\n", style="bold red" if text.startswith("Meaningless") else "yellow")
+    for doubt in summary.get("doubts", []):
+        text = sentence(doubt, "shell")
+        lines.append(f"  Warning: {text}\n", style="bold red" if doubt["severe"] else "yellow")
     for text in summary["notices"]:
         lines.append(f"  Note: {text}\n", style="dim")
     report = target / "report.html"

@@ -195,7 +195,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             sparse=sparse,
             noise=noise,
             n_iter=0,
-            status=Status(True, f"Projected robustly on a base of {scores.shape[1]} components."),
+            status=Status(True, "projected", measure={"components": int(scores.shape[1])}),
             rank=int(scores.shape[1]),
             sparsity=float(xp.sum(xp.astype(sparse != 0, sparse.dtype))) / cells,
             residual=0.0,

@@ -1,6 +1,7 @@
 """Robust PCA of a stream: batches or single frames, memory that does not grow, and forgetting for drift."""
 
 import math
+from dataclasses import replace
 from typing import Any, Self
 
 from sklearn.callback import with_callbacks
@@ -9,7 +10,6 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.decomposition import Status
 from rpca_affect.estimators.base import BaseModel, oriented
 from rpca_affect.estimators.scaling import noise_unit, split_scaled
 from rpca_affect.estimators.spectrum import centred_rank, floored, principal
@@ -220,7 +220,7 @@ class IncrementalRobustPCA(BaseModel):
         split, low_rank, sparse = split_scaled(
             block, unit, head, solver=ADMM(mu=mu), lam=self.lam, sparse=self.sparse, tol=self.tol
         )
-        self.status_ = Status(split.status.converged, split.status.sentence, (*doubt, *split.status.warnings))
+        self.status_ = replace(split.status, doubts=(*doubt, *split.status.doubts))
         cleaned = block.values - sparse
         if block.mask is not None:
             cleaned = xp.where(block.mask, cleaned, low_rank)

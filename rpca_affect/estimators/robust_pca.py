@@ -1,6 +1,7 @@
 """Robust PCA in scikit-learn's grammar: learn a base from some frames, apply it to others."""
 
 import warnings
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -8,7 +9,8 @@ from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.decomposition import Decomposition
+from rpca_affect.doubts import Doubt
 from rpca_affect.estimators.base import BaseModel
 from rpca_affect.estimators.scaling import noise_unit, split_scaled
 from rpca_affect.estimators.spectrum import learned_base
@@ -166,11 +168,11 @@ class RobustPCA(BaseModel):
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         split, low_rank, sparse, doubt = self._split(observed, self._watched(context))
         self._learn(observed, low_rank, sparse)
-        self.status_ = Status(split.status.converged, split.status.sentence, (*doubt, *split.status.warnings))
+        self.status_ = replace(split.status, doubts=(*doubt, *split.status.doubts))
         self.certificate_ = Certificate(split.gap, split.residual, int(split.rank), split.sparsity)
         self.history_ = split.history
         self.n_iter_ = int(split.n_iter)
-        if not split.status.converged and "callback" not in split.status.sentence:
+        if not split.status.converged and split.status.reason != "callback":
             warnings.warn(split.status.sentence, ConvergenceWarning, stacklevel=2)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
@@ -183,7 +185,7 @@ class RobustPCA(BaseModel):
         if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank <= most:
             raise ValueError(f"n_components is {rank!r}: give a whole number from 1 to {most}, or None")
 
-    def _split(self, observed: Observed, callback: Any) -> tuple[Decomposition, Array, Array, tuple[str, ...]]:
+    def _split(self, observed: Observed, callback: Any) -> tuple[Decomposition, Array, Array, tuple[Doubt, ...]]:
         """Split the frames with what the parameters say and the solver takes."""
         kind = available_solvers().get(self.solver, self.solver) if isinstance(self.solver, str) else self.solver
         named = isinstance(self.solver, str)

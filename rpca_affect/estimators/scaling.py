@@ -4,6 +4,7 @@ from typing import Any
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition
+from rpca_affect.doubts import Doubt
 from rpca_affect.noise import ColumnScale, noise_level, spread
 from rpca_affect.solving import solve
 
@@ -13,7 +14,7 @@ __all__ = ["noise_unit", "split_scaled"]
 UNORDERED = 0.9
 
 
-def noise_unit(observed: Observed, noise: Any) -> tuple[Array | None, tuple[str, ...]]:
+def noise_unit(observed: Observed, noise: Any) -> tuple[Array | None, tuple[Doubt, ...]]:
     """Return the standard deviation of the noise of every feature, and what is doubtful about it.
 
     Parameters
@@ -26,8 +27,8 @@ def noise_unit(observed: Observed, noise: Any) -> tuple[Array | None, tuple[str,
     -------
     unit : array, shape (n,), or None
         None stands for a model without noise.
-    doubt : tuple of str
-        Sentences for the status.
+    doubt : tuple of Doubt
+        For the status.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def noise_unit(observed: Observed, noise: Any) -> tuple[Array | None, tuple[str,
     return sigma + xp.zeros_like(observed.values[0, :]), ()
 
 
-def _measured(observed: Observed, word: str) -> tuple[Array | None, tuple[str, ...]]:
+def _measured(observed: Observed, word: str) -> tuple[Array | None, tuple[Doubt, ...]]:
     if word != "auto":
         raise ValueError(f"noise is {word!r}: give a standard deviation, one per feature, 'auto' or None")
     xp = array_namespace(observed.values)
@@ -58,10 +59,7 @@ def _measured(observed: Observed, word: str) -> tuple[Array | None, tuple[str, .
     ratio = xp.where(moving, level / xp.where(moving, size, xp.ones_like(size)), xp.zeros_like(size))
     count = float(xp.sum(xp.astype(moving, size.dtype)))
     if float(xp.sum(ratio)) > UNORDERED * count > 0:
-        return None, (
-            "The frames show no order in time, so noise='auto' cannot tell noise from signal and no noise part "
-            "was used: give the frames in order, or noise as a standard deviation.",
-        )
+        return None, (Doubt("unordered", {"ratio": float(xp.sum(ratio)) / count}),)
     return ColumnScale.fit(*observed, by="noise").scale, ()
 
 

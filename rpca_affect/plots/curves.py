@@ -64,7 +64,7 @@ def plot_spectrum(split: Any, *, count: int = 60, ax: Any = None) -> Any:
             ax.legend(loc="best")
         else:
             ax.text(0.5, 0.5, "the matrix is zero", transform=ax.transAxes, ha="center", va="center")
-        announce(ax, parts.warnings)
+        announce(ax, parts.doubts)
     return ax
 
 

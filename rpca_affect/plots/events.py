@@ -79,7 +79,7 @@ def plot_events(split: Any, *, events: Any = None, most: int = 20, ax: Any = Non
         ax.figure.colorbar(
             ScalarMappable(norm, _upper(colors)), ax=ax, label="energy (noise units)", pad=0.01, aspect=12
         )
-        announce(ax, parts.warnings)
+        announce(ax, parts.doubts)
     return ax
 
 

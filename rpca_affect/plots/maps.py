@@ -66,7 +66,7 @@ def plot_heatmaps(split: Any, *, observed: Any = None, axes: Any = None) -> Any:
         bar.set_ticks([-v for v in ends[::-1]] + [-2, 0, 2] + ends, labels=[f"{v:g}" for v in
                       [-v for v in ends[::-1]] + [-2, 0, 2] + ends])  # fmt: skip
         bar.minorticks_off()
-        announce(grid[0], parts.warnings)
+        announce(grid[0], parts.doubts)
     return figure
 
 

@@ -70,7 +70,7 @@ def plot_decomposition(
         for ax in grid.flat:
             if high > low:
                 ax.set_xlim(*(window or (low, high)))
-        announce(grid[0, len(columns) // 2], parts.warnings)
+        announce(grid[0, len(columns) // 2], parts.doubts)
         figure = grid[0, 0].figure
         figure.align_ylabels(list(grid[:, 0]))
     return figure

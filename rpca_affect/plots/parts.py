@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import to_numpy
+from rpca_affect.doubts import Doubt
+from rpca_affect.words import finding
 
 __all__ = ["COLORS", "NAMES", "Parts", "announce", "new_axes", "parts_of", "short", "style"]
 
@@ -41,7 +43,7 @@ class Parts(NamedTuple):
     sigma : ndarray, shape (n_features,)
         Noise of every feature; ones where it is not known.
     centre : ndarray, shape (n_features,)
-    warnings : tuple of str
+    doubts : tuple of Doubt
     solves : tuple of Decomposition
     """
 
@@ -57,7 +59,7 @@ class Parts(NamedTuple):
     sequences: list[np.ndarray]
     sigma: np.ndarray
     centre: np.ndarray
-    warnings: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
     solves: tuple[Any, ...]
 
     def of(self, name: str) -> np.ndarray:
@@ -105,7 +107,7 @@ def parts_of(split: Any, observed: Any = None) -> Parts:
             [part.rows for part in split.sequences],
             np.median([part.sigma for part in split.sequences], axis=0),
             np.median([part.scale.center for part in split.sequences], axis=0),
-            split.status.warnings,
+            split.status.doubts,
             split.decompositions,
         )
     if not hasattr(split, "sparse"):
@@ -132,18 +134,18 @@ def parts_of(split: Any, observed: Any = None) -> Parts:
         [np.arange(frames)],
         np.ones(features),
         np.zeros(features),
-        split.status.warnings,
+        split.status.doubts,
         (split,),
     )
 
 
-def announce(ax: Any, warnings: tuple[str, ...]) -> None:
+def announce(ax: Any, doubts: tuple[Doubt, ...]) -> None:
     """Write on the picture that the split must not be read, where that is so."""
-    found = [text for text in warnings if text.startswith("Meaningless split")]
+    found = [finding(doubt) for doubt in doubts if doubt.severe]
     if found:
         # About how many letters of this size fit into the axes.
         wide = ax.figure.get_figwidth() * ax.get_position(original=True).width * 72 / 5.0
-        text = textwrap.fill(found[0].partition("; ")[0] + ".", max(int(wide), 24))
+        text = textwrap.fill(f"{found[0]}.", max(int(wide), 24))
         box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": COLORS["warning"], "alpha": 0.95}
         ax.text(
             0.5, 0.94, text, transform=ax.transAxes, ha="center", va="top", color=COLORS["warning"],

@@ -61,7 +61,7 @@ def render(split: Any) -> str:
     return template.render(
         source=Path(summary["source"]).name,
         summary=summary,
-        meaningless=any(text.startswith("Meaningless split") for text in summary["warnings"]),
+        meaningless=split.status.severe,
         findings=findings(summary),
         numbers=numbers(summary),
         pictures=_pictures(split),

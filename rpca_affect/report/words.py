@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rpca_affect import words
+
 __all__ = ["REFERENCES", "findings", "methods", "numbers"]
 
 REFERENCES = (
@@ -21,10 +23,9 @@ BY_SOLVER = {"admm": (2,), "ialm": (3,), "godec": (4,)}
 
 
 def findings(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """Warnings and notices, the weightiest first, each with how much it weighs."""
+    """Doubts and notices, the weightiest first, each with how much it weighs."""
     listed = [
-        {"kind": "stop" if text.startswith("Meaningless split") else "warning", "text": text}
-        for text in summary["warnings"]
+        {"kind": "stop" if doubt["severe"] else "warning", "text": words.sentence(doubt)} for doubt in summary["doubts"]
     ]
     if not summary["converged"]:
         listed.insert(0, {"kind": "warning", "text": summary["status"]})
@@ -135,8 +136,7 @@ def methods(summary: dict[str, Any]) -> dict[str, Any]:
         f"The base had rank {rank}; {summary['density']:.1%} of the observed cells were transient, and the residual "
         f"amounted to {summary['residual']:.1%} of the norm of the scaled features."
     )
-    stop = any(text.startswith("Meaningless split") for text in summary["warnings"])
-    if stop:
+    if any(doubt["severe"] for doubt in summary["doubts"]):
         sentences.append("(This split was flagged as meaningless by the software and must not be reported as it is.)")
     cited = [0, *([1] if noisy else []), *(number for name in used for number in BY_SOLVER.get(name, ()))]
     return {"text": " ".join(sentences), "references": [REFERENCES[number] for number in cited]}

@@ -140,7 +140,7 @@ def decompose(
         **{name: value for name, value in options.items() if isinstance(value, (int, float, str))},
     }
     seconds = clock.perf_counter() - started
-    status = status_of(recording, sequences, noise)
+    status = status_of(recording, sequences)
     return Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.decomposition import Decomposition, Status, largest
+from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.doubts import Doubt, merged
 from rpca_affect.noise import ColumnScale, noise_level
 from rpca_affect.recordings import Recording
 from rpca_affect.solvers import available_solvers
@@ -132,61 +133,24 @@ def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -
     return words
 
 
-def status_of(recording: Recording, sequences: list[SequenceSplit], noise: Any) -> Status:
+def status_of(recording: Recording, sequences: list[SequenceSplit]) -> Status:
     """How the solves of all sequences ended, every doubt said once, however many sequences share it."""
-    solved = [(k, part, part.decomposition) for k, part in enumerate(sequences) if part.decomposition is not None]
+    solved = [(k, part.decomposition.status) for k, part in enumerate(sequences) if part.decomposition is not None]
     total = len(sequences)
-    short = [k for k, part in enumerate(sequences) if len(part.rows) < SHORT]
-    meaningless: dict[int, str] = {}
-    others: dict[str, list[int]] = {}
-    for k, _, answer in solved:
-        for warning in answer.status.warnings:
-            finding, _, _ = warning.partition(" is what dense noise looks like")
-            if finding.startswith("Meaningless split: "):
-                meaningless[k] = finding.removeprefix("Meaningless split: ")
-            else:
-                others.setdefault(warning, []).append(k)
-    warnings = []
-    if meaningless:
-        worst = max(meaningless, key=lambda k: largest(sequences[k].decomposition.sparsity))  # type: ignore[union-attr]
-        place = "Meaningless split" if total == 1 else f"Meaningless split in {len(meaningless)} of {total} sequences"
-        place += "" if total == 1 else f" ({_numbers(list(meaningless))}; sequence {worst} worst)"
-        warnings.append(f"{place}: {meaningless[worst]}; {_remedy(noise, set(meaningless) <= set(short))}.")
-    if short:
-        who = f"The recording has only {len(sequences[0].rows)} frames"
-        if total > 1:
-            who = f"{len(short)} of {total} sequences ({_numbers(short)}) have fewer than {SHORT} frames"
-        warnings.append(f"{who}: too few to tell noise, base and transients apart reliably.")
-    for sentence, places in others.items():
-        warnings.append(sentence if total == 1 else f"Sequence {_numbers(places)}: {sentence}")
+    found = [(k, doubt) for k, status in solved for doubt in status.doubts]
+    found += [
+        (k, Doubt("short", {"frames": len(part.rows), "least": SHORT}))
+        for k, part in enumerate(sequences)
+        if len(part.rows) < SHORT
+    ]
+    doubts = merged(found, total)
     lost = int((~recording.mask.any(axis=1)).sum())
     if lost:
-        warnings.append(
-            f"{lost} of {recording.n_frames} frames have no observed cell: their base runs straight between neighbours,"
-            " not a measurement (the mask marks them)."
-        )
-    statuses = [answer.status for *_, answer in solved]
-    good = sum(status.converged for status in statuses)
-    sentence = statuses[0].sentence
-    if len(statuses) > 1:
-        failed = next((status.sentence for status in statuses if not status.converged), "")
-        sentence = f"{good} of {len(statuses)} sequences converged. {failed}".rstrip()
-    return Status(good == len(statuses), sentence, tuple(warnings))
-
-
-def _remedy(noise: Any, all_short: bool) -> str:
-    if noise is None:
-        return (
-            "this is what dense noise looks like where the model has no part for it, not base and transients: "
-            "use the noise-aware model (noise='auto')"
-        )
-    if all_short:
-        return "so few frames are explained by themselves, not by a shared base: read nothing into them"
-    return (
-        "this is what unrelated features or wrongly measured noise look like, not base and transients: "
-        "choose related features (features=...), mask lost frames (min_confidence=...) or give the noise (noise=...)"
-    )
-
-
-def _numbers(places: list[int]) -> str:
-    return ", ".join(str(k) for k in places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
+        doubts += (Doubt("lost_frames", {"lost": lost, "frames": recording.n_frames}),)
+    if not solved:
+        return Status(True, "nothing", doubts)
+    good = [status for _, status in solved if status.converged]
+    telling = next((status for _, status in solved if not status.converged), good[0] if good else None)
+    assert telling is not None
+    measure = telling.measure if total == 1 else {**telling.measure, "sequences": [len(good), len(solved)]}
+    return Status(telling.converged, telling.reason, doubts, measure)

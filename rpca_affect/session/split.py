@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect import words
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.events import find_events
 from rpca_affect.recordings import Recording
@@ -22,7 +23,9 @@ class Summary(dict):
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{key.replace('_', ' '):<22}{_shown(value)}" for key, value in self.items() if value not in ([], None)
+            f"{key.replace('_', ' '):<22}{_shown(value)}"
+            for key, value in self.items()
+            if value not in ([], None) and key != "doubts"
         )
 
 
@@ -157,7 +160,8 @@ class Split:
             A dict. ``rank`` (of each sequence), ``rank_share`` (largest rank as a share of the features),
             ``density`` (share of the observed cells in the transient part), ``residual`` (``||residual|| / ||input -
             median||`` over the observed cells, each feature divided by its scale) and ``residual_in_units`` (the same
-            without dividing), ``duality_gap``, ``status``, ``warnings``, ``notices`` and the parameters.
+            without dividing), ``duality_gap``, ``status``, ``doubts`` (records: ``kind``, ``severe``, ``finding``,
+            ``remedy``, ``measure``), ``warnings`` (the same as sentences), ``notices`` and the parameters.
         """
         recording, known = self.recording, self.recording.mask
         solved = self.decompositions
@@ -181,6 +185,7 @@ class Split:
             events=len(self.events()),
             converged=self.status.converged,
             status=self.status.sentence,
+            doubts=[words.record(doubt) for doubt in self.status.doubts],
             warnings=list(self.status.warnings),
             notices=list(recording.notices),
             parameters=self.parameters,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
+from rpca_affect.doubts import Doubt
 from rpca_affect.solvers.base import random_basis
 
 __all__ = ["AltProj", "AltProjState"]
@@ -191,8 +192,8 @@ class AltProj:
         xp = array_namespace(rest)
         return xp.where(observed.mask, rest, xp.zeros_like(rest))
 
-    def doubts(self, observed: Observed, answer: Any) -> tuple[str, ...]:
-        """List, as sentences with a remedy, what speaks against an answer (of one matrix, in the units of the input).
+    def doubts(self, observed: Observed, answer: Any) -> tuple[Doubt, ...]:
+        """List what speaks against an answer (of one matrix, in the units of the input).
 
         Parameters
         ----------
@@ -201,7 +202,7 @@ class AltProj:
 
         Returns
         -------
-        tuple of str
+        tuple of Doubt
             A frame or feature with fewer than ``rank + 1`` cells outside S does not determine its part of L.
         """
         if observed.values.ndim > 2:
@@ -211,16 +212,13 @@ class AltProj:
         trusted = xp.abs(answer.sparse) <= 1e-6 * largest
         if observed.mask is not None:
             trusted = trusted & observed.mask
-        sentences = []
+        found = []
         for axis, name in ((-1, "frames"), (-2, "features")):
             left = xp.sum(xp.astype(trusted, xp.int64), axis=axis)
             bare = int(xp.sum(xp.astype(left <= self.rank, xp.int64)))
             if bare and observed.values.shape[axis] > self.rank:
-                sentences.append(
-                    f"{bare} {name} have at most {self.rank} cells that are neither missing nor outliers, too few to "
-                    f"determine a low-rank part of rank {self.rank}: lower rank, raise decay, or use solver='admm'."
-                )
-        return tuple(sentences)
+                found.append(Doubt("too_few_cells", {"lines": name, "count": bare, "rank": self.rank}))
+        return tuple(found)
 
 
 def median_size(x: Array) -> Array:
