@@ -170,8 +170,7 @@ def _related(measure: Mapping[str, Any], door: Door) -> str:
 
 
 def _short(measure: Mapping[str, Any], door: Door) -> str:
-    few = f"fewer than {measure['least']} frames"
-    return f"too few frames ({few}) to tell noise, base and transients apart reliably"
+    return f"fewer than {measure['least']} frames are too few to tell noise, base and transients apart reliably"
 
 
 def _lost(measure: Mapping[str, Any], door: Door) -> str:

@@ -279,8 +279,8 @@ def test_every_shared_file_comes_through_the_shell(run, data_folder, tmp_path, n
     assert code == 0 and "Error" not in stderr
     given = pd.read_csv(source)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    for warning in summary["warnings"]:  # every warning says what it means or what to do
-        assert ":" in warning and warning.endswith((".", ")")) and "nan" not in warning.casefold()
+    for doubt in summary["doubts"]:  # every doubt says what was found and what to do
+        assert doubt["finding"] and doubt["remedy"] and "nan" not in str(doubt).casefold()
     parts = {table: pd.read_csv(tmp_path / "out" / table) for table in TABLES[:4]}
     for table in parts.values():
         assert list(table.columns) == list(given.columns) and len(table) == len(given)
