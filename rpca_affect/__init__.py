@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "decompose": "session",
     "Split": "session",
+    "find_events": "session",
     "solve": "solving",
     "path": "solving",
     "Decomposition": "decomposition",

@@ -18,7 +18,7 @@ FLOORS = {
     "solvers": 2, "engine": 2,
     "loop": 3, "extremes": 3, "handover": 3, "solving": 3,
     "estimators": 4, "distributed": 4,
-    "events": 5, "session": 5, "report": 5, "results": 5,
+    "session": 5, "report": 5, "results": 5,
     "study": 6,
     "cli": 7,
 }  # fmt: skip

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.signal import lfilter
 
-from rpca_affect.events import COLUMNS, find_events
+import rpca_affect as ra
+from rpca_affect.session import split as split_module
+from rpca_affect.session.chance import measure_noise
+from rpca_affect.session.events import COLUMNS, find_events
 
 
 def burst(frames=100, features=4, rows=slice(20, 26), column=1, height=3.0):
@@ -48,11 +52,18 @@ def test_overlapping_runs_do_not_chain_into_one_long_event():
     assert events["n_features"].sum() == 9
 
 
+@pytest.mark.parametrize(("rows", "joins"), [((22, 30), True), ((23, 31), False), ((21, 29), True), ((25, 26), True)])
+def test_a_run_joins_the_stronger_one_that_it_lies_half_inside(rows, joins):
+    # the stronger run fills frames 20 to 25; of the eight frames 22 to 29 exactly four lie inside it
+    events = find_events(burst(height=5.0) + burst(rows=slice(*rows), column=2))
+    assert events["n_features"].tolist() == ([2] if joins else [1, 1])
+
+
 def test_weak_and_short_runs_do_not_count():
     transient = burst(height=1.9) + burst(rows=slice(50, 51), height=9.0) + burst(rows=slice(70, 72), height=2.1)
-    assert find_events(transient)["onset_frame"].tolist() == [70]
-    assert find_events(transient, min_frames=1)["onset_frame"].tolist() == [50, 70]
-    assert find_events(transient, min_peak=1.5)["onset_frame"].tolist() == [20, 70]
+    assert find_events(transient, min_frames=2)["onset_frame"].tolist() == [70]
+    assert find_events(transient)["onset_frame"].tolist() == [50, 70]
+    assert find_events(transient, min_peak=1.5, min_frames=2)["onset_frame"].tolist() == [20, 70]
 
 
 def test_no_event_and_no_time_keep_the_columns():
@@ -62,7 +73,9 @@ def test_no_event_and_no_time_keep_the_columns():
     assert np.isnan(untimed.loc[0, "start"]) and untimed.loc[0, "onset_frame"] == 41
 
 
-@pytest.mark.parametrize("words", [{"min_frames": 0}, {"max_gap": -1}, {"min_peak": -0.1}])
+@pytest.mark.parametrize(
+    "words", [{"min_frames": 0}, {"max_gap": -1}, {"min_peak": -0.1}, {"false_alarms": -1.0}, {"fdr": np.nan}]
+)
 def test_thresholds_are_checked(words):
     with pytest.raises(ValueError, match=next(iter(words))):
         find_events(burst(), **words)
@@ -90,3 +103,107 @@ def test_laws(transient):
     pd.testing.assert_frame_equal(scaled.drop(columns="peak"), events.drop(columns="peak"))
     mirrored = find_events(-transient, min_frames=1, max_gap=0, time=np.arange(30) / 10.0)
     assert mirrored["features"].tolist() == events["features"].tolist()
+
+
+NOISES = {
+    "white": lambda rng, shape: rng.standard_normal(shape),
+    "slow": lambda rng, shape: lfilter([0.71], [1, -0.7], rng.standard_normal(shape), axis=0),
+    "shared": lambda rng, shape: (
+        rng.standard_normal(shape) + rng.standard_normal((shape[0], 2)) @ rng.standard_normal((2, shape[1]))
+    ),
+    "heavy": lambda rng, shape: rng.standard_t(4, shape),
+    "sharp": lambda rng, shape: rng.laplace(size=shape),
+}
+
+
+def parted(deviation, scale=None):
+    """Transients and residual of a deviation, cut where a split with threshold 2 cuts."""
+    scale = 1.4826 * np.median(np.abs(deviation), axis=0) if scale is None else scale
+    far = np.abs(deviation) > 2 * scale
+    return {"transient": np.where(far, deviation, 0.0), "residual": np.where(far, 0.0, deviation), "sigma": scale}
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_noise_raises_about_as_many_alarms_as_asked(kind):
+    minutes, got = 0.0, 0
+    for seed in range(4):
+        noise = NOISES[kind](np.random.default_rng(seed), (3600, 15))
+        got += len(find_events(**parted(noise), false_alarms=3.0, fps=30))
+        minutes += 2
+    # 24 are asked for; counts scatter, and tails are read from a finite recording
+    assert 5 <= got <= 60
+    assert got / minutes < 8
+
+
+def test_tails_decide_how_high_a_peak_must_be():
+    rng = np.random.default_rng(0)
+    heavy, normal = rng.standard_t(3, (3000, 12)), rng.standard_normal((3000, 12))
+    burst_of = np.zeros((3000, 12))
+    burst_of[1000:1004, 3:6] = 7.0
+    assert len(find_events(**parted(normal + burst_of))) >= 1
+    seven = find_events(**parted(normal + burst_of)).query("onset_frame <= 1003 and offset_frame >= 1000")
+    assert seven["n_features"].max() == 3 and seven["chance"].max() < 1e-3
+    # twenty-fold deviations of single cells are usual with three degrees of freedom
+    constant = find_events(**parted(heavy), min_peak=7.0)
+    assert len(find_events(**parted(heavy))) < 10 < len(constant)
+
+
+def test_fewer_asked_are_part_of_more_asked_and_few_are_false():
+    rng = np.random.default_rng(1)
+    deviation = rng.standard_normal((3000, 20))
+    starts = np.arange(100, 2900, 140)
+    for start in starts:
+        deviation[start : start + 5, start % 15 : start % 15 + 3] += 6.0
+    words = parted(deviation, np.ones(20))
+    lists = [set(find_events(**words, false_alarms=rate)["apex_frame"]) for rate in (0.01, 1.0, 20.0)]
+    assert lists[0] <= lists[1] <= lists[2] and len(lists[0]) >= 15
+    strict = find_events(**words, fdr=0.1)
+    true = [np.min(np.abs(starts + 2 - apex)) <= 4 for apex in strict["apex_frame"]]
+    assert len(strict) >= 19 and np.mean(true) >= 0.8
+    assert len(find_events(**words, false_alarms=0.0)) == 0
+
+
+def test_a_minute_is_as_long_as_the_frames_say():
+    words = parted(np.random.default_rng(3).standard_normal((6000, 20)))
+    slow, fast = (len(find_events(**words, fps=fps, false_alarms=6.0)) for fps in (10, 60))
+    assert slow > 2 * fast > 0  # ten minutes, or less than two
+
+
+def test_units_of_the_deviation_do_not_matter():
+    rng = np.random.default_rng(5)
+    deviation = rng.standard_t(5, (1500, 8))
+    deviation[700:705, 2] += 12
+    units = 10.0 ** np.arange(-4, 4)
+    one, other = find_events(**parted(deviation)), find_events(**parted(deviation * units))
+    same = ["onset_frame", "offset_frame", "features", "chance"]
+    pd.testing.assert_frame_equal(one[same], other[same], rtol=1e-6)
+
+
+def test_a_split_measures_its_noise_once(monkeypatch):
+    calls = []
+
+    def counted(*args, **words):
+        calls.append(1)
+        return measure_noise(*args, **words)
+
+    monkeypatch.setattr(split_module, "measure_noise", counted)
+    rng = np.random.default_rng(0)
+    split = ra.decompose(np.outer(np.sin(np.arange(200) / 30), np.ones(6)) + rng.normal(0, 0.1, (200, 6)))
+    assert split.events().equals(split.events()) and len(split.events(false_alarms=20.0)) >= len(split.events(fdr=0.1))
+    assert split.summary()["events"] == len(split.events())
+    assert len(calls) == 1
+
+
+def test_presence_is_passed_through_unless_asked_for():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(np.outer(np.sin(np.arange(200) / 30), np.ones(4)) + rng.normal(0, 0.1, (200, 4)))
+    table.columns = ["AU01_r", "AU02_r", "AU12_r", "AU25_r"]
+    table["AU01_c"] = (np.arange(200) % 50 < 5).astype(float)
+    table["AU45_c"] = 0.0  # at rest, in a group of presence columns
+    table["rest"] = 0.0  # at rest, and nothing says that it is one of them
+    split = ra.decompose(table)
+    assert split.recording.feature_names == ("AU01_r", "AU02_r", "AU12_r", "AU25_r", "rest")
+    assert split.base["AU01_c"].equals(table["AU01_c"]) and not split.transient["AU01_c"].any()
+    assert any("AU01_c" in notice and "2 features" in notice for notice in split.recording.notices)
+    assert "AU01_c" in ra.decompose(table, features=["AU*"]).recording.feature_names
+    assert ra.decompose(table[["AU01_c", "AU45_c"]]).recording.n_features == 2

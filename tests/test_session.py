@@ -40,7 +40,10 @@ def split(session):
 def test_parts_add_up_and_keep_rows_columns_and_types(split, session):
     before = session.frame.copy(deep=True)
     features = list(split.recording.meta["feature_columns"])
-    others = [name for name in session.frame if name not in features]
+    aside = list(split.recording.meta["left_out"])  # presence: its own base
+    others = [name for name in session.frame if name not in [*features, *aside]]
+    pd.testing.assert_frame_equal(split.base[aside], session.frame[aside])
+    assert not split.transient[aside].any(axis=None) and not split.residual[aside].any(axis=None)
     known = split.mask[features].to_numpy() == 1
     total = (split.base + split.transient + split.residual)[features].to_numpy()
     np.testing.assert_allclose(total[known], session.frame[features].to_numpy()[known], rtol=1e-12, atol=1e-9)

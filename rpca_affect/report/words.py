@@ -56,7 +56,11 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, str]]:
             "Size of what is neither base nor transient, relative to the features around their median, each divided by "
             f"its scale ({summary['residual_in_units']:.2%} without dividing).",
         ),
-        ("Transient events", str(summary["events"]), "Runs of at least two frames with a clear peak."),
+        (
+            "Transient events",
+            str(summary["events"]),
+            "Runs of cells so strong that noise alone would show one a minute.",
+        ),
         (
             "Certificate",
             "none" if gap is None else f"{gap:.1e}",

@@ -4,6 +4,7 @@ import math
 import platform
 import time as clock
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,6 +112,8 @@ def decompose(
         raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
     reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
     recording = _recording(source, format, min_confidence, key, reading)
+    if features is None:
+        recording = without_presence(recording)
     model = {"noise": noise, "threshold": threshold, "lam": lam, "solver": solver, "sparse": sparse, "scale": scale}
     started = clock.perf_counter()
     whole = ColumnScale.fit(recording.values, recording.mask, by=scale)
@@ -157,6 +160,29 @@ def _recording(source: Any, format: str | None, min_confidence: float, key: str 
     if isinstance(source, pd.DataFrame):
         return from_frame(source, format, min_confidence=min_confidence, **reading)
     return from_array(source, **reading)
+
+
+def without_presence(recording: Recording) -> Recording:
+    """Set aside features that only say whether something is there: 0 or 1 is neither slow nor brief, but on or off.
+
+    A column of zeros alone is left: it may be a measurement at rest.
+    """
+    values, known = recording.values, recording.mask
+    two = ((values == 0) | (values == 1) | ~known).all(axis=0)
+    both = ((values == 0) & known).any(axis=0) & ((values == 1) & known).any(axis=0)
+    presence = two & both
+    # Where one presence column of a group moves, the resting ones of the group are presence as well.
+    for members in recording.groups.values():
+        if two[members].all() and presence[members].any() and len(members) < recording.n_features:
+            presence[members] = True
+    if not presence.any() or two.all():
+        return recording
+    names = [name for name, aside in zip(recording.feature_names, presence) if not aside]
+    gone = [name for name, aside in zip(recording.feature_names, presence) if aside]
+    shown = ", ".join(gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+    kept = recording.select(names)
+    notice = f"{len(gone)} features that are 0 or 1 throughout ({shown}) are passed through: name them to split them."
+    return replace(kept, meta=kept.meta | {"notices": (*kept.notices, notice)})
 
 
 def _sequence_rows(recording: Recording) -> list[np.ndarray]:

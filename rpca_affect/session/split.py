@@ -11,8 +11,9 @@ import pandas as pd
 
 from rpca_affect import words
 from rpca_affect.decomposition import Decomposition, Status
-from rpca_affect.events import find_events
 from rpca_affect.recordings import Recording
+from rpca_affect.session.chance import Noise, measure_noise
+from rpca_affect.session.events import find_events
 from rpca_affect.session.model import SequenceSplit
 
 __all__ = ["Split", "Summary"]
@@ -116,19 +117,44 @@ class Split:
             raise ValueError(f"the recording has {len(self.decompositions)} sequences: see decompositions")
         return self.decompositions[0]
 
-    def events(self, *, min_peak: float = 2.0, min_frames: int = 2, max_gap: int = 2) -> pd.DataFrame:
+    @cached_property
+    def _noise(self) -> tuple[Noise, ...]:
+        """What noise alone does in each sequence: measured once, for every list of events."""
+        return tuple(
+            measure_noise(
+                self.transient_values[part.rows] + self.residual_values[part.rows],
+                self.transient_values[part.rows] != 0,
+                fps=self.recording.fps,
+            )
+            for part in self.sequences
+        )
+
+    def events(
+        self,
+        *,
+        false_alarms: float | None = 1.0,
+        fdr: float | None = None,
+        min_peak: float | None = None,
+        min_frames: int = 1,
+        max_gap: int = 2,
+    ) -> pd.DataFrame:
         """List the transient events in the order of their onset.
 
         Parameters
         ----------
+        false_alarms : float, default 1.0
+            How many events per minute noise alone may add to the list.
+        fdr : float, optional
+            Largest expected share of noise among the listed events; replaces ``false_alarms``.
         min_peak, min_frames, max_gap
-            As in `rpca_affect.events.find_events`.
+            As in `rpca_affect.find_events`.
 
         Returns
         -------
         DataFrame
-            One row per event; the columns are those of `rpca_affect.events.find_events`.
+            One row per event; the columns are those of `rpca_affect.find_events`.
         """
+        usual = (min_frames, max_gap) == (1, 2)
         numbers = _frame_numbers(self.recording)
         time = self.recording.time
         tables = [
@@ -139,10 +165,14 @@ class Split:
                 time=None if time is None else time[part.rows],
                 frame_numbers=numbers[part.rows],
                 fps=self.recording.fps,
+                residual=self.residual_values[part.rows],
+                false_alarms=false_alarms,
+                fdr=fdr,
                 min_peak=min_peak,
                 min_frames=min_frames,
                 max_gap=max_gap,
                 sequence=k,
+                noise=self._noise[k] if usual and min_peak is None else None,
             )
             for k, part in enumerate(self.sequences)
         ]

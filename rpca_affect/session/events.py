@@ -1,12 +1,17 @@
 """Transient events: runs of cells in the sparse part, joined over the features that move together."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rpca_affect.session.chance import Noise, Runs, find_runs, groups_of, measure_noise, scored_runs
+
 __all__ = ["COLUMNS", "find_events"]
+
+RATES = 120.0  # per minute: runs that noise shows more often are never events
 
 COLUMNS = (
     "tier",
@@ -28,18 +33,8 @@ COLUMNS = (
     "energy",
     "features",
     "sequence",
+    "chance",
 )
-
-
-class Run(NamedTuple):
-    """A stretch of one feature: first, strongest and last frame, feature, peak and energy in noise units."""
-
-    first: int
-    apex: int
-    last: int
-    feature: int
-    peak: float
-    energy: float
 
 
 def find_events(
@@ -50,17 +45,24 @@ def find_events(
     time: Any = None,
     frame_numbers: Any = None,
     fps: float | None = None,
-    min_peak: float = 2.0,
-    min_frames: int = 2,
+    residual: Any = None,
+    false_alarms: float | None = 1.0,
+    fdr: float | None = None,
+    min_peak: float | None = None,
+    min_frames: int = 1,
     max_gap: int = 2,
     sequence: int = 0,
+    noise: Noise | None = None,
 ) -> pd.DataFrame:
     """List the transient events of one sequence.
 
-    In each feature, the non-zero cells of the sparse part are joined to runs. A run counts when it is long enough and
-    somewhere strong enough: a low threshold finds its extent, a high one decides whether it exists. The strongest run
-    then collects the runs of other features that lie at least half inside it; together they are one event. The rest
-    follow in the same way, so that events never chain into one long event.
+    In each feature, the non-zero cells of the sparse part are joined to runs. A run counts when it is somewhere so
+    strong that noise alone shows one like it less often than asked: a low threshold finds its extent, a high one
+    decides whether it exists. The strongest run then collects the runs of other features that lie at least half inside
+    it; together they are one event. The rest follow in the same way, so that events never chain into one long event.
+
+    The high threshold is measured where the ``residual`` is given: from the bulk of what the base leaves, its tails and
+    its correlations over time and between features (`rpca_affect.session.chance.measure_noise`).
 
     Parameters
     ----------
@@ -75,15 +77,23 @@ def find_events(
         What the input calls its frames; rows counted from 0 when left out.
     fps : float, optional
         Frames per second: how long the last frame of an event lasts. Measured from ``time`` when left out.
-    min_peak : float, default 2.0
-        Smallest peak of a run, in standard deviations of the noise. It adds to the threshold that the cells have
-        already passed.
-    min_frames : int, default 2
+    residual : array, shape (n_frames, n_features), optional
+        What is neither base nor transient, in the units of the input. Without it only ``min_peak`` decides.
+    false_alarms : float, default 1.0
+        How many events per minute noise alone may add to the list. Half of them go to runs of one frame, which noise
+        makes most, so that these do not raise the threshold of the others.
+    fdr : float, optional
+        Largest expected share of noise among the listed events; replaces ``false_alarms``.
+    min_peak : float, optional
+        Smallest peak of a run, in standard deviations of the noise (``sigma``); replaces both. 2.0 without residual.
+    min_frames : int, default 1
         Shortest run, in frames.
     max_gap : int, default 2
         Runs of one feature with at most this many zero frames between them are joined.
     sequence : int, default 0
         Number to write in the column ``sequence``.
+    noise : Noise, optional
+        What `measure_noise` found, where it is known already.
 
     Returns
     -------
@@ -97,7 +107,8 @@ def find_events(
         - ``n_frames``, ``n_features``,
         - ``leading_feature`` with its ``peak`` (input's units, signed) and ``peak_sigma`` (noise units, signed),
         - ``energy``: sum of squares of the event's cells in noise units,
-        - ``features``: all of them, strongest first, separated by ``;``, and ``sequence``.
+        - ``features``: all of them, strongest first, separated by ``;``, and ``sequence``,
+        - ``chance``: events per minute, at least as strong, that noise alone would show; empty where it is not known.
 
     Raises
     ------
@@ -115,10 +126,11 @@ def find_events(
     transient = np.asarray(transient, dtype=np.float64)
     if transient.ndim != 2:
         raise ValueError(f"transient has {transient.ndim} axes, expected frames x features")
-    if min_frames < 1 or max_gap < 0 or min_peak < 0:
-        raise ValueError(
-            f"min_frames={min_frames}, max_gap={max_gap} and min_peak={min_peak} must be at least 1, 0 and 0"
-        )
+    if min_frames < 1 or max_gap < 0:
+        raise ValueError(f"min_frames={min_frames} and max_gap={max_gap} must be at least 1 and 0")
+    for name, value in (("min_peak", min_peak), ("false_alarms", false_alarms), ("fdr", fdr)):
+        if value is not None and not value >= 0:
+            raise ValueError(f"{name}={value} must be at least 0")
     frames, features = transient.shape
     names = [f"feature_{i}" for i in range(features)] if feature_names is None else list(map(str, feature_names))
     sigma = np.broadcast_to(np.asarray(sigma, dtype=np.float64), (features,))
@@ -126,13 +138,21 @@ def find_events(
     numbers = np.arange(frames) if frame_numbers is None else np.asarray(frame_numbers)
     seconds = np.full(frames, np.nan) if time is None else np.asarray(time, dtype=np.float64)
     period = 1.0 / fps if fps else _period(seconds)
+    if residual is None or min_peak is not None:
+        runs, chance = _by_peak(strength, 2.0 if min_peak is None else min_peak, min_frames, max_gap), None
+    else:
+        deviation = transient + np.asarray(residual, dtype=np.float64)
+        if noise is None:
+            noise = measure_noise(deviation, transient != 0, fps=fps, min_frames=min_frames, max_gap=max_gap)
+        limit = math.inf if false_alarms is None else false_alarms
+        runs, chance = _by_chance(deviation, transient != 0, noise, limit, fdr, min_frames, max_gap)
     rows = []
-    for members in _joined(_runs(strength, min_peak, min_frames, max_gap)):
+    for members in groups_of(runs):
         lead = members[0]
-        first, last = min(run.first for run in members), max(run.last for run in members)
+        first, last = runs.first[members].min(), runs.last[members].max()
         # The exclusive end of the last frame; without it a one-frame event would last no time at all.
         end = seconds[last] + period
-        called = list(dict.fromkeys(names[run.feature] for run in members))
+        called = list(dict.fromkeys(names[i] for i in runs.feature[members]))
         rows.append(
             {
                 "tier": "transient",
@@ -141,19 +161,22 @@ def find_events(
                 "end": end,
                 "duration": end - seconds[first],
                 "onset": seconds[first],
-                "apex": seconds[lead.apex],
+                "apex": seconds[runs.apex[lead]],
                 "offset": seconds[last],
                 "onset_frame": numbers[first],
-                "apex_frame": numbers[lead.apex],
+                "apex_frame": numbers[runs.apex[lead]],
                 "offset_frame": numbers[last],
                 "n_frames": last - first + 1,
                 "n_features": len(called),
                 "leading_feature": called[0],
-                "peak": transient[lead.apex, lead.feature],
-                "peak_sigma": strength[lead.apex, lead.feature],
-                "energy": sum(run.energy for run in members),
+                "peak": transient[runs.apex[lead], runs.feature[lead]],
+                "peak_sigma": strength[runs.apex[lead], runs.feature[lead]],
+                "energy": sum(
+                    float(np.sum(strength[runs.first[k] : runs.last[k] + 1, runs.feature[k]] ** 2)) for k in members
+                ),
                 "features": ";".join(called),
                 "sequence": sequence,
+                "chance": np.nan if chance is None else chance[lead],
                 "_order": first,
             }
         )
@@ -169,36 +192,31 @@ def _period(seconds: np.ndarray) -> float:
     return float(np.median(steps)) if len(steps) else np.nan
 
 
-def _runs(strength: np.ndarray, min_peak: float, min_frames: int, max_gap: int) -> list[Run]:
-    """Runs of every feature, gaps joined, weak and short ones left out."""
-    found = []
-    for feature in np.flatnonzero(np.abs(strength).max(axis=0, initial=0.0) >= max(min_peak, np.finfo(float).tiny)):
-        column = strength[:, feature]
-        active = np.flatnonzero(column)
-        breaks = np.flatnonzero(np.diff(active) > max_gap + 1)
-        for first, last in zip(active[np.r_[0, breaks + 1]], active[np.r_[breaks, len(active) - 1]]):
-            part = column[first : last + 1]
-            apex = int(np.argmax(np.abs(part)))
-            peak = float(abs(part[apex]))
-            if last - first + 1 >= min_frames and peak >= min_peak:
-                found.append(Run(int(first), int(first) + apex, int(last), int(feature), peak, float(part @ part)))
-    return found
+def _by_peak(strength: np.ndarray, min_peak: float, min_frames: int, max_gap: int) -> Runs:
+    """Runs above a given peak, the highest first: a long weak run must not swallow the strong short ones inside it."""
+    runs = find_runs(strength, min_frames, max_gap)
+    chosen = np.flatnonzero(runs.peak >= min_peak)
+    return runs.take(chosen[np.argsort(-runs.peak[chosen], kind="stable")])
 
 
-def _joined(runs: list[Run]) -> list[list[Run]]:
-    """Groups of runs, the leading one first: greedy, from the highest peak down."""
-    if not runs:
-        return []
-    # By peak, not energy: a long weak run must not swallow the strong short ones inside it.
-    runs = sorted(runs, key=lambda run: -run.peak)
-    first, last = (np.array([getattr(run, name) for run in runs]) for name in ("first", "last"))
-    free = np.ones(len(runs), dtype=bool)
-    groups = []
-    for lead in range(len(runs)):
-        if not free[lead]:
-            continue
-        inside = np.minimum(last, last[lead]) - np.maximum(first, first[lead]) + 1
-        mine = np.flatnonzero(free & (2 * inside >= last - first + 1))  # the lead itself comes first
-        free[mine] = False
-        groups.append([runs[i] for i in mine])
-    return groups
+def _by_chance(
+    deviation: np.ndarray,
+    support: np.ndarray,
+    noise: Noise,
+    false_alarms: float,
+    fdr: float | None,
+    min_frames: int,
+    max_gap: int,
+) -> tuple[Runs, np.ndarray]:
+    """Runs that noise shows less often than asked, and how often; the rarest first."""
+    runs = scored_runs(deviation, support, noise, min_frames, max_gap)
+    chance = noise.rate(runs.peak, runs.frames)
+    order = np.lexsort((-runs.peak, chance))
+    if fdr is not None:
+        order = order[chance[order] <= RATES]
+        leaders = chance[order[[group[0] for group in groups_of(runs.take(order))]]] if len(order) else chance[order]
+        minutes = noise.per_frame * len(deviation)
+        few = np.flatnonzero(leaders * minutes <= fdr * np.arange(1, len(leaders) + 1))
+        false_alarms = leaders[few[-1]] if len(few) else -1.0
+    order = order[chance[order] <= false_alarms]
+    return runs.take(order), chance[order]

@@ -1,0 +1,327 @@
+"""How often noise alone looks like an event: the tails of the residual, and surrogates that share its correlations."""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.special import ndtri
+
+__all__ = ["Noise", "Runs", "find_runs", "groups_of", "measure_noise", "scored_runs"]
+
+FRAMES_PER_MINUTE = 1800  # of a recording without a frame rate
+NEAR = 0.5
+BINS = 35
+CUT = 4.0  # in median absolute deviations (2.7 sigma): cells beyond may be events and say nothing about the noise
+PRIOR = 2000  # cells: how much the tails of all features weigh beside those of one
+DOUBT = 2.0  # difference of log-likelihoods that rules out a law
+EXTENT = 1.5  # standard deviations: a weaker cell is no part of a run, whatever the split calls transient
+CELLS = 3_000_000  # of all surrogates together
+FEW = 20  # peaks that are enough to count
+LEADING = 200  # strongest runs of a surrogate that are followed up: only the tail of their strengths counts
+
+
+class Runs(NamedTuple):
+    """Stretches of transient cells of single features, as columns.
+
+    Attributes
+    ----------
+    first, apex, last, feature : ndarray of int, shape (n_runs,)
+        First, strongest and last frame, and the feature.
+    peak : ndarray, shape (n_runs,)
+        Largest absolute value of the strengths that the runs were found in.
+    """
+
+    first: np.ndarray
+    apex: np.ndarray
+    last: np.ndarray
+    feature: np.ndarray
+    peak: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> "Runs":
+        """Some of the runs, in the given order."""
+        return Runs(*(column[chosen] for column in self))
+
+    @property
+    def frames(self) -> np.ndarray:
+        """Lengths in frames."""
+        return self.last - self.first + 1
+
+
+def find_runs(strength: np.ndarray, min_frames: int, max_gap: int) -> Runs:
+    """Join the non-zero cells of every feature to runs.
+
+    Parameters
+    ----------
+    strength : ndarray, shape (n_frames, n_features)
+        0 outside the transients.
+    min_frames : int
+        Shortest run.
+    max_gap : int
+        Cells of one feature with at most this many zero frames between them belong to one run.
+
+    Returns
+    -------
+    Runs
+    """
+    feature, frame = np.nonzero(strength.T)
+    return join_cells(feature, frame, np.abs(strength[frame, feature]), min_frames, max_gap)
+
+
+def join_cells(feature: np.ndarray, frame: np.ndarray, size: np.ndarray, min_frames: int, max_gap: int) -> Runs:
+    """The same from the cells themselves, feature by feature in the order of the frames."""
+    if not len(frame):
+        nothing = np.zeros(0, dtype=np.intp)
+        return Runs(nothing, nothing, nothing, nothing, np.zeros(0))
+    starts = np.flatnonzero(np.r_[True, (np.diff(frame) > max_gap + 1) | (np.diff(feature) != 0)])
+    ends = np.r_[starts[1:], len(frame)] - 1
+    peak = np.maximum.reduceat(size, starts)
+    at_peak = np.flatnonzero(size == np.repeat(peak, ends - starts + 1))
+    apex = at_peak[np.searchsorted(at_peak, starts)]
+    runs = Runs(frame[starts], frame[apex], frame[ends], feature[starts], peak)
+    return runs.take(np.flatnonzero(runs.frames >= min_frames))
+
+
+def groups_of(runs: Runs) -> list[np.ndarray]:
+    """Gather the runs of several features that belong together: greedy, each group led by its first run.
+
+    Parameters
+    ----------
+    runs : Runs
+        The most important first.
+
+    Returns
+    -------
+    list of ndarray of int
+        Positions in ``runs``; the leader comes first. A run joins the first leader that it lies at least half inside.
+    """
+    free = np.ones(len(runs.first), dtype=bool)
+    groups = []
+    for lead in range(len(free)):
+        if free[lead]:
+            inside = np.minimum(runs.last, runs.last[lead]) - np.maximum(runs.first, runs.first[lead]) + 1
+            mine = np.flatnonzero(free & (2 * inside >= runs.frames))
+            free[mine] = False
+            groups.append(mine)
+    return groups
+
+
+class Noise(NamedTuple):
+    """What noise alone does, measured on the deviations from the base.
+
+    Attributes
+    ----------
+    scale : ndarray, shape (n_features,)
+        Of the deviations of each feature, in their units.
+    law : ndarray of int, shape (n_features,)
+        Which of the laws on trial (`laws`) the bulk of the deviations of each feature follows.
+    single, longer : ndarray
+        Strengths of the strongest groups that surrogates of the noise show, falling: of runs of one frame, and of more.
+    minutes : float
+        Length of all surrogates together.
+    per_frame : float
+        Minutes that a frame lasts.
+    """
+
+    scale: np.ndarray
+    law: np.ndarray
+    single: np.ndarray
+    longer: np.ndarray
+    minutes: float
+    per_frame: float
+
+    def rate(self, strength: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Events per minute, at least so strong, that noise alone would show.
+
+        Parameters
+        ----------
+        strength : ndarray, shape (n_runs,)
+            Peaks as `normal_scores`.
+        frames : ndarray of int, shape (n_runs,)
+
+        Returns
+        -------
+        ndarray, shape (n_runs,)
+            Twice the rate among runs of one frame for these, and among longer runs for the others: each kind has half
+            of the false alarms, so that the many short ones do not drown the rest.
+        """
+        return 2 * np.where(frames == 1, self._rate(self.single, strength), self._rate(self.longer, strength))
+
+    def _rate(self, falling: np.ndarray, strength: np.ndarray) -> np.ndarray:
+        count = np.searchsorted(-falling, -strength, side="right").astype(float)
+        if len(falling):
+            # Few are that strong: beyond, they fall as often as a normal process crosses a level (Rice).
+            last = min(FEW, len(falling)) - 1
+            beyond = strength > falling[last]
+            count[beyond] = (last + 1) * np.exp((falling[last] ** 2 - strength[beyond] ** 2) / 2)
+        return count / self.minutes
+
+
+@cache
+def laws() -> tuple[Any, ...]:
+    """Symmetric laws on trial, the heaviest tail first: Student's, generalised normal (1: Laplace's), normal."""
+    from scipy.stats import gennorm, norm, t
+
+    heavy = [t(2), t(2.5), t(3), t(4), t(5), gennorm(1), t(7), gennorm(1.25), t(10), gennorm(1.5), t(15), t(30)]
+    return (*heavy, norm())
+
+
+@cache
+def _ladder(law: int) -> tuple[np.ndarray, np.ndarray]:
+    """Absolute values from 0 to 1e7 and their normal scores."""
+    steps = np.sinh(np.linspace(0.0, np.arcsinh(1e7), 4000))
+    return steps, np.minimum(-ndtri(laws()[law].sf(steps)), 37.0)
+
+
+def normal_scores(deviation: np.ndarray, scale: np.ndarray, law: np.ndarray) -> np.ndarray:
+    """Deviations as standard deviations of a normal variable that is exceeded as often.
+
+    Parameters
+    ----------
+    deviation : ndarray, shape (n_frames, n_features)
+    scale, law : ndarray, shape (n_features,)
+        As in `Noise`.
+
+    Returns
+    -------
+    ndarray, shape (n_frames, n_features)
+    """
+    scores = deviation / scale
+    for kind in np.unique(law):
+        part = scores[:, law == kind]
+        scores[:, law == kind] = np.copysign(_scored(np.abs(part), int(kind)), part)
+    return scores
+
+
+def scored_runs(deviation: np.ndarray, support: np.ndarray, noise: Noise, min_frames: int, max_gap: int) -> Runs:
+    """Runs of the cells in the support, their strengths as normal scores; weaker cells than EXTENT are no part."""
+    feature, frame = np.nonzero(support.T)
+    size = np.abs(deviation[frame, feature]) / noise.scale[feature]
+    for kind in np.unique(noise.law):
+        these = noise.law[feature] == kind
+        size[these] = _scored(size[these], int(kind))
+    kept = size >= EXTENT
+    return join_cells(feature[kept], frame[kept], size[kept], min_frames, max_gap)
+
+
+def _scored(size: np.ndarray, law: int) -> np.ndarray:
+    return np.interp(size, *_ladder(law))
+
+
+def measure_noise(
+    deviation: np.ndarray,
+    support: np.ndarray,
+    *,
+    fps: float | None = None,
+    min_frames: int = 1,
+    max_gap: int = 2,
+    random_state: int = 0,
+) -> Noise:
+    """Measure what noise alone does: its tails, and the strongest runs that it makes.
+
+    One of `laws` is fitted to the bulk of every feature by truncated likelihood, with the tails of all
+    features as prior, so that events neither widen it nor fatten it. In normal scores, surrogates then get the
+    spectrum of every feature and the cross-spectra of all: the same random phases turn the Fourier coefficients of
+    all features. Their runs are found as those of the recording are.
+
+    Parameters
+    ----------
+    deviation : ndarray, shape (n_frames, n_features)
+        What the base leaves; exact zeros (missing cells) are left out.
+    support : ndarray of bool, shape (n_frames, n_features)
+        Cells that the split calls transient.
+    fps : float, optional
+        Frames per second; 30 where it is not known.
+    min_frames, max_gap
+        As in `find_runs`.
+    random_state : int, default 0
+
+    Returns
+    -------
+    Noise
+
+    References
+    ----------
+    D. Prichard and J. Theiler, "Generating surrogate data for time series with several simultaneously measured
+    variables", Phys. Rev. Lett. 73 (1994); S. O. Rice, "Mathematical analysis of random noise" (1944).
+    """
+    frames, features = deviation.shape
+    every = max(1, deviation.size // CELLS)
+    scale, law = _tails(deviation[::every])
+    per_frame = 1 / (60 * fps if fps else FRAMES_PER_MINUTE)
+    kept = slice(0, min(frames, max(CELLS // max(features, 1), 100)))
+    scores = normal_scores(deviation[kept], scale, law)
+    reach = np.maximum(_reach(deviation, support, scale, law), EXTENT)
+    # Events are no noise: without their cells the spectrum is that of the rest.
+    scores[np.abs(scores) > 3.0] = 0.0
+    count = int(np.clip(CELLS // max(scores.size, 1), 1, 40))
+    rng = np.random.default_rng(random_state)
+    single: list[float] = []
+    longer: list[float] = []
+    for surrogate in _surrogates(scores, count, rng):
+        surrogate[np.abs(surrogate) < reach] = 0.0
+        runs = find_runs(surrogate, min_frames, max_gap)
+        for found, which in ((single, runs.frames == 1), (longer, runs.frames > 1)):
+            some = np.flatnonzero(which)
+            some = some[np.argsort(-runs.peak[some], kind="stable")[:LEADING]]
+            leaders = runs.take(some)
+            found.extend(leaders.peak[group[0]] for group in groups_of(leaders))
+    minutes = count * len(scores) * per_frame
+    return Noise(scale, law, -np.sort(-np.array(single)), -np.sort(-np.array(longer)), minutes, per_frame)
+
+
+@cache
+def _trials() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges, trial scales, and log shares of the bins between the edges, shape (laws, scales, bins).
+
+    Edges are in medians of the absolute value; the bins begin where a peak at 0 (a feature at rest) has ended.
+    """
+    edges, widths = np.linspace(NEAR, CUT, BINS + 1), np.linspace(0.6, 1.6, 21)
+    table = np.empty((len(laws()), len(widths), BINS))
+    for row, law in zip(table, laws()):
+        inside = law.cdf(edges * law.ppf(0.75) / widths[:, None])
+        row[:] = np.log(np.diff(inside, axis=1) / (inside[:, -1:] - inside[:, :1]))
+    return edges, widths, table
+
+
+def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and law of every feature, from the cells between NEAR and CUT medians of the absolute value."""
+    size = np.abs(deviation)
+    unit = np.array([np.median(some[some > 0]) if some.any() else 1.0 for some in size.T])
+    _, widths, table = _trials()
+    place = (size - NEAR * unit) * (BINS / ((CUT - NEAR) * unit))
+    place = np.where((place >= 0) & (place < BINS) & (size > 0), place, BINS).astype(np.intp)
+    columns = np.arange(size.shape[1])
+    counts = np.bincount((place + (BINS + 1) * columns).ravel(), minlength=(BINS + 1) * size.shape[1])
+    counts = counts.reshape(-1, BINS + 1)[:, :BINS]
+    likelihood = np.einsum("fb,nwb->fnw", counts, table)
+    own = likelihood.max(axis=2)
+    together = own.sum(axis=0)
+    # A tail read too light lists noise as events, one read too heavy only misses some: the heavier of what the feature
+    # and all features together say, and the heaviest that these do not rule out.
+    joint = int(np.flatnonzero(together >= together.max() - DOUBT)[0])
+    law = np.minimum(np.argmax(own + PRIOR * together / max(counts.sum(), PRIOR), axis=1), joint)
+    middle = np.array([law.ppf(0.75) for law in laws()])
+    return unit * widths[np.argmax(likelihood[columns, law], axis=1)] / middle[law], law
+
+
+def _reach(deviation: np.ndarray, support: np.ndarray, scale: np.ndarray, law: np.ndarray) -> np.ndarray:
+    """Normal scores from which on the split calls a cell of each feature transient, shape (n_features,)."""
+    size = np.abs(deviation)
+    inside = np.min(size, axis=0, where=support, initial=np.inf)
+    outside = np.max(size, axis=0, where=~support, initial=0.0)
+    return normal_scores(np.where(np.isfinite(inside), inside, outside)[None], scale, law)[0]
+
+
+def _surrogates(scores: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Normal processes of variance 1 with the spectra and cross-spectra of the scores."""
+    frames = len(scores)
+    length = next_fast_len(frames, real=True)
+    spectrum = rfft(scores, length, axis=0)
+    power = np.sqrt(np.mean(np.square(scores), axis=0))
+    for _ in range(count):
+        turned = spectrum * np.exp(2j * np.pi * rng.random((len(spectrum), 1)))
+        series = irfft(turned, length, axis=0)[:frames]
+        yield series / np.where(power > 0, power * math.sqrt(frames / length), 1.0)
