@@ -20,6 +20,7 @@ from benchmarks import (  # noqa: E402
     accuracy,
     floor,
     hard_cases,
+    narrow,
     peaks,
     penalties,
     phase_transition,
@@ -182,6 +183,14 @@ def test_hard_cases_cover_what_they_promise():
     assert (about["rank"] / smaller).max() > 0.45 and about["density"].max() > 0.28
     assert (about["m"] > about["n"]).any() and (about["m"] < about["n"]).any()
     assert set(about["noise"]) == {"none", "scalar", "per column"} and 0.2 < (about["missing"] > 0).mean() < 0.5
+
+
+def test_a_subspace_gives_the_answer_of_a_gram_matrix(capsys):
+    assert narrow.main(["--turns", "1", "--shapes", "1"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.strip().splitlines()[1:]]
+    assert len(lines) == len(narrow.MODELS)
+    for line in lines:
+        assert float(line[-1]) < 1e-7
 
 
 def test_settings_of_the_penalty_are_compared(capsys):

@@ -17,12 +17,14 @@ __all__ = ["Thresholder"]
 
 EIGEN = 20  # an eigendecomposition of order n takes as long as this many n^3 operations of a product
 ROUNDS = 1.1  # power steps that a subspace usually needs
+READ = 16  # reading the matrix once more takes as long as this many operations of a product per cell
 PART = 0.12  # share of eigenvectors up to which finding them alone costs less than divide and conquer for all
 SETTLED = 1e-4  # relative change of a Ritz value between power steps below which it has settled
 FROM_NOTHING = 1e-10  # the same where no subspace is known yet, but a solution nearly is
 EARLY = 1e-2  # the same while the iteration itself is far from its end
 FRESH = 2  # random directions that join the subspace in every step
-LARGE = 1 << 20  # cells from which a subspace pays whatever the number of columns
+SMALLEST = 1 << 13  # cells below which a subspace saves no more than its calls cost: every step may be exact
+LARGE = 1 << 20  # cells from which another copy of the left vectors would be noticed
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
 NARROW = 4  # times narrower than a small matrix, left vectors are copied, which saves time where it costs no memory
 LEADING = 64  # vectors that are kept beside a matrix that was made of all
@@ -50,7 +52,7 @@ class Thresholder:
         self.passes = passes
         self.columns = passes.values.shape[1]
         self.guard = max(5, min(10, self.columns // 100))  # vectors below the threshold that stay in the subspace
-        self.exact = exact or (self.columns <= SMALL and passes.values.size < LARGE)
+        self.exact = exact or passes.values.size < SMALLEST
         self.lean = lean
         self.basis = basis
         self.rank = 0 if basis is None else basis.shape[1]
@@ -98,7 +100,7 @@ class Thresholder:
         if not self.fits(width):
             return False
         gram_and_product = rows * columns * (columns + min(4 * rank, 2 * columns))
-        power_steps = ROUNDS * rows * width * (4 * columns + 3 * width) + 2 * rows * columns * rank
+        power_steps = ROUNDS * rows * width * (4 * columns + 3 * width) + rows * columns * (2 * rank + READ)
         return power_steps + EIGEN * width**3 < gram_and_product + EIGEN * columns**3
 
     def fits(self, width: int) -> bool:
