@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from rpca_affect import words
 from rpca_affect.arrays import Array, array_namespace
+from rpca_affect.display import html_card
 from rpca_affect.doubts import Doubt
 
 __all__ = ["Decomposition", "Factors", "Status", "doubts_about", "gap_limit", "largest"]
@@ -144,6 +145,17 @@ class Decomposition:
         shape = tuple(self.sparse.shape)
         kind = type(self.sparse).__module__.split(".")[0]
         return f"<Decomposition of a {shape} {kind} array by {self.solver}: {self.status}>"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "shape": " x ".join(map(str, self.sparse.shape)),
+            "solver": self.solver,
+            "rank": self.rank,
+            "transient cells": self.sparsity,
+            "steps": self.n_iter,
+            "duality gap": "none" if self.gap is None else self.gap,
+        }
+        return html_card("Decomposition", rows, [str(self.status)])
 
     @property
     def converged(self) -> bool:

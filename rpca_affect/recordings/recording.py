@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from rpca_affect.display import html_card
+
 
 class RecordingError(ValueError):
     """A file or table that cannot be read as a recording; the message names the place and what was expected."""
@@ -96,6 +98,18 @@ class Recording:
             f"Recording({self.meta['source']}: {self.n_frames} frames x {self.n_features} features, "
             f"format {self.meta['format']}, groups {{{groups}}})"
         )
+
+    def _repr_html_(self) -> str:
+        rate = "unknown" if self.fps is None else f"{self.fps:.4g} per second"
+        rows = {
+            "frames": self.n_frames,
+            "frame rate": rate,
+            "features": self.n_features,
+            "groups": ", ".join(f"{name} {len(columns)}" for name, columns in self.groups.items()),
+            "missing cells": f"{1 - self.mask.mean():.2%}",
+            "format": self.meta["format"],
+        }
+        return html_card(f"Recording: {self.meta['source']}", rows, self.notices)
 
     @property
     def n_frames(self) -> int:

@@ -1,27 +1,34 @@
 """A split as files in one folder, in the form of its input; `folder` puts them in their places."""
 
+import hashlib
 import json
 import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rpca_affect.results.identity import plain
+from rpca_affect.results.annotations import EXPORTS, export_events
+from rpca_affect.results.folder import FolderError, ResultsFolder
+from rpca_affect.results.identity import identity, plain
 from rpca_affect.results.tables import PARTS, TableForm, write_tables
 
-__all__ = ["REPORT", "SUMMARY", "TABLES", "bytes_needed", "planned", "room_for", "write_files", "write_json"]
+__all__ = ["REPORT", "SUMMARY", "TABLES", "bytes_needed", "planned", "room_for", "save", "write_files", "write_json"]
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
 TABLES = (*(f"{part}.csv" for part in PARTS), "events.csv")
 
 
-def planned(report: bool, *, table: str = "csv", **_: Any) -> list[str]:
+def planned(report: bool, *, table: str = "csv", export: Iterable[str] = (), **_: Any) -> list[str]:
     """Names of the files that `write_files` writes, of an input whose separator is not known yet."""
-    return [*(f"{part}.{table}" for part in PARTS), "events.csv", *([REPORT] if report else []), SUMMARY]
+    tables = [*(f"{part}.{table}" for part in PARTS), "events.csv"]
+    return [*tables, *(EXPORTS[name] for name in export), *([REPORT] if report else []), SUMMARY]
 
 
-def write_files(split: Any, folder: Path, *, report: bool, settings: dict[str, Any], **form: Any) -> dict[str, Any]:
+def write_files(
+    split: Any, folder: Path, *, report: bool, settings: dict[str, Any], export: Iterable[str] = (), **form: Any
+) -> dict[str, Any]:
     """Write everything about a split into an empty folder and return what ``summary.json`` holds.
 
     Parameters
@@ -32,6 +39,8 @@ def write_files(split: Any, folder: Path, *, report: bool, settings: dict[str, A
         Write ``report.html`` as well.
     settings : dict
         What was asked for; kept in the summary.
+    export : iterable of str
+        Annotation programs to write the events for; see `rpca_affect.results.annotations.EXPORTS`.
     **form
         How the tables are written; see `rpca_affect.results.tables.TableForm`.
 
@@ -41,10 +50,41 @@ def write_files(split: Any, folder: Path, *, report: bool, settings: dict[str, A
     """
     summary = {**split.summary(), "settings": settings}
     summary["tables"] = write_tables(split, folder, TableForm(**form))
+    for program in export:
+        export_events(split, folder / EXPORTS[program], program)
     if report:
         split.report(folder / REPORT)
     write_json(summary, folder / SUMMARY)
     return summary
+
+
+def save(split: Any, folder: Any, *, report: bool, overwrite: bool, export: Iterable[str] = (), **form: Any) -> Path:
+    """Write everything about a split into a folder, whole or not at all; see `rpca_affect.Split.save`."""
+    export = [export] if isinstance(export, str) else list(export)
+    unknown = [name for name in export if name not in EXPORTS]
+    if unknown:
+        raise ValueError(f"there is no export to {unknown[0]!r}: give one of {', '.join(EXPORTS)}")
+    TableForm(**form)  # before anything is written
+    source = Path(str(split.recording.meta["source"]))
+    inputs = [identity(source) if source.is_file() else _values(split.recording)]
+    settings = {**split.parameters, **form, "export": export, "report": report}
+    with ResultsFolder(folder, protected=[source] if source.is_file() else []) as place:
+        found = None if overwrite else place.finished()
+        if found is not None and not found.same_inputs(inputs):
+            raise FolderError(f"{folder} holds the results of another input", "elsewhere", "overwrite")
+        if found is not None and found.changes(settings):
+            raise FolderError(f"{folder} holds results made with other settings", "overwrite", "elsewhere")
+        place.check(planned(report, export=export, **form), overwrite=overwrite)
+        with place.replacing(inputs, settings, overwrite=overwrite) as temporary:
+            write_files(split, temporary, report=report, settings=settings, export=export, **form)
+    return Path(folder)
+
+
+def _values(recording: Any) -> dict[str, Any]:
+    """Identity of a recording that came from no file."""
+    whole = hashlib.sha256(recording.values.tobytes())
+    whole.update(recording.mask.tobytes())
+    return {"name": str(recording.meta["source"]), "bytes": recording.values.nbytes, "sha256": whole.hexdigest()}
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -11,23 +11,14 @@ import pandas as pd
 
 from rpca_affect import words
 from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording
 from rpca_affect.session.chance import Noise, measure_noise
 from rpca_affect.session.events import find_events
 from rpca_affect.session.model import SequenceSplit
+from rpca_affect.session.summary import Summary
 
 __all__ = ["Split", "Summary"]
-
-
-class Summary(dict):
-    """Plain numbers and sentences about a split: a dict that JSON can hold and that prints as a short table."""
-
-    def __str__(self) -> str:
-        return "\n".join(
-            f"{key.replace('_', ' '):<22}{_shown(value)}"
-            for key, value in self.items()
-            if value not in ([], None) and key != "doubts"
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,6 +71,20 @@ class Split:
         shape = "{} x {}".format(*self.base_values.shape)
         return f"<Split of {self.recording.meta['source']} ({shape}): {self.status}>"
 
+    def _repr_html_(self) -> str:
+        summary = self.summary()
+        rows = {
+            "frames": summary["frames"],
+            "features": summary["features"],
+            "rank of the base": ", ".join(map(str, summary["rank"][:8])),
+            "transient cells": f"{summary['density']:.2%}",
+            "residual": f"{summary['residual']:.2%}",
+            "events": summary["events"],
+            "missing cells": f"{summary['missing_share']:.2%}",
+        }
+        notes = [summary["status"], *summary["warnings"], *summary["notices"]]
+        return html_card(f"Split of {summary['source']}", rows, notes)
+
     @cached_property
     def base(self) -> pd.DataFrame:
         """Emotional base: the low-rank part, with the input's rows and columns; other columns as in the input."""
@@ -104,6 +109,11 @@ class Split:
             return table
         flags = table[others].notna().astype(np.int8)
         return pd.concat([table.drop(columns=others), flags], axis=1)[list(table.columns)]
+
+    @cached_property
+    def frame_numbers(self) -> np.ndarray:
+        """What the input calls its frames, shape (n_frames,): its ``frame`` column, or rows counted from 0."""
+        return _frame_numbers(self.recording)
 
     @property
     def decompositions(self) -> tuple[Decomposition, ...]:
@@ -155,7 +165,7 @@ class Split:
             One row per event; the columns are those of `rpca_affect.find_events`.
         """
         usual = (min_frames, max_gap) == (1, 2)
-        numbers = _frame_numbers(self.recording)
+        numbers = self.frame_numbers
         time = self.recording.time
         tables = [
             find_events(
@@ -251,6 +261,98 @@ class Split:
 
         return plot_decomposition(self, features=features, **options)
 
+    def save(
+        self,
+        folder: Any,
+        *,
+        report: bool = False,
+        export: Any = (),
+        table: str = "csv",
+        digits: Any = "auto",
+        missing: str = "interpolate",
+        overwrite: bool = False,
+    ) -> Path:
+        """Write tables, events and summary into a folder: all of them, or nothing.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made when it is not there.
+        report : bool, default False
+            Write ``report.html`` as well.
+        export : str or list of str
+            Annotation programs to write the events for: "elan", "boris", "praat", "audacity".
+        table : {"csv", "parquet"}
+            Text in the dialect of the input (``.tsv`` where that is separated by tabs), or Parquet.
+        digits : "auto" or int, default "auto"
+            Significant digits, 17 for all; ``"auto"`` writes two decimals more than the input has.
+        missing : {"interpolate", "NA"}
+            What cells that were not observed hold: the prediction of the base, and 0 in transient and residual; or
+            nothing in all three.
+        overwrite : bool, default False
+            Replace results of another input or of other settings, and files that are not ours. The input never is.
+
+        Returns
+        -------
+        Path
+            ``folder``.
+
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be used or files are in the way.
+        """
+        from rpca_affect.results.saving import save
+
+        form = {"table": table, "digits": digits, "missing": missing}
+        return save(self, folder, report=report, overwrite=overwrite, export=export, **form)
+
+    def export(self, path: Any, to: str | None = None, *, fps: float | None = None, events: Any = None) -> Path:
+        """Write the events for ELAN (``.eaf``), BORIS (``.xlsx``), Praat (``.TextGrid``) or Audacity (``.txt``).
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; replaced when it exists.
+        to : {"elan", "boris", "praat", "audacity"}, optional
+            Read from the ending of ``path`` when left out.
+        fps : float, optional
+            Frames per second, for a recording without time.
+        events : DataFrame, optional
+            As `events` returns them, to write a selection.
+
+        Returns
+        -------
+        Path
+            ``path``.
+
+        Raises
+        ------
+        ValueError
+            If the program is unknown, the recording has no time, or a library is missing.
+        """
+        from rpca_affect.results.annotations import export_events
+
+        return export_events(self, path, to, events=events, fps=fps)
+
+    def to_xarray(self) -> Any:
+        """Return the parts as an `xarray.Dataset` with the dimensions ``frame`` and ``feature``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``base``, ``transient``, ``residual`` and ``observed`` (bool), each of shape (frame, feature); coordinates
+            ``frame`` (row names of the input), ``feature``, ``group``, ``time`` (s) and ``sequence``.
+
+        Raises
+        ------
+        ValueError
+            If xarray is not installed.
+        """
+        from rpca_affect.results.labelled import to_xarray
+
+        return to_xarray(self)
+
     def report(self, path: Any) -> Path:
         """Write one self-contained HTML file with pictures, events, warnings and a methods paragraph.
 
@@ -283,15 +385,3 @@ def _frame_numbers(recording: Recording) -> np.ndarray:
             if np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
                 return numbers.astype(np.int64)
     return np.arange(recording.n_frames)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items() if item is not None)
-    if isinstance(value, (list, tuple)) and len(value) > 8 and all(isinstance(item, (int, float)) for item in value):
-        return f"{_shown(min(value))} to {_shown(max(value))} ({len(value)} sequences)"
-    if isinstance(value, (list, tuple)):
-        return " ".join(_shown(item) for item in value)
-    return str(value)
