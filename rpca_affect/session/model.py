@@ -40,6 +40,12 @@ class SequenceSplit:
     scale: ColumnScale
     decomposition: Decomposition | None
 
+    @property
+    def stretch(self) -> slice | np.ndarray:
+        """Rows as a slice where they stand side by side, as nearly always: no copy is made of what it takes."""
+        first, last = int(self.rows[0]), int(self.rows[-1])
+        return slice(first, last + 1) if last - first + 1 == len(self.rows) else self.rows
+
 
 def split_sequence(
     values: np.ndarray,

@@ -1,6 +1,5 @@
 """The split of a recording: base, transients and residual in the input's own form, events, summary, plot, report."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rpca_affect import words
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording
 from rpca_affect.session.chance import Noise, measure_noise
 from rpca_affect.session.events import find_events
 from rpca_affect.session.model import SequenceSplit
-from rpca_affect.session.summary import Summary
+from rpca_affect.session.summary import Summary, summarise
 
 __all__ = ["Split", "Summary"]
 
@@ -132,8 +130,8 @@ class Split:
         """What noise alone does in each sequence: measured once, for every list of events."""
         return tuple(
             measure_noise(
-                self.transient_values[part.rows] + self.residual_values[part.rows],
-                self.transient_values[part.rows] != 0,
+                self.transient_values[part.stretch] + self.residual_values[part.stretch],
+                self.transient_values[part.stretch] != 0,
                 fps=self.recording.fps,
             )
             for part in self.sequences
@@ -164,18 +162,30 @@ class Split:
         DataFrame
             One row per event; the columns are those of `rpca_affect.find_events`.
         """
+        asked = (false_alarms, fdr, min_peak, min_frames, max_gap)
+        if asked not in self._events:
+            self._events[asked] = self._list_events(*asked)
+        return self._events[asked].copy()
+
+    @cached_property
+    def _events(self) -> dict[tuple, pd.DataFrame]:
+        """Events by what was asked for: summary, tables, pictures and report list them once."""
+        return {}
+
+    def _list_events(
+        self, false_alarms: float | None, fdr: float | None, min_peak: float | None, min_frames: int, max_gap: int
+    ) -> pd.DataFrame:
         usual = (min_frames, max_gap) == (1, 2)
-        numbers = self.frame_numbers
         time = self.recording.time
         tables = [
             find_events(
-                self.transient_values[part.rows],
+                self.transient_values[part.stretch],
                 part.sigma,
                 feature_names=self.recording.feature_names,
-                time=None if time is None else time[part.rows],
-                frame_numbers=numbers[part.rows],
+                time=None if time is None else time[part.stretch],
+                frame_numbers=self.frame_numbers[part.stretch],
                 fps=self.recording.fps,
-                residual=self.residual_values[part.rows],
+                residual=self.residual_values[part.stretch],
                 false_alarms=false_alarms,
                 fdr=fdr,
                 min_peak=min_peak,
@@ -203,45 +213,11 @@ class Split:
             without dividing), ``duality_gap``, ``status``, ``doubts`` (records: ``kind``, ``severe``, ``finding``,
             ``remedy``, ``measure``), ``warnings`` (the same as sentences), ``notices`` and the parameters.
         """
-        recording, known = self.recording, self.recording.mask
-        solved = self.decompositions
-        ranks = [int(part.rank) for part in solved]
-        gaps = [float(part.gap) for part in solved if part.gap is not None]
-        return Summary(
-            source=str(recording.meta["source"]),
-            format=recording.meta["format"],
-            frames=recording.n_frames,
-            features=recording.n_features,
-            fps=None if recording.fps is None else round(float(recording.fps), 3),
-            sequences=len(self.sequences),
-            missing_share=float(1 - known.mean()),
-            rank=ranks,
-            rank_share=max(ranks, default=0) / recording.n_features,
-            density=float(np.mean(self.transient_values[known] != 0)),
-            residual=self._residual_share(scaled=True),
-            residual_in_units=self._residual_share(scaled=False),
-            duality_gap=max(gaps) if gaps else None,
-            steps=[int(part.n_iter) for part in solved],
-            events=len(self.events()),
-            converged=self.status.converged,
-            status=self.status.sentence,
-            doubts=[words.record(doubt) for doubt in self.status.doubts],
-            warnings=list(self.status.warnings),
-            notices=list(recording.notices),
-            parameters=self.parameters,
-            versions=self.versions,
-            seconds=round(self.seconds, 3),
-        )
+        return Summary(self._summary)
 
-    def _residual_share(self, scaled: bool) -> float:
-        norms = []  # of residual and centred input, sequence by sequence; hypot cannot overflow where the squares would
-        for part in self.sequences:
-            known = self.recording.mask[part.rows]
-            unit = part.scale.scale if scaled else 1.0
-            centred = np.where(known, (self.recording.values[part.rows] - part.scale.center) / unit, 0.0)
-            norms.append((_norm(self.residual_values[part.rows] / unit), _norm(centred)))
-        rest, whole = (math.hypot(*sizes) for sizes in zip(*norms))
-        return rest / whole if whole else 0.0
+    @cached_property
+    def _summary(self) -> Summary:
+        return summarise(self)
 
     def plot(self, features: Any = None, **options: Any) -> Any:
         """Draw observed, base, transient and residual of the leading features; see `rpca_affect.plot_decomposition`.
@@ -368,12 +344,6 @@ class Split:
         from rpca_affect.report import write_report
 
         return write_report(self, path)
-
-
-def _norm(x: np.ndarray) -> float:
-    """Frobenius norm that neither overflows nor underflows."""
-    top = float(np.max(np.abs(x), initial=0.0))
-    return top * float(np.linalg.norm(x / top)) if top > 0 else 0.0
 
 
 def _frame_numbers(recording: Recording) -> np.ndarray:

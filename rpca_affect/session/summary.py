@@ -1,8 +1,15 @@
-"""The summary of a split: a dict that prints as a short table."""
+"""The summary of a split: plain numbers and sentences, which print as a short table."""
 
+import math
 from typing import Any
 
-__all__ = ["Summary"]
+import numpy as np
+
+from rpca_affect import words
+
+__all__ = ["Summary", "summarise"]
+
+CELLS = 1 << 19  # that are summed up at a time
 
 
 class Summary(dict):
@@ -26,3 +33,60 @@ def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return " ".join(_shown(item) for item in value)
     return str(value)
+
+
+def summarise(split: Any) -> Summary:
+    """Sum a split up; see `rpca_affect.Split.summary`."""
+    recording, known = split.recording, split.recording.mask
+    solved = split.decompositions
+    ranks = [int(part.rank) for part in solved]
+    gaps = [float(part.gap) for part in solved if part.gap is not None]
+    residual, in_units = _residual_shares(split)
+    return Summary(
+        source=str(recording.meta["source"]),
+        format=recording.meta["format"],
+        frames=recording.n_frames,
+        features=recording.n_features,
+        fps=None if recording.fps is None else round(float(recording.fps), 3),
+        sequences=len(split.sequences),
+        missing_share=float(1 - known.mean()),
+        rank=ranks,
+        rank_share=max(ranks, default=0) / recording.n_features,
+        density=float(np.count_nonzero(split.transient_values) / np.count_nonzero(known)),
+        residual=residual,
+        residual_in_units=in_units,
+        duality_gap=max(gaps) if gaps else None,
+        steps=[int(part.n_iter) for part in solved],
+        events=len(split.events()),
+        converged=split.status.converged,
+        status=split.status.sentence,
+        doubts=[words.record(doubt) for doubt in split.status.doubts],
+        warnings=list(split.status.warnings),
+        notices=list(recording.notices),
+        parameters=split.parameters,
+        versions=split.versions,
+        seconds=round(split.seconds, 3),
+    )
+
+
+def _residual_shares(split: Any) -> tuple[float, float]:
+    """Norm of the residual relative to that of the centred input, with and without dividing by the scale."""
+    recording = split.recording
+    step = max(1, CELLS // recording.n_features)
+    # Residual and input, scaled and not, block by block; hypot cannot overflow where the squares would.
+    norms = [[0.0], [0.0], [0.0], [0.0]]
+    for part in split.sequences:
+        for start in range(0, len(part.rows), step):
+            rows = part.rows[start : start + step]
+            centred = np.where(recording.mask[rows], recording.values[rows] - part.scale.center, 0.0)
+            rest = split.residual_values[rows]
+            for sums, matrix in zip(norms, (rest / part.scale.scale, centred / part.scale.scale, rest, centred)):
+                sums.append(_norm(matrix))
+    scaled_rest, scaled, rest, whole = (math.hypot(*sums) for sums in norms)
+    return (scaled_rest / scaled if scaled else 0.0), (rest / whole if whole else 0.0)
+
+
+def _norm(x: np.ndarray) -> float:
+    """Frobenius norm that neither overflows nor underflows."""
+    top = float(np.max(np.abs(x), initial=0.0))
+    return top * float(np.linalg.norm(x / top)) if top > 0 else 0.0
