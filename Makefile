@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test docs lowest core sdist metadata lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
+.PHONY: demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,11 @@ lint: $(VENV)/all.stamp
 
 types: $(VENV)/all.stamp
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/public_api.py
+
+# The same with the other type checker (fetches its program on first use).
+pyright: $(VENV)/all.stamp
+	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing/public_api.py
 
 slow: $(VENV)/all.stamp
 	$(BIN)/python -m pytest -m slow

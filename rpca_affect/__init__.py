@@ -37,12 +37,37 @@ _MODULES = ("deep", "estimators", "metrics", "noise", "plots", "prox", "recordin
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with the names above
+    from rpca_affect import deep as deep
+    from rpca_affect import estimators as estimators
+    from rpca_affect import metrics as metrics
+    from rpca_affect import noise as noise
+    from rpca_affect import plots as plots
+    from rpca_affect import prox as prox
+    from rpca_affect import recordings as recordings
+    from rpca_affect import solvers as solvers
+    from rpca_affect import synthetic as synthetic
     from rpca_affect.decomposition import Decomposition as Decomposition
     from rpca_affect.decomposition import Status as Status
+    from rpca_affect.estimators import IncrementalRobustPCA as IncrementalRobustPCA
+    from rpca_affect.estimators import RobustPCA as RobustPCA
+    from rpca_affect.estimators import RobustPCASearch as RobustPCASearch
+    from rpca_affect.estimators import SequenceDescriptors as SequenceDescriptors
+    from rpca_affect.estimators import SequenceRobustPCA as SequenceRobustPCA
+    from rpca_affect.estimators import choose_lambda as choose_lambda
+    from rpca_affect.noise import noise_level as noise_level
+    from rpca_affect.plots import plot_convergence as plot_convergence
+    from rpca_affect.plots import plot_decomposition as plot_decomposition
+    from rpca_affect.plots import plot_events as plot_events
+    from rpca_affect.plots import plot_spectrum as plot_spectrum
+    from rpca_affect.recordings import Recording as Recording
+    from rpca_affect.recordings import read as read
     from rpca_affect.session import Split as Split
     from rpca_affect.session import decompose as decompose
+    from rpca_affect.session import find_events as find_events
+    from rpca_affect.solvers import available_solvers as available_solvers
     from rpca_affect.solvers.admm import ADMM as ADMM
+    from rpca_affect.solvers.altproj import AltProj as AltProj
     from rpca_affect.solvers.godec import GoDec as GoDec
     from rpca_affect.solvers.ialm import InexactALM as InexactALM
     from rpca_affect.solving import path as path
