@@ -49,7 +49,14 @@ def fitted(name: str, size: Any, epochs: list[int], stop: int | None, seed: int,
         return
     options = {**NETWORKS, **ABLATION}[name]
     model = LSEFClassifier(
-        **{"hidden": size, "epochs": max(epochs), "random_state": seed, "class_weight": "balanced", **options}
+        **{
+            "hidden": size,
+            "epochs": max(epochs),
+            "batch_size": 16,
+            "random_state": seed,
+            "class_weight": "balanced",
+            **options,
+        }
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -8,7 +8,7 @@ from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
 from rpca_affect.deep.losses import LSEFLoss, concordance
 from rpca_affect.deep.model import LSEF, FeatureScale, LSEFOutput
 from rpca_affect.deep.modules import DDM, SEM
-from rpca_affect.deep.planted import planted_affect
+from rpca_affect.deep.planted import planted_affect, planted_parts
 from rpca_affect.deep.rao import RAO
 from rpca_affect.deep.spectral import effective_rank, singular_value_shrink
 from rpca_affect.deep.storage import load, save
@@ -40,6 +40,7 @@ __all__ = [
     "effective_rank",
     "load",
     "planted_affect",
+    "planted_parts",
     "predict",
     "save",
     "singular_value_shrink",

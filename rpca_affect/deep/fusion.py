@@ -49,6 +49,8 @@ class CIM(nn.Module):
         Dilations, in frames.
     modulate : bool
         Whether the base modulates the transients.
+    rest_share : float
+        How much of what is in neither part is read, with the weights of the base; trained per feature.
     robust : bool
         Whether unreliable frames are told apart and transients saturate. Right where bursts are damage, wrong
         where bursts are what is looked for (arousal per frame).
@@ -68,10 +70,12 @@ class CIM(nn.Module):
         scales: Sequence[int] = (1, 2, 4, 8),
         modulate: bool = True,
         robust: bool = True,
+        rest_share: float = 1.0,
     ):
         super().__init__()
         self.robust = robust
         self.base_in = nn.Linear(n_features, hidden)
+        self.rest_share = nn.Parameter(torch.full((n_features,), rest_share))
         self.transient_in = None if robust else nn.Linear(n_features, hidden, bias=False)
         self.gain = nn.Linear(hidden, hidden) if modulate else None
         self.scales = tuple(scales)
@@ -84,7 +88,7 @@ class CIM(nn.Module):
         for parameter in self.gain.parameters() if self.gain is not None else ():
             nn.init.zeros_(parameter)
 
-    def forward(self, base: Tensor, transient: Tensor, mask: Tensor | None = None) -> Fused:
+    def forward(self, base: Tensor, transient: Tensor, mask: Tensor | None = None, rest: Tensor | None = None) -> Fused:
         """Fuse the two parts of a batch.
 
         Parameters
@@ -92,6 +96,8 @@ class CIM(nn.Module):
         base, transient : Tensor of shape (B, T, D)
         mask : Tensor of bool, shape (B, T) or (B, T, D), optional
             True where observed.
+        rest : Tensor of shape (B, T, D), optional
+            What is in neither part (noise).
 
         Returns
         -------
@@ -100,6 +106,7 @@ class CIM(nn.Module):
         frames = _frames(mask, base)
         present = frames.to(base.dtype).unsqueeze(-1)
         base, transient = torch.where(frames[..., None], base, 0.0), torch.where(frames[..., None], transient, 0.0)
+        rest = torch.zeros_like(base) if rest is None else torch.where(frames[..., None], rest, 0.0)
         unit = _root(
             base.square().mean(-1, keepdim=True).sum(-2, keepdim=True) / present.sum(-2, keepdim=True).clamp_min(1)
         )
@@ -109,6 +116,7 @@ class CIM(nn.Module):
         if self.log_tolerance is not None:
             trust = present / (1 + (size / self.log_tolerance.exp()).square())
             base = borrow(base, trust, frames)
+            rest = rest * trust
             transient = transient / torch.sqrt(1 + (transient / (3 * unit)).square())
         # Between the first and the last observed frame a borrowed base stands in; outside there is nothing.
         inside = (_inside(frames).to(base.dtype) if self.robust else present[..., 0]).unsqueeze(-1)
@@ -116,7 +124,7 @@ class CIM(nn.Module):
         own = self.base_in if self.transient_in is None else self.transient_in
         s = F.linear(transient, own.weight) * inside
         s = s if self.gain is None else s * (1 + self.gain(tokens))
-        tokens = (tokens + s) * inside
+        tokens = (tokens + s + F.linear(rest * self.rest_share, self.base_in.weight)) * inside
         for k, scale in enumerate(self.scales):
             found = self.convs[k](_neighbours(self.norms[k](tokens) * inside, scale))
             if self.transient_convs is not None:

@@ -33,9 +33,11 @@ class _LSEFEstimator(BaseEstimator, ABC):
         robust: bool | None = None,
         track: bool | None = None,
         dropout: float = 0.1,
+        describe: bool = False,
+        rest_share: float = 1.0,
         consistency: float = 0.1,
-        rank_weight: float = 0.0,
-        sparsity_weight: float = 0.0,
+        rank_weight: float = 0.03,
+        sparsity_weight: float = 0.03,
         optimizer: str = "adamw",
         lr: float = 3e-3,
         weight_decay: float = 1e-2,
@@ -55,6 +57,8 @@ class _LSEFEstimator(BaseEstimator, ABC):
         self.robust = robust
         self.track = track
         self.dropout = dropout
+        self.describe = describe
+        self.rest_share = rest_share
         self.consistency = consistency
         self.rank_weight = rank_weight
         self.sparsity_weight = sparsity_weight
@@ -85,6 +89,8 @@ class _LSEFEstimator(BaseEstimator, ABC):
                 "modulate": self.modulate,
                 "robust": self.robust,
                 "track": self.track,
+                "describe": self.describe,
+                "rest_share": self.rest_share,
             }
         return config
 
@@ -209,7 +215,7 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     ----------
     model : {"lsef", "identity", "gru", "tcn", "transformer"}
         The network; everything but "lsef" is a baseline ("identity" = LSEF without SEM and DDM).
-    hidden, n_stages, solver, filter_width, modulate, robust, track, dropout
+    hidden, n_stages, solver, filter_width, modulate, robust, track, dropout, describe, rest_share
         See `rpca_affect.deep.LSEF`.
     consistency, rank_weight, sparsity_weight : float
         Weights of the terms of `rpca_affect.deep.LSEFLoss`.

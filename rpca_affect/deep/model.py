@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rpca_affect.deep.continuity import Continuity, bridge
 from rpca_affect.deep.fusion import CIM
+from rpca_affect.deep.modules import DDM
 from rpca_affect.deep.spectral import frame_mask
 from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.solvers import ADMM, InexactALM
@@ -24,8 +25,9 @@ class LSEFOutput(NamedTuple):
     prediction : Tensor of shape (B, C) or (B, T, C)
         Class scores before the softmax, or one value per output (and frame).
     base, transient : Tensor of shape (B, T, D)
-        In the units of the input; the centre of the features is part of the base. A frame that is missing or not
-        believed has the base of its neighbours.
+        In the units of the input; the centre of the features is part of the base, and what is in neither part is noise.
+        A frame that is missing or not believed has the base of its neighbours. A transient is what the last stage
+        found and stands out of the sequence's noise (at first by four standard deviations), see `DDM.read`.
     tokens : Tensor of shape (B, T, H)
     embedding : Tensor of shape (B, 2 H)
     reliability : Tensor of shape (B, T)
@@ -107,6 +109,10 @@ class LSEF(nn.Module):
         `rpca_affect.deep.continuity.Continuity`; by default where ``robust`` is. Needs `fit`, as the scaler does.
     dropout : float
         Before the head.
+    describe : bool
+        Whether the head of a clip also reads level and spread of the base and size of the transients, per feature.
+    rest_share : float
+        See `rpca_affect.deep.CIM`.
 
     Examples
     --------
@@ -130,6 +136,8 @@ class LSEF(nn.Module):
         robust: bool | None = None,
         track: bool | None = None,
         dropout: float = 0.1,
+        describe: bool = False,
+        rest_share: float = 1.0,
     ):
         super().__init__()
         if solver not in _SOLVERS:
@@ -137,9 +145,11 @@ class LSEF(nn.Module):
         self.per_frame = per_frame
         self.scaler = FeatureScale(n_features)
         self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver], filter_width) if n_stages else None
+        self.reading = DDM(n_features, sigmas=4.0, firmness=1.0) if n_stages else None
         robust = not per_frame if robust is None else robust
         self.track = Continuity() if (robust if track is None else track) else None
-        self.cim = CIM(n_features, hidden, scales, modulate, robust)
+        self.cim = CIM(n_features, hidden, scales, modulate, robust, rest_share)
+        self.describe = nn.Linear(3 * n_features, n_outputs) if describe and not per_frame else None
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden if per_frame else 2 * hidden, n_outputs))
 
     def fit(self, sequences: Sequence) -> "LSEF":
@@ -174,13 +184,28 @@ class LSEF(nn.Module):
         seen = torch.where(gap, reached, known)
         filled = torch.where(known, scaled, line * gap)
         stages = None if self.unrolled is None else self.unrolled(filled, seen)
-        base, transient = (filled, torch.zeros_like(x)) if stages is None else (stages.base, stages.transient)
-        # CIM reads the base and all that is not base (transients and what is left): they add up to x, nothing is lost.
-        fused = self.cim(base, filled - base, seen)
+        base, transient = filled, torch.zeros_like(x)
+        if stages is not None and self.reading is not None:
+            base = stages.base
+            transient = self.reading.read(stages.transient, filled - base, base, seen)
+        # CIM reads the parts as they are reported, and what is in neither: they add up to x, nothing is lost.
+        fused = self.cim(base, transient, seen, filled - base - transient)
         # What a frame that is not believed reads beyond the base of its neighbours is transient.
         transient = torch.where(known, transient, torch.where(cells, scaled - base, 0.0))
         prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
+        if self.describe is not None:
+            prediction = prediction + self.describe(described(base, transient, fused.reliability * believed))
         base = base * self.scaler.spread + self.scaler.center
         transient = transient * self.scaler.spread
         reliability = fused.reliability * believed
         return LSEFOutput(prediction, base, transient, fused.tokens, fused.embedding, reliability, stages)
+
+
+def described(base: Tensor, transient: Tensor, trust: Tensor) -> Tensor:
+    """Level and spread of the base and size of the transients of every feature, (B, 3 D); ``trust`` (B, T) weighs."""
+    weight = (trust / trust.sum(-1, keepdim=True).clamp_min(1e-6)).unsqueeze(-1)
+    level = (weight * base).sum(-2)
+    tiny = torch.finfo(base.dtype).tiny
+    spread = ((weight * (base - level.unsqueeze(-2)).square()).sum(-2) + tiny).sqrt()
+    size = torch.log1p(((weight * transient.square()).sum(-2) + tiny).sqrt())
+    return torch.cat([level, spread, size], -1)

@@ -89,6 +89,8 @@ class DDM(nn.Module):
         Gives one level per feature; by default all features share one.
     sigmas : float
         Level in units of the sequence's own noise where the module is used alone; trained.
+    firmness : float
+        At first; trained.
 
     Examples
     --------
@@ -99,12 +101,12 @@ class DDM(nn.Module):
     [20, 21, 22]
     """
 
-    def __init__(self, n_features: int | None = None, sigmas: float = 3.0):
+    def __init__(self, n_features: int | None = None, sigmas: float = 3.0, firmness: float = 0.0):
         super().__init__()
         self.log_sigmas = nn.Parameter(torch.tensor(sigmas).log())
         self.log_level = nn.Parameter(torch.zeros(n_features or 1))
         self.group = nn.Parameter(torch.zeros(()))
-        self.firmness = nn.Parameter(torch.zeros(()))
+        self.firmness = nn.Parameter(torch.tensor(firmness))
         self.gate = nn.Parameter(torch.zeros(2))
         self.coherence = nn.Parameter(torch.zeros(()))
 
@@ -127,9 +129,17 @@ class DDM(nn.Module):
         if cells is not None:
             rest = torch.where(cells, rest, 0.0)
             base = torch.where(cells, base, 0.0)
-        known = rest.abs() if cells is None else torch.where(cells, rest.abs(), float("nan"))
-        sigma = 1.4826 * known.flatten(-2).nanmedian(-1).values[..., None, None].nan_to_num(0.0)
-        return self.shrink(rest, self.log_sigmas.exp() * sigma, base, cells)
+        return self.read(rest, rest, base, cells)
+
+    def read(self, argument: Tensor, rest: Tensor, base: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What of ``argument`` stands out of the noise that ``rest``, the input less the base, shows.
+
+        Shapes (B, T, D); ``mask`` (B, T, D) or None. The noise of a sequence is 1.4826 times the median of ``|rest|``.
+        """
+        with torch.no_grad():
+            size = rest.abs() if mask is None else torch.where(mask, rest.abs(), float("nan"))
+            sigma = 1.4826 * size.flatten(-2).nanmedian(-1).values[..., None, None].nan_to_num(0.0)
+        return self.shrink(argument, self.log_sigmas.exp() * sigma, base, mask)
 
     def shrink(self, argument: Tensor, level: Tensor, base: Tensor, mask: Tensor | None = None) -> Tensor:
         """Proximal operator with the level of a solver; ``mask`` (B, T, D) or None."""

@@ -1,7 +1,26 @@
 """Generated sessions whose valence and arousal are known: the base drives valence, bursts drive arousal."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+
+
+class Planted(NamedTuple):
+    """What `planted_parts` generates: each attribute a list with one array (T_i, ...) per sequence.
+
+    Attributes
+    ----------
+    sequences, bases, bursts : list of ndarray of shape (T_i, n_features)
+        ``sequences = bases + bursts + noise``.
+    ratings : list of ndarray of shape (T_i, 2)
+        Valence and arousal.
+    """
+
+    sequences: list[np.ndarray]
+    bases: list[np.ndarray]
+    bursts: list[np.ndarray]
+    ratings: list[np.ndarray]
 
 
 def planted_affect(
@@ -39,11 +58,31 @@ def planted_affect(
     >>> [len(x) == len(r) for x, r in zip(X, y)], y[0].shape[1]
     ([True, True], 2)
     """
+    found = planted_parts(n_sequences, n_frames, n_features, rank, noise, random_state)
+    return found.sequences, found.ratings
+
+
+def planted_parts(
+    n_sequences: int = 60,
+    n_frames: int = 100,
+    n_features: int = 24,
+    rank: int = 3,
+    noise: float = 0.3,
+    random_state: int = 0,
+) -> Planted:
+    """The same sessions as `planted_affect` with the same arguments, and the parts they were made of.
+
+    Examples
+    --------
+    >>> found = planted_parts(2, 30)
+    >>> float(abs(found.sequences[0] - found.bases[0] - found.bursts[0]).mean().round(1))
+    0.2
+    """
     rng = np.random.default_rng(random_state)
     # The loadings belong to the task, not to the draw: train and test share them.
     loadings = np.random.default_rng(12345).normal(size=(rank, n_features)) / np.sqrt(rank)
     touched = np.random.default_rng(54321).permutation(n_features)[: n_features // 3]
-    sequences, ratings = [], []
+    out = Planted([], [], [], [])
     for _ in range(n_sequences):
         length = int(rng.integers(2 * n_frames // 3, n_frames + 1))
         scores = gaussian_filter1d(rng.normal(size=(length + 60, rank)), 12, axis=0)[30:-30]
@@ -53,9 +92,10 @@ def planted_affect(
         for start in np.flatnonzero(rng.random(length) < pace):
             features = rng.choice(touched, 3, replace=False)
             bursts[start : start + rng.integers(1, 4), features] += rng.choice([-1, 1], 3) * rng.uniform(2, 5, 3)
-        x = scores @ loadings + bursts + noise * rng.normal(size=(length, n_features))
+        base = scores @ loadings
+        x = base + bursts + noise * rng.normal(size=(length, n_features))
         energy = gaussian_filter1d(np.sqrt((bursts**2).sum(1)), 6)
         rating = np.stack([np.tanh(scores[:, 0] / 1.5), np.tanh(energy / 1.5) * 2 - 1], 1)
-        sequences.append(x.astype(np.float32))
-        ratings.append(rating.astype(np.float32))
-    return sequences, ratings
+        for rows, part in zip(out, (x, base, bursts, rating)):
+            rows.append(part.astype(np.float32))
+    return out

@@ -17,7 +17,7 @@ from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
 from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.net import make_net
 
-VERSION = 3  # 3: CIM reads transients with the weights of the base, stages have momentum
+VERSION = 4  # 4: transients are read against the noise, CIM reads the parts as they are reported
 _ESTIMATORS = {"LSEFClassifier": LSEFClassifier, "LSEFRegressor": LSEFRegressor}
 
 

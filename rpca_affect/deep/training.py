@@ -127,7 +127,10 @@ class _Run:
 
     def exhausted(self, history: list[dict]) -> bool:
         """Whether the validation score has not improved for ``patience`` epochs."""
-        return bool(self.plan.patience) and len(history) - _best(history) > self.plan.patience
+        scores = [row["score"] for row in history]
+        if not self.plan.patience or np.isnan(scores).all():
+            return False
+        return len(history) - 1 - int(np.nanargmax(scores)) > self.plan.patience
 
     def checkpoint(self, history: list[dict]) -> None:
         """Write weights, optimizer, best weights and history."""
@@ -195,9 +198,15 @@ class _Run:
 
 
 def _best(history: list[dict]) -> int:
-    """Number of the epoch with the best validation score; without validation, the last."""
-    scores = [row["score"] for row in history]
-    return len(history) if np.isnan(scores).all() else int(np.nanargmax(scores)) + 1
+    """Number of the epoch with the best validation score, of equals the one with the smallest training loss.
+
+    Without validation, the last.
+    """
+    scores = np.array([row["score"] for row in history])
+    if np.isnan(scores).all():
+        return len(history)
+    best = np.flatnonzero(scores == np.nanmax(scores))
+    return int(min(best, key=lambda i: history[i]["loss"])) + 1
 
 
 def _hold_out(count: int, share: float, person: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:

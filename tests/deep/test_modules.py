@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from rpca_affect.deep import CIM, LSEF, FeatureScale, LSEFLoss, LSEFOutput, SequenceModel, build, concordance
+from rpca_affect.deep import (
+    CIM,
+    LSEF,
+    FeatureScale,
+    LSEFLoss,
+    LSEFOutput,
+    LSEFRegressor,
+    SequenceModel,
+    build,
+    concordance,
+    planted_parts,
+)
 from rpca_affect.deep.fusion import borrow
+from rpca_affect.deep.sequences import collate
 
 KINDS = ("lsef", "identity", "gru", "tcn", "transformer")
 
@@ -44,16 +56,46 @@ def test_masked_and_padded_frames_have_no_influence(kind, per_frame):
 
 def test_parts_are_in_the_units_of_the_input():
     x, mask = batch()
-    x = 100 + 7 * x
     model = LSEF(5, 3, hidden=8, n_stages=12).eval()
-    model.scaler.fit(list(x.numpy()))
     with torch.no_grad():
-        out = model(x, mask)
-    seen = mask[..., None].expand_as(x)
-    rest = (x - out.base - out.transient)[seen]
-    assert rest.abs().mean() < 0.1 * x[seen].std()
-    found = out.stages.diagnostics()
+        plain = model.fit(list(x.numpy()))(x, mask)
+        other = model.fit(list((100 + 7 * x).numpy()))(100 + 7 * x, mask)
+    torch.testing.assert_close(other.base[mask], (100 + 7 * plain.base)[mask], rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(other.transient[mask], (7 * plain.transient)[mask], rtol=1e-3, atol=1e-2)
+    found = other.stages.diagnostics()
     assert found["rank"].shape == (12, 3) and found["residual"][-1].max() < 0.05
+
+
+@pytest.mark.parametrize("n_stages", [1, 3, 5])
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_the_prediction_alone_reaches_every_stage(n_stages, per_frame):
+    found = planted_parts(8, 40, random_state=1)
+    x, mask = (v for v in collate([(s, 0) for s in found.sequences])[0].values())
+    model = LSEF(24, 2, per_frame, hidden=8, n_stages=n_stages, dropout=0.0).fit(found.sequences)
+    model(x, mask).prediction[..., 0].square().sum().backward()
+    for k in range(n_stages):
+        for name in ("log_level", "firmness", "kernel"):
+            assert getattr(model.unrolled.sem[k], name).grad.abs().max() > 1e-7, (k, name)
+        for name in ("log_level", "firmness", "gate", "coherence"):
+            assert getattr(model.unrolled.ddm[k], name).grad.abs().max() > 1e-7, (k, name)
+    for name in ("log_sigmas", "log_level", "firmness"):
+        assert getattr(model.reading, name).grad.abs().max() > 1e-7, name
+
+
+def truth(model, found):
+    """Cosine of the reported transients with the planted bursts, and the share of their cells that are not zero."""
+    parts = [t for _, t in model.split(found.sequences)]
+    cosines = [(t * s).sum() / np.linalg.norm(t) / np.linalg.norm(s) for t, s in zip(parts, found.bursts)]
+    return np.mean(cosines), np.mean([(t != 0).mean() for t in parts])
+
+
+def test_reported_transients_stay_true_in_training():
+    train, test = planted_parts(24, 60, random_state=0), planted_parts(12, 60, random_state=99)
+    untrained = LSEFRegressor(hidden=8, batch_size=8, epochs=0).fit(train.sequences, train.ratings)
+    trained = LSEFRegressor(hidden=8, batch_size=8, epochs=8).fit(train.sequences, train.ratings)
+    assert trained.score(test.sequences, test.ratings) > untrained.score(test.sequences, test.ratings) + 0.2
+    (before, _), (after, density) = truth(untrained, test), truth(trained, test)
+    assert before > 0.93 and after > before - 0.005 and density < 0.05
 
 
 def test_every_parameter_of_lsef_learns():

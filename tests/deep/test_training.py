@@ -137,7 +137,7 @@ def test_classification_from_a_folder_and_prediction(tmp_path):
         rows.append({"clip": f"c{i:02d}", "label": ("calm", "tense")[i % 2], "person": f"p{i // 4}", "split": split})
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
     data = 'kind = "folder"\nfolder = "clips"\nlabels = "labels.csv"'
-    path = recipe(tmp_path, task="classification", data=data, epochs=12, optimizer="adamw")
+    path = recipe(tmp_path, task="classification", data=data, epochs=25, optimizer="adamw")
     summary = train(path, tmp_path / "run", quiet=True)
     assert summary["test"]["war"] == 1.0
     table = predict(tmp_path / "run", clips, tmp_path / "predicted.csv")
