@@ -268,7 +268,7 @@ def shared_files():
     """Every file of the three trackers, by a name that needs no data to be listed; most of the clips on demand."""
     clips = [f"pyfeat/news_sample/{i:03d}.csv" for i in range(1, 21)]
     others = ["openface/OpenFace_Test.csv", "livelink/alex_rom_3.csv", "pyfeat/001.csv", "pyfeat/002.csv",
-              "pyfeat/Feat_Test.csv", "pyfeat/news_sample/clip_attrs.csv", clips[6]]  # fmt: skip
+              "pyfeat/Feat_Test.csv", clips[6]]  # fmt: skip
     return [*others, *(pytest.param(name, marks=pytest.mark.slow) for name in clips if name not in others)]
 
 

@@ -19,7 +19,7 @@ def openface_table(n=60, fps=30.0, seed=0):
     )
     names = ["gaze_0_x", "gaze_angle_x", "eye_lmk_x_0", "eye_lmk_X_0", "pose_Tx", "pose_Rz", "x_0", "y_0", "X_0"]
     for name in [*names, "Z_0", "p_scale", "p_rx", "p_0", "AU01_r", "AU45_r", "AU01_c", "AU28_c"]:
-        table[f" {name}"] = rng.random(n).round(4)
+        table[f" {name}"] = (rng.random(n) > 0.5) * 1.0 if name.endswith("_c") else rng.random(n).round(4)
     return table
 
 

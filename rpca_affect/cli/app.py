@@ -40,7 +40,16 @@ Features = Annotated[
 Confidence = Annotated[float, typer.Option("--min-confidence", help="Frames below it are masked.")]
 Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second, where the file does not say it.")]
 Gap = Annotated[float, typer.Option("--max-gap", help="A longer gap, in seconds, starts a new sequence.")]
-Key = Annotated[str | None, typer.Option("--key", help="Array in an .npz file that holds several.")]
+Key = Annotated[
+    str | None, typer.Option("--key", help="Columns that tell people, faces or clips apart; the array in an .npz file.")
+]
+Time = Annotated[str | None, typer.Option("--time", help="Column that holds the time.")]
+Quality = Annotated[str | None, typer.Option("--confidence", help="Column that holds the confidence of each frame.")]
+Drop = Annotated[str | None, typer.Option("--drop", help="Columns, patterns or groups that are no features.")]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option("--missing-words", help="A word or number that means missing; give it once for each."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
@@ -66,14 +75,29 @@ def inspect(
     fps: Fps = None,
     max_gap: Gap = 1.0,
     key: Key = None,
+    time: Time = None,
+    confidence: Quality = None,
+    features: Features = None,
+    drop: Drop = None,
+    missing_words: Missing = None,
     json: Json = False,
 ) -> None:
     """Say what a file holds: format, frame rate, gaps, feature groups, missing cells, and a command to go on with."""
     from rpca_affect.cli.split import show_recording
 
-    show_recording(
-        file, {"format": format, "min_confidence": min_confidence, "fps": fps, "max_gap": max_gap, "key": key}, json
-    )
+    words = {
+        "format": format,
+        "min_confidence": min_confidence,
+        "fps": fps,
+        "max_gap": max_gap,
+        "key": key,
+        "time": time,
+        "confidence": confidence,
+        "features": features,
+        "drop": drop,
+        "missing": missing_words,
+    }
+    show_recording(file, words, json)
 
 
 @app.command()
@@ -87,6 +111,10 @@ def decompose(
     fps: Fps = None,
     max_gap: Gap = 1.0,
     key: Key = None,
+    time: Time = None,
+    confidence: Quality = None,
+    drop: Drop = None,
+    missing_words: Missing = None,
     noise: Annotated[str, typer.Option(help="'auto', 'none', or a standard deviation in the file's units.")] = "auto",
     threshold: Annotated[
         float, typer.Option(help="Noise standard deviations off the base that make a transient.")
@@ -125,7 +153,8 @@ def decompose(
         "scale": scale.value,
         "tol": tol,
     }
-    extra = {"rank": rank, "cardinality": cardinality, "max_iter": max_iter}
+    extra: dict[str, Any] = {"rank": rank, "cardinality": cardinality, "max_iter": max_iter}
+    extra |= {"time": time, "confidence": confidence, "drop": drop, "missing": missing_words}
     words |= {name: value for name, value in extra.items() if value is not None}
     raise typer.Exit(decompose_all(files, out, words, report=report, overwrite=overwrite, quiet=quiet, as_json=json))
 

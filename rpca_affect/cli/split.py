@@ -65,8 +65,31 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
     for name, value in rows:
         table.add_row(name, Text(value))
     console.print(table)
+    console.print(_roles(about["roles"]))
     if about["suggested_command"]:
         console.print(Text(f"\n{about['suggested_command']}", style="bold"))
+
+
+def _roles(roles: list[dict[str, Any]]) -> Table:
+    """Columns with what they are taken for and why; columns of one kind that follow each other share a line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2), title="columns", title_justify="left", title_style="bold")
+    for head in ("column", "taken for", "because"):
+        table.add_column(head, overflow="fold")
+    runs: list[list[dict[str, Any]]] = []
+    for role in roles:
+        alike = runs and (runs[-1][0]["role"], runs[-1][0]["reason"]) == (role["role"], role["reason"])
+        if alike:
+            runs[-1].append(role)
+        else:
+            runs.append([role])
+    for run in runs[:200]:
+        first, last = run[0], run[-1]
+        name = first["column"] if len(run) == 1 else f"{first['column']} to {last['column']} ({len(run)})"
+        unused = "" if first["used"] or first["role"] not in ("time", "key", "index", "quality") else " (not used)"
+        table.add_row(Text(name or "(no name)"), Text(first["role"] + unused), Text(first["reason"]))
+    if len(runs) > 200:
+        table.add_row(Text(f"and {sum(map(len, runs[200:]))} columns more"), Text(""), Text("see --json"))
+    return table
 
 
 def decompose_all(

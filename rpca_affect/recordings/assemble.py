@@ -1,60 +1,20 @@
 """From a Table and its Layout to a Recording: numbers, mask, time, sequences and notices, the same for all formats."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from .clock import sequence_rows, step_of
+from .layout import Layout, overridden
+from .lost import implausible, lost_cells, presence_of
+from .phrases import counted, listed
 from .recording import Recording, RecordingError
+from .sequences import in_order, missing_rows, spread_evenly, unbroken, usual_step, without_features
 from .tables import Table
 
-_FRAMES_PER_SECOND_UNKNOWN = 25.0  # what one second counts as where frames are numbered but not timed
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a format says about the columns of a table; the rows are as in the table."""
-
-    format: str
-    features: dict[int, str]  # column position -> feature group
-    time: np.ndarray | None = None  # seconds
-    frame_number: np.ndarray | None = None
-    confidence: np.ndarray | None = None  # per row; NaN where the tracker found no face
-    failed: np.ndarray | None = None  # per row; True where the tracker says that it failed
-    sequence: np.ndarray | None = None  # per row; a key for each face, file or clip
-    notices: tuple[str, ...] = ()
-    suggested: tuple[str, ...] = ()
-
-
-def counted(number: int, what: str) -> str:
-    """Number and noun: ``counted(1, "frame")`` is "1 frame", ``counted(2, "frame")`` is "2 frames"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def listed(names, most: int = 5) -> str:
-    """First few names in a sentence."""
-    names = [str(name) for name in names]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def step_of(stamps: np.ndarray, sequence: np.ndarray | None = None) -> float | None:
-    """Typical positive step of time stamps or frame numbers: the mean of the steps near their median."""
-    steps = np.concatenate([np.diff(stamps[rows]) for rows in sequence_rows(sequence, len(stamps))])
-    steps = steps[np.isfinite(steps) & (steps > 0)]
-    if not len(steps):
-        return None
-    median = np.median(steps)
-    # Stamps rounded to milliseconds alternate (33, 33, 34): the mean is right where the median is not.
-    return float(np.mean(steps[(steps > 0.5 * median) & (steps < 1.5 * median)]))
-
-
-def sequence_rows(sequence: np.ndarray | None, n_rows: int) -> list[np.ndarray]:
-    """Row positions of each sequence, in the order in which the sequences first appear."""
-    if sequence is None:
-        return [np.arange(n_rows)]
-    codes = pd.factorize(sequence, use_na_sentinel=False)[0]
-    order = np.argsort(codes, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+__all__ = ["Layout", "assemble", "counted", "listed", "overridden", "sequence_rows", "step_of"]
 
 
 def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max_gap=1.0, fps=None) -> Recording:
@@ -67,33 +27,24 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
         raise ValueError(f"fps is {fps}, expected frames per second above 0.")
     notices = [*table.notices, *layout.notices]
     values, positions, left_out = _values(table, layout, notices)
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        name = table.names[positions[column]]
-        notices.append(
-            f"{counted(int(infinite.sum()), 'infinite cell')} masked, the first at {table.place(row)}, column {name!r}."
-        )
-        values[infinite] = np.nan
-    observed = np.isfinite(values)
-    observed &= _trusted_rows(table, layout, min_confidence, notices)[:, None]
     names = tuple(table.names[i] for i in positions)
+    groups = _groups(layout, positions)
+    observed = _observed(table, layout, values, positions, groups, min_confidence, notices)
+    presence = [positions[k] for k in np.flatnonzero(presence_of(values, observed, groups, layout.presence))]
     if mask is not None:
         observed &= _given_mask(mask, observed.shape, names)
     if not observed.any():
         raise RecordingError(f"{table.source}: no cell is observed; the mask given leaves nothing to decompose.")
-    time = _time(table, layout, fps, notices)
-    sequence_id = _sequences(table, layout, time, max_gap, notices)
-    rate = fps
-    if rate is None and time is not None and (step := step_of(time, layout.sequence)) is not None:
-        rate = 1.0 / step
-        if rate > 400:
-            notices.append(f"The time stamps step by {step:.3g} s ({rate:.0f} fps), which no camera does; set fps.")
-    groups: dict[str, list[int]] = {}
-    for column, position in enumerate(positions):
-        groups.setdefault(layout.features[position], []).append(column)
+    time, sequence_id, order, rate = _when(table, layout, observed, fps, max_gap, notices)
+    frame = table.frame
+    if order is not None:
+        frame, values, observed = frame.iloc[order], values[order], observed[order]
     labels = table.frame.columns
-    others = [i for i in range(len(labels)) if i not in set(positions)]
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[positions] = True
+    roles = list(layout.roles)
+    for i in presence if roles else ():
+        roles[i] = replace(roles[i], kind="presence", reason=f"0 or 1; {roles[i].reason}")
     return Recording(
         values=values,
         feature_names=names,
@@ -106,37 +57,117 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
             "source": table.source,
             "fps": rate,
             "notices": tuple(notices),
-            "index": table.frame.index,
+            "index": frame.index,
             "columns": tuple(labels),
             "feature_columns": tuple(labels[i] for i in positions),
-            "passthrough": table.frame.iloc[:, others].copy(),
+            "passthrough": frame.iloc[:, np.flatnonzero(~chosen)].copy(),
             "left_out": tuple(labels[i] for i in left_out),
             "suggested": tuple(group for group in layout.suggested if group in groups),
             "max_gap": max_gap,
             "min_confidence": min_confidence,
+            "roles": tuple(
+                {"column": name, "role": role.kind, "reason": role.reason, "used": role.used or role.kind == "feature"}
+                for name, role in zip(table.names, roles)
+            ),
+            "keys": layout.keys,
+            "presence": tuple(table.names[i] for i in presence),
+            "order": order,
             **table.form,
         },
     )
 
 
+def _groups(layout: Layout, positions: list[int]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for column, position in enumerate(positions):
+        groups.setdefault(layout.features[position], []).append(column)
+    return groups
+
+
 def _values(table: Table, layout: Layout, notices: list[str]) -> tuple[np.ndarray, list[int], list[int]]:
     """Feature columns as float64, their positions, and the positions of features without any number."""
-    columns, positions, empty = [], [], []
-    for position in layout.features:
+    wanted = list(layout.features)
+    quick = [i for i in wanted if table.cells.plain(i)]
+    values = np.empty((len(table), len(wanted)))
+    slot = {position: k for k, position in enumerate(wanted)}
+    if quick and not table.missing:
+        values[:, [slot[i] for i in quick]] = table.frame.iloc[:, quick].to_numpy(np.float64)
+    else:
+        quick = []
+    for position in sorted(set(wanted) - set(quick)):
         numbers = table.numbers(position, required=True)
-        if numbers is None or np.isnan(numbers).all():
-            empty.append(position)
-        else:
-            columns.append(numbers)
-            positions.append(position)
-    if empty:
-        names = listed(table.names[i] for i in empty)
-        notices.append(f"{counted(len(empty), 'feature column')} without any number left out: {names}.")
-    if not columns:
+        values[:, slot[position]] = np.nan if numbers is None else numbers
+    empty: np.ndarray = np.isnan(values).all(axis=0)  # type: ignore[assignment]
+    left_out = [position for position, nothing in zip(wanted, empty) if nothing]
+    if left_out:
+        name = listed(table.names[i] for i in left_out)
+        notices.append(f"{counted(len(left_out), 'feature column')} without any number left out: {name}.")
+    if empty.all():
+        for i in range(len(table.names)):
+            cells = table.frame.iloc[:3, i]
+            if any(str(cell).lstrip().startswith(("[", "{")) for cell in cells):
+                raise RecordingError(
+                    f"{table.source}: the cells of column {table.names[i]!r} hold lists, expected one column for each "
+                    "feature; export the lists as columns."
+                )
         raise RecordingError(
             f"{table.source} has no feature column with numbers, expected at least one; found {listed(table.names)}."
         )
-    return np.column_stack(columns), positions, empty
+    _said_words(table, wanted, notices)
+    if empty.any():
+        values = values[:, ~empty]
+    return values, [position for position, nothing in zip(wanted, empty) if not nothing], left_out
+
+
+def _said_words(table: Table, wanted: list[int], notices: list[str]) -> None:
+    """Say which words and forms of numbers the feature columns hold."""
+    columns = {i: table.cells.read(i) for i in wanted if table.missing or not table.cells.plain(i)}
+    words: Counter[str] = Counter()
+    for column in columns.values():
+        words.update(dict(column.words))
+    if words:
+        found = ", ".join(f"{word!r} {n} times" for word, n in words.most_common(6))
+        notices.append(f"Cells that hold words for a missing or failed measurement are masked: {found}.")
+    for form, called in (("grouped", "thousands separators"), ("comma", "decimal commas")):
+        here = [table.names[i] for i, column in columns.items() if getattr(column, form)]
+        if here:
+            notices.append(f"Numbers with {called} were read as numbers in {listed(here, 3)}.")
+
+
+def _observed(table, layout, values, positions, groups, min_confidence, notices) -> np.ndarray:
+    """Cells that hold a measurement: finite, trusted by the tracker, and no stand-in for a missing one."""
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        name = table.names[positions[column]]
+        notices.append(
+            f"{counted(int(infinite.sum()), 'infinite cell')} masked, the first at {table.place(row)}, column {name!r}."
+        )
+        values[infinite] = np.nan
+    observed = np.isfinite(values)
+    trusted = _trusted_rows(table, layout, min_confidence, notices)
+    unsure = np.zeros_like(observed)
+    for k, position in enumerate(positions):
+        if position in layout.cell_confidence:
+            unsure[:, k] = observed[:, k] & ~(layout.cell_confidence[position] >= min_confidence)
+    if unsure.any():
+        notices.append(
+            f"{counted(int(unsure.sum()), 'cell')} ({unsure.mean():.1%}) with a confidence of their own below "
+            f"{min_confidence:g} masked."
+        )
+    believed = observed & trusted[:, None] & ~unsure
+    lost = lost_cells(values, believed, notices)
+    observed = believed & ~lost
+    for group, members in groups.items():
+        if group in layout.ranges:
+            names = [table.names[positions[k]] for k in members]
+            said = implausible(
+                values[:, members], observed[:, members], group, layout.ranges[group], names, table.place
+            )
+            notices += [said] if said else []
+    if not observed.any():
+        raise RecordingError(f"{table.source}: no feature cell is left that counts as observed: {notices[-1]}")
+    return observed
 
 
 def _trusted_rows(table: Table, layout: Layout, min_confidence: float, notices: list[str]) -> np.ndarray:
@@ -178,73 +209,60 @@ def _given_mask(mask, shape: tuple[int, int], names: tuple[str, ...]) -> np.ndar
     return mask[:, None] if mask.ndim == 1 else mask
 
 
-def _time(table: Table, layout: Layout, fps: float | None, notices: list[str]) -> np.ndarray | None:
+def _when(table: Table, layout: Layout, observed: np.ndarray, fps, max_gap: float, notices: list[str]):
+    """Time, sequence of each row, order of the rows (None as they stand) and frames per second."""
+    time, key = _time(table, layout, fps), layout.sequence
+    if time is not None and not np.isfinite(time).all():
+        n_bad = int((~np.isfinite(time)).sum())
+        notices.append(f"{counted(n_bad, 'row')} without a time stamp.")
+        time = np.where(np.isfinite(time), time, np.nan)
+    numbers = layout.frame_number
+    if numbers is not None and not np.isfinite(numbers).all():
+        notices.append(f"{counted(int((~np.isfinite(numbers)).sum()), 'row')} without a frame number.")
+        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    featured: np.ndarray = observed.any(axis=1)  # type: ignore[assignment]
+    empty = without_features(key, np.isfinite(time) & featured if time is not None else featured)
+    stamps = numbers if time is None else time
+    trusted_key = key
+    if empty.any() and key is not None:
+        notices.append(
+            f"{counted(int(empty.sum()), 'row')} of sources without any feature are passed through and not counted."
+        )
+        trusted_key = np.where(empty, -1, pd.factorize(key, use_na_sentinel=False)[0])
+    usual = usual_step(_nan_where(stamps, empty), trusted_key)
+    order, moved = in_order(stamps, trusted_key, usual, max(max_gap if time is not None else 25.0, 5 * usual))
+    if order is not None:
+        notices.append(f"The time was out of order: {counted(moved, 'row')} sorted by time for the solve.")
+        time = None if time is None else time[order]
+        numbers = None if numbers is None else numbers[order]
+        trusted_key = None if trusted_key is None else np.asarray(trusted_key)[order]
+        featured, empty = featured[order], empty[order]
+    if time is not None:
+        time = spread_evenly(time, trusted_key, notices)
+    stamps = numbers if time is None else time
+    sequence_id = unbroken(_nan_where(stamps, empty), trusted_key, time is None, max_gap, featured, notices)
+    said = missing_rows(_nan_where(numbers, empty), sequence_rows(trusted_key, len(table)))
+    if said:
+        notices.append(said)
+    rate = fps
+    if rate is None and time is not None and (step := usual_step(_nan_where(time, empty), trusted_key)):
+        rate = 1.0 / step
+        if rate > 400:
+            notices.append(f"The time stamps step by {step:.3g} s ({rate:.0f} fps), which no camera does; set fps.")
+    return time, sequence_id, order, rate
+
+
+def _nan_where(stamps: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return stamps if stamps is None or not rows.any() else np.where(rows, np.nan, stamps)
+
+
+def _time(table: Table, layout: Layout, fps: float | None) -> np.ndarray | None:
     """Seconds; from the frame numbers (or the rows) where `fps` is given."""
     if fps is None:
         return layout.time
-    if layout.frame_number is not None:
-        return (layout.frame_number - np.nanmin(layout.frame_number)) / fps
+    if layout.frame_number is not None and np.isfinite(layout.frame_number).all():
+        return (layout.frame_number - np.min(layout.frame_number)) / fps
     time = np.empty(len(table))
     for rows in sequence_rows(layout.sequence, len(table)):
         time[rows] = np.arange(len(rows)) / fps
     return time
-
-
-def _sequences(table, layout: Layout, time, max_gap: float, notices: list[str]) -> np.ndarray | None:
-    """Number of the unbroken sequence of each row; None for a single one."""
-    n_rows = len(table)
-    numbered = time is None
-    stamps = layout.frame_number if numbered else time
-    sequence_id = np.zeros(n_rows, dtype=np.int64)
-    keys = sequence_rows(layout.sequence, n_rows)
-    if len(keys) > 1:
-        notices.append(f"{len(keys)} sequences (faces, files or clips) in one table; each is kept apart.")
-    step = None if stamps is None else step_of(stamps, layout.sequence)
-    limit = np.inf
-    if step is not None:
-        limit = max(max_gap, 5 * step) if not numbered else step * max(max_gap * _FRAMES_PER_SECOND_UNKNOWN, 5)
-    n_sequences = gaps = back = repeated = 0
-    longest = 0.0
-    for rows in keys:
-        starts = np.zeros(len(rows), dtype=bool)
-        if stamps is not None:
-            steps = np.diff(stamps[rows])
-            far, before = steps > limit, steps < 0
-            starts[1:] = far | before
-            gaps += int(far.sum())
-            back += int(before.sum())
-            repeated += int((steps == 0).sum())
-            longest = max([longest, *steps[far]])
-        sequence_id[rows] = n_sequences + np.cumsum(starts)
-        n_sequences = int(sequence_id[rows[-1]]) + 1
-    unit = "frame numbers" if numbered else "s"
-    if gaps:
-        notices.append(
-            f"Split at {counted(gaps, 'gap')} longer than {limit:.3g} {unit} (longest {longest:.4g} {unit})."
-        )
-    if back:
-        notices.append(f"The time runs backwards {counted(back, 'time')}; a new sequence starts there.")
-    if repeated:
-        notices.append(f"{counted(repeated, 'row')} with the time stamp of the row before.")
-    missing = _missing_rows(layout.frame_number, keys)
-    if missing:
-        notices.append(missing)
-    return sequence_id if n_sequences > 1 else None
-
-
-def _missing_rows(numbers: np.ndarray | None, keys: list[np.ndarray]) -> str | None:
-    """Sentence about frame numbers that are not in the table."""
-    if numbers is None:
-        return None
-    steps = [np.diff(numbers[rows]) for rows in keys]
-    positive = np.concatenate(steps)
-    positive = positive[positive > 0]
-    if not len(positive):
-        return None
-    usual = np.median(positive)
-    jumps = positive[positive > 1.5 * usual]
-    said = [f"The frame numbers step by {usual:g}."] if usual > 1 else []
-    if len(jumps):
-        n_missing = int(np.sum(np.round(jumps / usual)) - len(jumps))
-        said.append(f"{counted(n_missing, 'frame')} missing in {counted(len(jumps), 'place')}; no rows were added.")
-    return " ".join(said) or None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .assemble import sequence_rows, step_of
+from .clock import sequence_rows, step_of
 from .recording import Recording
 
 
@@ -24,8 +24,8 @@ def describe(recording: Recording) -> dict[str, Any]:
         ``source``, ``format``, ``n_frames``, ``n_features``, ``fps``, ``duration_s``, ``n_sequences``, ``gaps`` (list
         of ``after_row``, ``seconds``: steps of more than one and a half frames, counted from row 0), ``groups``
         (feature group to number of features), ``missing_percent``, ``missing_percent_by_group``,
-        ``masked_frames`` (frames without any observed cell), ``constant_columns``, ``notices`` and
-        ``suggested_command``.
+        ``masked_frames`` (frames without any observed cell), ``constant_columns``, ``roles`` (list of ``column``,
+        ``role``, ``reason``, ``used``), ``notices`` and ``suggested_command``.
 
     Examples
     --------
@@ -43,13 +43,14 @@ def describe(recording: Recording) -> dict[str, Any]:
         "n_features": recording.n_features,
         "fps": None if recording.fps is None else round(recording.fps, 3),
         "duration_s": _duration(recording),
-        "n_sequences": 1 if recording.sequence_id is None else int(recording.sequence_id.max()) + 1,
+        "n_sequences": _sequences(recording),
         "gaps": _gaps(recording),
         "groups": {name: len(members) for name, members in recording.groups.items()},
         "missing_percent": _percent(missing),
         "missing_percent_by_group": {name: _percent(missing[:, m]) for name, m in recording.groups.items()},
         "masked_frames": int(missing.all(axis=1).sum()),
         "constant_columns": constant_columns(recording),
+        "roles": [dict(role) for role in recording.meta["roles"]],
         "notices": list(recording.notices),
         "suggested_command": suggested_command(recording),
     }
@@ -73,6 +74,13 @@ def suggested_command(recording: Recording) -> str | None:
     if recording.meta["suggested"] and set(recording.meta["suggested"]) != set(recording.groups):
         words += ["--features", ",".join(recording.meta["suggested"])]
     return shlex.join(words)
+
+
+def _sequences(recording: Recording) -> int:
+    """Number of sequences with any observed cell."""
+    if recording.sequence_id is None:
+        return 1
+    return len(np.unique(recording.sequence_id[recording.mask.any(axis=1)]))
 
 
 def _percent(missing: np.ndarray) -> float:
@@ -100,7 +108,9 @@ def _gaps(recording: Recording) -> list[dict[str, float]]:
 
 def _faces(recording: Recording) -> list[np.ndarray]:
     """Rows of each sequence; sequences that follow each other are joined, so that the gap between them shows."""
+    seen: np.ndarray = recording.mask.any(axis=1)  # type: ignore[assignment]
     parts = sequence_rows(recording.sequence_id, recording.n_frames)
+    parts = [rows for rows in parts if seen[rows].any()] or parts
     joined = [parts[0]]
     for rows in parts[1:]:
         if rows[0] == joined[-1][-1] + 1 and recording.time[rows[0]] > recording.time[joined[-1][-1]]:  # type: ignore[index]

@@ -45,8 +45,24 @@ LIVELINK = (
     ("gaze", r"(?i:(Left|Right)Eye(Yaw|Pitch|Roll))"),
 )
 
-# Tables of unknown origin: everything above, and points numbered as 0x 0y 0z.
-ANY = (*OPENFACE, *PYFEAT, *LIVELINK, ("landmarks", r"\d+[xyz]"))
+# How programs and people spell the same things elsewhere: au_1, AU12_intensity, AU06 Evidence, lm_mp_0_x, Head Yaw,
+# Joy Evidence; and points numbered as 0x 0y 0z.
+_EMOTION = "anger|angry|disgust(?:ed)?|fear|scared|happi?(?:ness|y)|joy|sad(?:ness)?|surprised?|neutral|contempt"
+SPELLINGS = (
+    ("AU_r", r"(?i:AU[ _.-]?\d+[ _.-]?(r|intensity|int))"),
+    ("AU_c", r"(?i:AU[ _.-]?\d+[ _.-]?(c|presence|detected|occurrence|active))"),
+    ("AU", r"(?i:AU[ _.-]?\d+([ _.-]?(evidence|score|prob|probability))?)"),
+    (
+        "landmarks",
+        r"(?i:\d+[ _]?[xyz]|(lm|landmarks?|lmk|mesh|points?|pt|kp|keypoints?)([_ .][a-z]+)*[_ .]?\d+[_ .]?[xyz])",
+    ),
+    ("pose", r"(?i:((head|face)[ _.]?)?(pose[ _.]?)?(pitch|yaw|roll)([ _.]?(deg|degrees?|rad))?)"),
+    ("emotions", rf"(?i:({_EMOTION}|confusion|frustration)([ _.](evidence|intensity|score|prob|probability))?)"),
+    ("affect", r"(?i:valence|arousal|engagement)"),
+)
+
+# Tables of unknown origin.
+ANY = (("blendshapes", "blendshapes"), *OPENFACE, *PYFEAT, *LIVELINK, *SPELLINGS)
 
 
 def group_of(name: str, conventions=ANY) -> str | None:

@@ -1,13 +1,16 @@
 """Read a file, DataFrame or array as a Recording, with the format detected or forced."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import pandas as pd
+import numpy as np
 
 from .assemble import assemble
 from .files import array_table, load
 from .formats import formats, prepared
+from .frames import to_pandas, unmasked
+from .layout import Choice, names_of, overridden
 from .recording import Recording, RecordingError
 from .tables import Table
 
@@ -61,7 +64,11 @@ def read(
     mask=None,
     max_gap: float = 1.0,
     fps: float | None = None,
-    key: str | None = None,
+    key=None,
+    time: str | None = None,
+    confidence: str | None = None,
+    drop=None,
+    missing=None,
 ) -> Recording:
     """Read a recording from a file.
 
@@ -85,8 +92,17 @@ def read(
         are numbered but not timed, one second counts as 25 frames.
     fps : float, optional
         Frames per second: the time then comes from the frame numbers (or the rows), not from the file's stamps.
-    key : str, optional
-        Name of the array in an ``.npz`` file that holds several.
+    key : str or list of str, optional
+        Columns that tell people, faces, files or sources apart, each of them a sequence of its own; found from names
+        and values when left out.  In an ``.npz`` file that holds several arrays, the name of the one to read.
+    time : str, optional
+        Column that holds the time.
+    confidence : str, optional
+        Column that holds the confidence of each row, from 0 to 1 or in per cent.
+    drop : str or list of str, optional
+        Columns, patterns or groups that are no features; they are passed through.
+    missing : str or list of str, optional
+        More words (or numbers) that stand for a missing cell, such as ``"-"`` or ``"-999"``.
 
     Returns
     -------
@@ -109,12 +125,13 @@ def read(
     >>> recording.feature_names, recording.mask.tolist()
     (('AU06', 'AU12'), [[True, True], [True, False], [True, True]])
     """
-    table = load(Path(path), key)
-    return _made(table, _chosen(format, table), features, min_confidence, mask, max_gap, fps)
+    table = load(Path(path), None if key is None else ",".join(names_of(key)))
+    choice = Choice.of(time, None if "array" in table.form else key, confidence, drop, features)
+    return _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps)
 
 
 def from_frame(
-    frame: pd.DataFrame,
+    frame,
     format: str | None = None,
     *,
     features=None,
@@ -122,14 +139,21 @@ def from_frame(
     mask=None,
     max_gap: float = 1.0,
     fps: float | None = None,
+    key=None,
+    time: str | None = None,
+    confidence: str | None = None,
+    drop=None,
+    missing=None,
 ) -> Recording:
     """Make a recording of a DataFrame with one row for each frame.
 
     Parameters
     ----------
     frame : DataFrame
-        Columns as one of the formats names them, or of any name.  It is not modified.
-    format, features, min_confidence, mask, max_gap, fps
+        Of pandas, polars, pyarrow, dask or whatever narwhals knows, or a DataArray or Dataset of xarray (its time
+        dimension gives the rows), or a mapping of names to columns.  Columns as one of the formats names them, or of
+        any name.  It is not modified.
+    format, features, min_confidence, mask, max_gap, fps, key, time, confidence, drop, missing
         As in `read`.
 
     Returns
@@ -142,8 +166,9 @@ def from_frame(
     RecordingError
         If there is no row, no numeric column, or text among the numbers.
     """
-    table = Table(frame, "DataFrame")
-    return _made(table, _chosen(format, table), features, min_confidence, mask, max_gap, fps)
+    table = Table(to_pandas(frame), "DataFrame")
+    choice = Choice.of(time, key, confidence, drop, features)
+    return _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps)
 
 
 def from_array(
@@ -161,7 +186,7 @@ def from_array(
     Parameters
     ----------
     array : array of shape (n_frames, n_features)
-        Real numbers; NaN is missing.  It is copied.
+        Real numbers; NaN is missing, and so are the masked cells of a NumPy masked array.  It is copied.
     feature_names : sequence of str, optional
         One name for each column; ``feature_0``, ``feature_1``, ... when left out.
     time : array of shape (n_frames,), optional
@@ -184,24 +209,35 @@ def from_array(
     >>> from_array(np.ones((3, 2)), fps=25.0).time
     array([0.  , 0.04, 0.08])
     """
-    from dataclasses import replace
-
-    import numpy as np
-
-    table = array_table(array, "array", feature_names)
+    values, given = unmasked(array)
+    table = array_table(values, "array", feature_names)
     layout = formats()["array"].layout(table)
     if time is not None:
         stamps = np.asarray(time, dtype=np.float64)
         if stamps.shape != (len(table),):
             raise RecordingError(f"time has shape {stamps.shape}, expected ({len(table)},): one entry for each frame.")
         layout = replace(layout, time=stamps)
+    if given is not None:
+        mask = given if mask is None else given & _as_cells(mask, given.shape)
     recording = assemble(table, layout, mask=mask, max_gap=max_gap, fps=fps)
     return recording if features is None else recording.select(features)
 
 
-def _made(table: Table, module: ModuleType, features, min_confidence, mask, max_gap, fps) -> Recording:
-    table = prepared(module, table)
-    recording = assemble(
-        table, module.layout(table), min_confidence=min_confidence, mask=mask, max_gap=max_gap, fps=fps
-    )
+def _as_cells(mask, shape: tuple[int, int]) -> np.ndarray:
+    """A mask given for the rows or cells, as one for the cells; other shapes are refused where it is used."""
+    mask = np.asarray(mask)
+    return mask[:, None] if mask.shape == shape[:1] else mask
+
+
+def _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps) -> Recording:
+    module = _chosen(format, table)
+    wide = prepared(module, table)
+    if wide is not table:
+        table, module = wide, module if format is not None else _chosen(None, wide)
+    words = (missing,) if isinstance(missing, str) else tuple(str(word) for word in missing or ())
+    lost = module.CONVENTION.lost if hasattr(module, "CONVENTION") else ()
+    if words or lost:
+        table = replace(table, missing=(*table.missing, *words, *lost))
+    layout = overridden(table, module.layout(table), choice)
+    recording = assemble(table, layout, min_confidence=min_confidence, mask=mask, max_gap=max_gap, fps=fps)
     return recording if features is None else recording.select(features)

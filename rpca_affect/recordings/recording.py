@@ -39,7 +39,9 @@ class Recording:
         the input), ``columns`` (all column labels of the input in order), ``feature_columns`` (the labels behind
         `feature_names`, blanks included), ``passthrough`` (DataFrame of all other columns), ``left_out`` (labels
         of those passthrough columns that are features but not part of `values`: unselected or without any
-        number) and ``suggested`` (feature groups worth starting with).
+        number), ``suggested`` (feature groups worth starting with), ``roles`` (what each column is taken for, and
+        why), ``presence`` (features that are 0 or 1), ``keys`` (columns that tell sequences apart) and ``order``
+        (rows of the input in the order of their time, where they had to be sorted; `frame` undoes it).
 
     Examples
     --------
@@ -87,6 +89,9 @@ class Recording:
             "feature_columns": names,
             "left_out": (),
             "suggested": (),
+            "roles": (),
+            "presence": (),
+            "order": None,
         }
         meta = plain | self.meta
         meta.setdefault("passthrough", pd.DataFrame(index=meta["index"]))
@@ -152,10 +157,11 @@ class Recording:
         """
         keep = _matching(features, self.feature_names, self.groups)
         labels = self.meta["feature_columns"]
-        left_out = [labels[i] for i in range(self.n_features) if i not in keep]
+        others = [i for i in range(self.n_features) if i not in keep]
+        left_out = [labels[i] for i in others]
         columns = sorted(keep)
         unselected = pd.DataFrame(
-            self.values[:, [i for i in range(self.n_features) if i not in keep]],
+            self.values[:, others],
             index=self.meta["index"],
             columns=pd.Index(left_out, dtype=object),
         )
@@ -212,8 +218,9 @@ class Recording:
         features = pd.DataFrame(
             values, index=self.meta["index"], columns=pd.Index(self.meta["feature_columns"], dtype=object)
         )
-        table = pd.concat([rest, features], axis=1)
-        return table.loc[:, list(self.meta["columns"])]
+        table = pd.concat([rest, features], axis=1).loc[:, list(self.meta["columns"])]
+        order = self.meta["order"]
+        return table if order is None else table.iloc[np.argsort(order)]
 
 
 def _matching(features, names: tuple[str, ...], groups: dict[str, np.ndarray]) -> set[int]:

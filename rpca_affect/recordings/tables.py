@@ -1,5 +1,6 @@
 """Table: the columns of a file or DataFrame as read, able to say where in the input a cell stands."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .cells import Cells
+from .names import plain
 from .recording import RecordingError
 
 
@@ -20,6 +23,7 @@ class Table:
     notices: tuple[str, ...] = ()
     form: dict = field(default_factory=dict)  # separator, decimal mark and header of a text file, for writing alike
     codes: frozenset[int] = frozenset()  # columns of digits that are no numbers: 007 must not come back as 7
+    missing: tuple[str, ...] = ()  # more words for a missing cell
 
     def __post_init__(self):
         if isinstance(self.frame.columns, pd.MultiIndex):
@@ -48,10 +52,25 @@ class Table:
         """Where row `row` (counted from 0) stands: a line number as in a text editor, or a row number from 1."""
         return f"line {self.lines[row]}" if self.lines is not None else f"row {row + 1}"
 
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each column by its name; blanks and case do not count, nor what R puts before a name."""
+        found = {plain(name).casefold(): i for i, name in reversed(list(enumerate(self.names)))}
+        return found | {name.casefold(): i for i, name in reversed(list(enumerate(self.names)))}
+
+    def position(self, name: str) -> int | None:
+        """Position of the column of this name, or None."""
+        return self.positions.get(name.strip().casefold())
+
     def column(self, name: str) -> pd.Series | None:
         """Column of this name (blanks and case do not count), or None."""
-        keys = [known.casefold() for known in self.names]
-        return self.frame.iloc[:, keys.index(name.casefold())] if name.casefold() in keys else None
+        position = self.position(name)
+        return None if position is None else self.frame.iloc[:, position]
+
+    @cached_property
+    def cells(self) -> "Cells":
+        """The columns read as numbers, each once."""
+        return Cells(self.frame, self.codes, self.form.get("decimal", "."), self.missing)
 
     def numbers(self, position: int, required: bool) -> np.ndarray | None:
         """Column at `position` as float64, missing cells as NaN; None for a column of text.
@@ -59,43 +78,40 @@ class Table:
         A column is text when at least half of its filled cells are no numbers; fewer are damage.  With
         `required`, any text is damage.
         """
-        column = self.frame.iloc[:, position]
-        kind = column.dtype
-        if isinstance(kind, np.dtype) and kind.kind in "fiu" and position not in self.codes:
-            return column.to_numpy(np.float64)
-        if pd.api.types.is_bool_dtype(kind) or not (
-            pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_object_dtype(kind) or _is_text(kind)
-        ):
-            numbers = np.full(len(column), np.nan)
-            if required and pd.api.types.is_bool_dtype(kind):
-                return column.to_numpy(np.float64, na_value=np.nan)
-        elif pd.api.types.is_complex_dtype(kind):
-            raise RecordingError(f"{self.source}: column {self.names[position]!r} is complex, expected real numbers.")
-        else:
-            numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         if position in self.codes and not required:
             return None
-        bad = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
-        if not len(bad):
-            return numbers
-        if not required and 2 * len(bad) >= column.notna().sum():
+        kind = self.frame.dtypes.iloc[position]
+        if isinstance(kind, np.dtype) and kind.kind == "c":
+            raise RecordingError(f"{self.source}: column {self.names[position]!r} is complex, expected real numbers.")
+        if required and pd.api.types.is_bool_dtype(kind):
+            return self.frame.iloc[:, position].to_numpy(np.float64, na_value=np.nan)
+        column = self.cells.read(position)
+        if not len(column.bad):
+            return column.numbers
+        if not required and column.is_text:
             return None
-        raise RecordingError(
-            f"{self.source}: {self.place(bad[0])}, column {self.names[position]!r} holds "
-            f"{_shown(column.iloc[bad[0]])}, expected a number."
+        raise RecordingError(self.damage(position, int(column.bad[0])))
+
+    def damage(self, position: int, row: int) -> str:
+        """Sentence about a cell that is no number."""
+        cell = str(self.frame.iat[row, position])
+        about = ""
+        if re.fullmatch(r"\s*[-+]?\d{1,3}([.,]\d{3})+([.,]\d+)?\s*", cell):
+            about = " (it looks like a number with thousands separators: export without them)"
+        elif cell.lstrip().startswith(("[", "{")):
+            about = " (a list in a cell: export one column for each feature)"
+        return (
+            f"{self.source}: {self.place(row)}, column {self.names[position]!r} holds {_shown(cell)}, "
+            f"expected a number{about}."
         )
 
     def number_column(self, name: str, required: bool = True) -> np.ndarray | None:
         """Numbers of the column of this name, or None where it is missing, empty or, if not `required`, text."""
-        keys = [known.casefold() for known in self.names]
-        if name.casefold() not in keys:
+        position = self.position(name)
+        if position is None:
             return None
-        numbers = self.numbers(keys.index(name.casefold()), required)
+        numbers = self.numbers(position, required)
         return None if numbers is None or np.isnan(numbers).all() else numbers
-
-
-def _is_text(kind) -> bool:
-    return isinstance(kind, pd.StringDtype)
 
 
 def _shown(value: object) -> str:

@@ -33,6 +33,7 @@ class Dialect:
     decimal: str
     first: list[str]  # fields of the first row
     notices: tuple[str, ...]
+    trailing: bool = False  # rows end with a separator that the header does not have
 
 
 def _encoding(path: Path) -> str:
@@ -148,14 +149,18 @@ def dialect(path: Path) -> Dialect:
             names = [f"feature_{i}" for i in range(len(names))]
     if top and not (not has_header and top == 1):
         notices.append(f"{top} lines above the header were skipped.")
-    if body and all(_count(text, separator) == len(names) + 1 for *_, text in body):
+    longer = bool(body) and all(_count(text, separator) == len(names) + 1 for *_, text in body)
+    trailing = longer and separator != " " and all(not _fields(text, separator)[-1].strip() for *_, text in body)
+    if trailing:
+        notices.append("Every row ends with a separator that the header does not have; the empty last cell is ignored.")
+    elif longer:
         names = ["", *names]  # R's write.table gives row names no header
         notices.append("The header has one name less than the rows have cells: the first column has no name.")
     cells = [cell.strip() for *_, text in body[:20] for cell in _fields(text, separator)]
     comma = any(re.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?", cell, re.I) for cell in cells)
     decimal = "," if separator != "," and comma and not any("." in cell and _is_number(cell) for cell in cells) else "."
     first = _fields(body[0][2], separator) if body else []
-    return Dialect(encoding, separator, tuple(names), has_header, skip, decimal, first, tuple(notices))
+    return Dialect(encoding, separator, tuple(names), has_header, skip, decimal, first, tuple(notices), trailing)
 
 
 def _separator(texts: list[str]) -> str:
@@ -183,6 +188,8 @@ def _check_rows(path: Path, form: Dialect) -> tuple[np.ndarray, tuple[str, ...]]
         if ended <= form.skip or _is_blank(text):
             continue
         count = _count(text, form.separator)
+        if form.trailing and count == width + 1 and not _fields(text, form.separator)[-1].strip():
+            count = width
         if count != width:
             _refuse_row(path, form, started, text, count)
         lines.append(started)
@@ -191,7 +198,7 @@ def _check_rows(path: Path, form: Dialect) -> tuple[np.ndarray, tuple[str, ...]]
     if text.endswith(("\n", "\r")):
         return np.array(lines), ()
     last = _fields(text, form.separator)[-1]
-    if not last.strip() and len(lines) > 1 and form.first[-1].strip():
+    if not form.trailing and not last.strip() and len(lines) > 1 and form.first[-1].strip():
         raise RecordingError(
             f"{path}: line {lines[-1]}, the last, ends before column {form.names[-1].strip()!r}: the file is truncated."
         )
@@ -240,7 +247,7 @@ def read_text(path: Path) -> Table:
                 handle,
                 sep=r"\s+" if form.separator == " " else form.separator,
                 header=None,
-                names=range(width),
+                names=range(width + form.trailing),
                 index_col=False,
                 dtype=dict.fromkeys(codes, str),  # type: ignore[arg-type]
                 skipinitialspace=True,
@@ -251,6 +258,8 @@ def read_text(path: Path) -> Table:
             )
         except (pd.errors.ParserError, ValueError) as error:
             raise RecordingError(f"{path} is not a table: {str(error).strip().splitlines()[-1]}.") from error
+    if form.trailing:
+        frame = frame.iloc[:, :width]
     frame.columns = pd.Index(form.names, dtype=object)
     table = Table(
         frame,

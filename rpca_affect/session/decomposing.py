@@ -13,6 +13,7 @@ import pandas as pd
 
 from rpca_affect.noise import ColumnScale
 from rpca_affect.recordings import Recording, from_array, from_frame, read
+from rpca_affect.recordings.frames import is_table
 from rpca_affect.session.model import bridged, split_sequence, status_of
 from rpca_affect.session.split import Split
 
@@ -35,7 +36,11 @@ def decompose(
     mask: Any = None,
     fps: float | None = None,
     max_gap: float = 1.0,
-    key: str | None = None,
+    key: str | Sequence[str] | None = None,
+    time: str | None = None,
+    confidence: str | None = None,
+    drop: str | Sequence[str] | None = None,
+    missing: str | Sequence[str] | None = None,
     tol: float = 1e-5,
     **options: Any,
 ) -> Split:
@@ -74,8 +79,9 @@ def decompose(
     floor : float, default 0.02
         Smallest noise of a feature as a share of its standard deviation (between its half-percent quantiles): without
         it, a filtered track would count as exact, and a feature that rarely moves would outweigh all others.
-    features, min_confidence, format, mask, fps, max_gap, key
-        As in `rpca_affect.read`.
+    features, min_confidence, format, mask, fps, max_gap, key, time, confidence, drop, missing
+        As in `rpca_affect.read`. Features that are 0 or 1 (present or not) are passed through unless `features` names
+        them: they are no sums of a base and a transient.
     tol : float, default 1e-5
         Relative error to stop at.
     **options
@@ -111,7 +117,8 @@ def decompose(
     if sparse not in ("cells", "frames"):
         raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
     reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
-    recording = _recording(source, format, min_confidence, key, reading)
+    columns = {"key": key, "time": time, "confidence": confidence, "drop": drop, "missing": missing}
+    recording = _recording(source, format, min_confidence, columns, reading)
     if features is None:
         recording = without_presence(recording)
     model = {"noise": noise, "threshold": threshold, "lam": lam, "solver": solver, "sparse": sparse, "scale": scale}
@@ -139,6 +146,7 @@ def decompose(
         "min_confidence": recording.meta.get("min_confidence"),
         "max_gap": recording.meta.get("max_gap"),
         "fps": fps,
+        **{name: given for name, given in columns.items() if given is not None},
         "tol": tol,
         **{name: value for name, value in options.items() if isinstance(value, (int, float, str))},
     }
@@ -147,38 +155,31 @@ def decompose(
     return Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
 
 
-def _recording(source: Any, format: str | None, min_confidence: float, key: str | None, reading: dict) -> Recording:
+def _recording(source: Any, format: str | None, min_confidence: float, columns: dict, reading: dict) -> Recording:
     if isinstance(source, Recording):
-        unused = [
-            name for name, value in (("format", format), ("mask", reading["mask"]), ("key", key)) if value is not None
-        ]
-        if unused:
-            raise ValueError(f"{unused[0]} belongs to the reading of a file, and this is a Recording: give it to read")
-        return source if reading["features"] is None else source.select(reading["features"])
-    if isinstance(source, (str, Path)):
-        return read(source, format, min_confidence=min_confidence, key=key, **reading)
-    if isinstance(source, pd.DataFrame):
-        return from_frame(source, format, min_confidence=min_confidence, **reading)
-    return from_array(source, **reading)
+        for name, value in {"format": format, "mask": reading["mask"], **columns}.items():
+            if value is not None:
+                raise ValueError(f"{name} belongs to the reading of a file, and this is a Recording: give it to read")
+        recording = source if reading["features"] is None else source.select(reading["features"])
+    elif isinstance(source, (str, Path)):
+        recording = read(source, format, min_confidence=min_confidence, **columns, **reading)
+    elif is_table(source):
+        recording = from_frame(source, format, min_confidence=min_confidence, **columns, **reading)
+    else:
+        for name, value in columns.items():
+            if value is not None:
+                raise ValueError(f"{name} names a column, and an array has none: give a DataFrame, or use from_array")
+        recording = from_array(source, **reading)
+    return recording
 
 
 def without_presence(recording: Recording) -> Recording:
-    """Set aside features that only say whether something is there: 0 or 1 is neither slow nor brief, but on or off.
-
-    A column of zeros alone is left: it may be a measurement at rest.
-    """
-    values, known = recording.values, recording.mask
-    two = ((values == 0) | (values == 1) | ~known).all(axis=0)
-    both = ((values == 0) & known).any(axis=0) & ((values == 1) & known).any(axis=0)
-    presence = two & both
-    # Where one presence column of a group moves, the resting ones of the group are presence as well.
-    for members in recording.groups.values():
-        if two[members].all() and presence[members].any() and len(members) < recording.n_features:
-            presence[members] = True
-    if not presence.any() or two.all():
+    """Set aside features that only say whether something is there: 0 or 1 is neither slow nor brief, but on or off."""
+    presence = set(recording.meta["presence"])
+    gone = [name for name in recording.feature_names if name in presence]
+    names = [name for name in recording.feature_names if name not in presence]
+    if not gone or not names:
         return recording
-    names = [name for name, aside in zip(recording.feature_names, presence) if not aside]
-    gone = [name for name, aside in zip(recording.feature_names, presence) if aside]
     shown = ", ".join(gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
     kept = recording.select(names)
     notice = f"{len(gone)} features that are 0 or 1 throughout ({shown}) are passed through: name them to split them."

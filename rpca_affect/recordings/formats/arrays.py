@@ -1,6 +1,6 @@
 """Arrays without column names: frames by features, from NumPy, MATLAB, HDF5 or safetensors files."""
 
-from ..assemble import Layout
+from ..layout import Layout
 from ..recording import RecordingError
 from ..tables import Table
 

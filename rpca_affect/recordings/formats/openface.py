@@ -1,8 +1,9 @@
 """OpenFace 1 and 2 output: FeatureExtraction, FaceLandmarkVidMulti and FaceLandmarkImg."""
 
-from ..assemble import Layout
-from ..convention import Convention, lay_out
+from ..convention import Convention
 from ..groups import OPENFACE
+from ..layout import Layout, lay_out
+from ..names import plain
 from ..tables import Table
 
 NAME = "openface"
@@ -26,7 +27,8 @@ _OWN = {"gaze", "pose", "AU_r", "shape", "eye_landmarks_2d"}
 def score(table: Table) -> float:
     """Sure when the confidence stands next to any of OpenFace's own features."""
     own = {CONVENTION.group(name) for name in table.names} & _OWN
-    return float("confidence" in table.names and bool(own))
+    # R writes X.confidence for a name that begins with a blank.
+    return float("confidence" in map(plain, table.names) and bool(own))
 
 
 def layout(table: Table) -> Layout:

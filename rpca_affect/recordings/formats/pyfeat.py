@@ -1,16 +1,22 @@
 """py-feat output, versions 0.6 and 2: one row for each face in each frame."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from ..assemble import Layout, listed
+from ..convention import Convention
 from ..groups import PYFEAT, group_of
-from ..recording import RecordingError
+from ..layout import Layout, lay_out
 from ..tables import Table
 
 NAME = "pyfeat"
 TITLE = "py-feat"
-_KEYS = {"frame", "input", "approx_time", "Identity", "FaceScore", "FrameHeight", "FrameWidth"}
+CONVENTION = Convention(
+    groups=(("blendshapes", "blendshapes"), *PYFEAT),
+    roles=(("index", "frame"), ("quality", "facescore"), ("aside", "input|approx_time|identity|frame(height|width)")),
+    suggested=("AU", "blendshapes", "pose"),
+)
 
 
 def score(table: Table) -> float:
@@ -25,25 +31,9 @@ def layout(table: Table) -> Layout:
     There is no time: `approx_time` counts whole seconds only.  Several videos in one table (`input`) and several
     faces in one frame are sequences of their own; a table of single images is one sequence.
     """
-    groups = {i: group for i, name in enumerate(table.names) if (group := group_of(name, PYFEAT))}
-    if not groups:
-        raise RecordingError(
-            f"{table.source} has none of py-feat's feature columns (FaceRectX, x_0, AU01, ...); "
-            f"found {listed(table.names)}."
-        )
     notices = ["py-feat writes no exact time; set fps to get seconds."]
-    others = [name for i, name in enumerate(table.names) if i not in groups and name not in _KEYS]
-    if others:
-        notices.append(f"Columns that py-feat does not write are passed through: {listed(others)}.")
-    return Layout(
-        NAME,
-        groups,
-        frame_number=table.number_column("frame"),
-        confidence=table.number_column("FaceScore"),
-        sequence=_sequence(table, notices),
-        notices=tuple(notices),
-        suggested=("AU", "blendshapes", "pose"),
-    )
+    sequence = _sequence(table, notices)
+    return replace(lay_out(table, NAME, CONVENTION, TITLE, notices=notices), sequence=sequence)
 
 
 def _sequence(table: Table, notices: list[str]) -> np.ndarray | None:

@@ -1,0 +1,84 @@
+"""Long form, one feature in each row: put side by side, one frame in each row."""
+
+import numpy as np
+import pandas as pd
+
+from .groups import group_of
+from .names import CLOCK, COUNTER, WHO, word_set, words_of
+from .recording import RecordingError
+from .tables import Table
+
+_NAMING = word_set("blendshape feature variable category name au unit channel landmark measure metric signal key point")
+
+
+def widened(table: Table) -> Table:
+    """Table with one row for each frame and one column for each feature; the table itself where it is so already.
+
+    A table is in long form when one column holds a few names that come back in every frame, next to a single column
+    of numbers that is no time, counter or key.
+    """
+    frame = table.frame
+    if len(frame.columns) > 12 or len(frame) < 8:
+        return table
+    roles = {i: _guess(table, i) for i in range(len(frame.columns))}
+    numbers = [i for i, role in roles.items() if role == "value"]
+    texts = [i for i, role in roles.items() if role == "text"]
+    frames = [i for i, role in roles.items() if role in ("frame", "who")]
+    if not 1 <= len(numbers) <= 3 or not texts or not any(role == "frame" for role in roles.values()):
+        return table
+    for naming in texts:
+        names = frame.iloc[:, naming]
+        kinds = names.nunique()
+        known = sum(group_of(str(name)) is not None for name in names.dropna().unique()[:60])
+        if kinds < 3 or names.isna().any():
+            continue
+        fits = known > 0.5 * kinds or bool(set(words_of(table.names[naming])) & _NAMING)
+        keys = [i for i in frames if i != naming]
+        cells = frame.iloc[:, [*keys, naming]]
+        per_frame = len(frame) / max(len(frame.iloc[:, keys].drop_duplicates()), 1)
+        if not fits or per_frame < 0.5 * kinds or per_frame < 2:
+            continue
+        repeated = cells.duplicated().to_numpy()
+        if repeated.any():
+            row = int(np.flatnonzero(repeated)[0])
+            raise RecordingError(
+                f"{table.source}: one row for each feature (long form), but {table.place(row)} repeats "
+                f"{str(names.iloc[row])!r} in the same frame; export one column for each feature, or name the face."
+            )
+        return _pivoted(table, keys, naming, numbers)
+    return table
+
+
+def _guess(table: Table, i: int) -> str:
+    words = set(words_of(table.names[i]))
+    numbers = table.numbers(i, required=False)
+    if words & (CLOCK | COUNTER) and (numbers is None or np.isfinite(numbers).any()):
+        return "frame"
+    if words & WHO and not words & _NAMING:
+        return "who"
+    if numbers is not None:
+        if words & WHO - {"name"} or words <= {"index"}:
+            return "who"
+        return "value"
+    return "text"
+
+
+def _pivoted(table: Table, keys: list[int], naming: int, numbers: list[int]) -> Table:
+    frame = table.frame.copy()
+    frame.columns = pd.RangeIndex(len(frame.columns))
+    order = frame[keys].drop_duplicates()
+    parts = []
+    for value in numbers:
+        cells = frame[[*keys, naming, value]].copy()
+        cells[value] = table.numbers(value, required=True)
+        wide = cells.pivot(index=keys, columns=naming, values=value)
+        wide = wide[list(dict.fromkeys(frame[naming]))]
+        wide.columns = [str(c) if len(numbers) == 1 else f"{c} {table.names[value]}" for c in wide.columns]
+        parts.append(wide)
+    joined = pd.concat(parts, axis=1).reindex(pd.MultiIndex.from_frame(order)).reset_index()
+    joined.columns = pd.Index([*(table.frame.columns[i] for i in keys), *joined.columns[len(keys) :]], dtype=object)
+    said = (
+        f"The table is in long form ({table.names[naming]!r} names the feature of each row): its {len(frame)} rows "
+        f"were put side by side as {len(joined)} frames, and the results have one column for each feature."
+    )
+    return Table(joined, table.source, None, (*table.notices, said), table.form, missing=table.missing)

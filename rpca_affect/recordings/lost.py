@@ -1,0 +1,158 @@
+"""Lost cells by evidence: numbers that trackers write where they saw nothing, and frames that stand still."""
+
+import numpy as np
+
+from .phrases import counted, listed
+
+_MOST = 20  # candidates for a number that means "missing"
+
+
+def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str]) -> np.ndarray:
+    """Cells of `values` (n_frames, n_features) that hold no measurement, each kind said in a notice with its count.
+
+    A number means "missing" when it fills every feature of a frame (0 or -1 throughout), or when it is a whole number
+    far outside everything else in its column and comes back exactly, in many columns of a frame or often in one.
+    """
+    lost = np.zeros(values.shape, dtype=bool)
+    if len(values) < 10:
+        return lost
+    varies = np.flatnonzero(_varies(values, known))
+    _same_throughout(values, known, varies, lost, notices)
+    _far_outside(values, known & ~lost, lost, notices)
+    _standing_still(values, known & ~lost, varies, notices)
+    return lost
+
+
+def _varies(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    low = np.min(values, axis=0, where=known, initial=np.inf)
+    high = np.max(values, axis=0, where=known, initial=-np.inf)
+    return low < high
+
+
+def _same_throughout(values, known, varies, lost, notices) -> None:
+    """Frames with one number in every feature.  Where that number is common anyway, it is said and kept."""
+    if len(varies) < 3:
+        return
+    part, seen = values[:, varies], known[:, varies]
+    first = part[:, 0]
+    rows = seen.all(axis=1) & (part == first[:, None]).all(axis=1)
+    for number in np.unique(first[rows])[:_MOST]:
+        here = rows & (first == number)
+        rest = ~here & seen.any(axis=1)
+        if not rest.any():
+            continue
+        common = float((part[rest] == number).sum() / max(seen[rest].sum(), 1))
+        n_rows = int(here.sum())
+        if len(varies) < 6 and number not in (0, -1) and n_rows < 3:
+            continue  # a few columns of whole numbers meet by chance
+        frames = (
+            f"{counted(n_rows, 'frame')} of {len(values)} hold{'s' if n_rows == 1 else ''} {number:g} in every feature"
+        )
+        if common < 0.2 and n_rows < 0.9 * len(values):
+            lost[here] = True
+            notices.append(f"{frames} and count{'s' if n_rows == 1 else ''} as lost.")
+        elif common < 0.9:
+            notices.append(f"{frames}; {number:g} is common elsewhere, so they count as observed.")
+
+
+def _far_outside(values, known, lost, notices) -> None:
+    """Whole numbers that stand alone, far below or above everything else in their columns."""
+    n_features = values.shape[1]
+    lows = np.min(values, axis=0, where=known, initial=np.inf)
+    highs = np.max(values, axis=0, where=known, initial=-np.inf)
+    for number, columns in _candidates(lows, highs, n_features):
+        equal = known[:, columns] & (values[:, columns] == number)
+        times = equal.sum(axis=0)
+        rest = known[:, columns] & ~equal
+        low = np.min(values[:, columns], axis=0, where=rest, initial=np.inf)
+        high = np.max(values[:, columns], axis=0, where=rest, initial=-np.inf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = np.maximum(low - number, number - high)
+            width = high - low
+        usable = np.isfinite(width) & (width > 0) & (times > 0)
+        near, far = usable & (away > 0.5 * width), usable & (away > 5 * width)
+        together = equal[:, near].sum(axis=1) >= max(2, 0.5 * n_features)
+        many = near & (equal[together].sum(axis=0) > 0.5 * times) & together.any()
+        often = far & (times >= 3)
+        chosen = columns[many | often]
+        if not len(chosen):
+            continue
+        cells = known[:, chosen] & (values[:, chosen] == number)
+        lost[:, chosen] |= cells
+        n_rows = int(cells.any(axis=1).sum())
+        notices.append(
+            f"{counted(int(cells.sum()), 'cell')} in {counted(n_rows, 'frame')} "
+            f"{'holds' if cells.sum() == 1 else 'hold'} {number:.6g}, far outside everything else in "
+            f"{'its' if len(chosen) == 1 else 'their'} column{'s' * (len(chosen) > 1)}, and count as missing."
+        )
+
+
+def _candidates(lows, highs, n_features: int):
+    """Whole numbers that are the lowest or highest of columns, those of most columns first."""
+    found = []
+    for ends in (lows, highs):
+        numbers, which = np.unique(ends, return_inverse=True)
+        counts = np.bincount(which)
+        for k in np.argsort(-counts, kind="stable")[:_MOST]:
+            number = numbers[k]
+            if np.isfinite(number) and number == np.floor(number) and number != 0:
+                found.append((float(number), np.flatnonzero(which == k)))
+    return found
+
+
+def _standing_still(values, known, varies, notices) -> None:
+    """Frames that repeat the frame before in every feature: said, because a camera sees noise."""
+    if len(varies) < 3:
+        return
+    part, seen = values[:, varies], known[:, varies]
+    whole = seen[1:].any(axis=1)
+    same = whole & ((part[1:] == part[:-1]) | ~(seen[1:] | seen[:-1])).all(axis=1)
+    if not same.any():
+        return
+    edges = np.diff(np.concatenate([[0], same.astype(np.int8), [0]]))
+    lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+    if lengths.max() < 4 and same.mean() < 0.02:
+        return
+    notices.append(
+        f"{counted(int(same.sum()), 'frame')} of {len(values)} repeat{'s' if same.sum() == 1 else ''} the frame before "
+        f"in every feature (longest run {int(lengths.max()) + 1}): frozen or doubled frames; they count as observed."
+    )
+
+
+def presence_of(values: np.ndarray, known: np.ndarray, groups: dict[str, list[int]], presence: tuple[str, ...]):
+    """True for features that only say whether something is there: 0 in some frames, 1 in others, nothing else.
+
+    Resting ones of a group that holds nothing but 0 and 1 are presence as well, and those of the groups in `presence`.
+    """
+    two: np.ndarray = ((values == 0) | (values == 1) | ~known).all(axis=0)  # type: ignore[assignment]
+    both: np.ndarray = two & ((values == 0) & known).any(axis=0) & ((values == 1) & known).any(axis=0)
+    for group, members in groups.items():
+        alike = two[members].all() and both[members].any() and len(members) < len(two)
+        if alike or group in presence:
+            both[members] = two[members]
+    return both if len(values) > 3 else np.zeros_like(both)
+
+
+# Feature group -> lowest and highest value that its program writes.
+RANGES = {"AU_r": (0.0, 5.0), "AU_c": (0.0, 1.0), "blendshapes": (0.0, 1.0)}
+_SLACK = 0.02  # trackers overshoot by rounding and filters
+
+
+def implausible(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], names, place):
+    """Sentence about the cells of a feature group outside what its program writes; None where there are none.
+
+    `values`, `known` and `names` are those of the group, `place` says where a row stands.
+    """
+    low, high = limits
+    slack = _SLACK * (high - low)
+    out = known & ((values < low - slack) | (values > high + slack))
+    if group == "AU_c":
+        out |= known & (values != 0) & (values != 1)
+    if not out.any():
+        return None
+    row, column = np.argwhere(out)[0]
+    usual = "0 or 1" if group == "AU_c" else f"from {low:g} to {high:g}"
+    return (
+        f"{counted(int(out.sum()), 'cell')} of {group} ({listed(np.asarray(names)[out.any(axis=0)], 3)}) outside what "
+        f"is usual ({usual}), the first at {place(int(row))}: {values[row, column]:g}; check decimal mark and units."
+    )

@@ -1,0 +1,120 @@
+"""Roles: what each column of a table is (time, key, counter, quality, feature), decided by its values and its name.
+
+Words of a name only propose a role; the values must agree.  A column whose values leave no doubt needs no word: a whole
+number that counts the rows, a number that rises in equal steps, a text that explains why the time starts again.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from . import names as vocabulary
+from .clock import Times
+from .convention import Convention
+from .evidence import Evidence, Role
+from .groups import ANY
+from .names import words_of
+from .tables import Table
+from .trust import find_quality
+from .when import find_counter, find_time
+from .who import find_keys
+
+
+@dataclass
+class Roles:
+    """Roles of all columns, and what was made of time, counter, keys and quality."""
+
+    of: list[Role]
+    time: Times | None = None
+    frame_number: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    failed: np.ndarray | None = None
+    cell_confidence: dict[int, np.ndarray] = field(default_factory=dict)  # feature position -> its own confidence
+    sequence: np.ndarray | None = None
+    keys: tuple[str, ...] = ()
+    notices: list[str] = field(default_factory=list)
+
+    def positions(self, *kinds: str) -> list[int]:
+        """Positions of the columns of some kinds."""
+        return [i for i, role in enumerate(self.of) if role.kind in kinds]
+
+
+def decide(table: Table, convention: Convention | None = None, *, foreign: str | None = None) -> Roles:
+    """Role of every column of a table.
+
+    Parameters
+    ----------
+    table : Table
+        As read.
+    convention : Convention, optional
+        What the program that wrote the table calls its columns: its word counts more than the values.
+    foreign : str, optional
+        Name of that program: numbers in columns that it does not write are no features.
+    """
+    seen = Evidence(table, convention or Convention(groups=ANY), foreign)
+    for i, group in enumerate(seen.groups):
+        if group is not None and seen.of[i] is None and seen.is_number(i):
+            seen.of[i] = Role("feature", f"named like {group}", group)
+    _by_words(seen)
+    times = find_time(seen)
+    numbers = find_counter(seen)
+    keys, sequence = find_keys(seen, times, numbers)
+    quality = find_quality(seen)
+    _rest(seen)
+    return Roles(
+        [role or Role("text", "not a number") for role in seen.of],
+        time=times,
+        frame_number=numbers,
+        sequence=sequence,
+        keys=keys,
+        notices=seen.notices,
+        **quality,
+    )
+
+
+def _by_words(seen: Evidence) -> None:
+    """Columns whose names say that they describe a person, a picture, a label or a row, whatever they hold."""
+    for i in seen.open():
+        if i in seen.given:
+            if seen.given[i] == "aside":
+                seen.of[i] = Role("constant", f"{seen.foreign} writes it; no measurement")
+            continue
+        words = words_of(seen.table.names[i])
+        last, some = (words[-1] if words else ""), set(words)
+        body = some & {"height", "weight", "bmi"} and not some <= vocabulary.PERSON | {"cm", "kg", "m", "subject"}
+        if some & vocabulary.PERSON and not body and not some & {"eye", "pupil"}:
+            seen.of[i] = Role("key", "describes the person, not the frame")
+        elif last in vocabulary.PICTURE and some & {"frame", "image", "video", "picture", "camera"}:
+            seen.of[i] = Role("constant", "describes the picture")
+        elif (
+            some
+            and some <= vocabulary.LABEL | {"event", "emotion", "the", "s", "id", "name"}
+            and (some & vocabulary.LABEL)
+        ):
+            seen.of[i] = Role("label", "named like a label")
+
+
+def _rest(seen: Evidence) -> None:
+    for i, role in enumerate(seen.of):
+        if role is not None and role.kind != "feature":
+            continue
+        if role is None and not seen.is_number(i):
+            bool_like = pd.api.types.is_bool_dtype(seen.table.frame.dtypes.iloc[i])
+            seen.of[i] = Role("text", "true or false" if bool_like else "text")
+            continue
+        quick = seen.quick.get(i)
+        low, high = quick[:2] if quick is not None else (seen.shape(i).low, seen.shape(i).high)
+        if role is None and not low <= high:
+            seen.of[i] = Role("feature", "no number in it; left out", "features")
+        elif role is None and seen.foreign:
+            seen.of[i] = Role("text", f"no column that {seen.foreign} writes")
+        elif role is None and low == high and seen.n > 9:
+            seen.of[i] = Role("constant", f"{low:g} in every row")
+        elif role is None:
+            seen.of[i] = Role("feature", "a number that varies", "features")
+    if not any(role and role.kind == "feature" for role in seen.of):
+        # Nothing varies: what is the same in every row is still what the table holds.
+        for i, role in enumerate(seen.of):
+            if role is not None and role.kind == "constant" and seen.is_number(i):
+                seen.of[i] = Role("feature", role.reason, "features")

@@ -1,0 +1,112 @@
+"""Trust: the columns that say how sure the tracker was, for a row or for the features of one point."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import names as vocabulary
+from .evidence import Evidence, Role
+from .names import words_of
+
+_GOOD = vocabulary.word_set("ok okay true yes good valid success succeeded tracked tracking found detected 1 1.0 face")
+_BAD = vocabulary.word_set(
+    "false no bad invalid fail failed failure lost error none missing untracked 0 0.0 fit_failed find_failed not_found "
+    "undetected notracked off not_tracked not_detected nan"
+)
+
+
+def find_quality(seen: Evidence) -> dict[str, Any]:
+    """Confidence and failure of each row, and the confidence of single features."""
+    confidence: np.ndarray | None = None
+    failed: np.ndarray | None = None
+    cells: dict[int, np.ndarray] = {}
+    features = _stems(seen)
+    for i, role in enumerate(seen.of):
+        words = words_of(seen.table.names[i])
+        some = set(words)
+        if role is not None and role.kind == "quality" and role.reason.startswith("counts"):
+            numbers = seen.numbers(i)
+            lost = ~(numbers > 0) if numbers is not None else np.zeros(seen.n, bool)
+            if lost.any() and not lost.all():
+                failed = lost if failed is None else failed | lost
+            seen.of[i] = replace(role, used=True)
+            continue
+        given = seen.given.get(i)
+        if given in ("quality", "status") and role is None:
+            values = seen.table.numbers(i, required=True)
+            if values is None or np.isnan(values).all():
+                seen.of[i] = Role("quality", "empty")
+            elif given == "status":
+                failed = ~(values > 0) if failed is None else failed | ~(values > 0)
+                seen.of[i] = Role("quality", f"0 where {seen.foreign} failed", used=True)
+            else:
+                confidence = values if confidence is None else np.fmin(confidence, values)
+                seen.of[i] = Role("quality", f"the confidence of {seen.foreign}", used=True)
+            continue
+        if role is not None or not some & vocabulary.QUALITY:
+            continue
+        stem = words[:-1] if words[-1] in vocabulary.QUALITY else ()
+        own = features.get(stem, []) if stem and not some <= vocabulary.QUALITY | vocabulary.CONTEXT else []
+        if not own and not some <= vocabulary.QUALITY | vocabulary.CONTEXT:
+            continue
+        values, kind, why = _trust(seen, i, weak=not some - vocabulary.CONTEXT - vocabulary.WEAK)
+        if values is None:
+            if why:
+                seen.of[i] = Role("quality", why)
+            continue
+        if own:
+            cells |= dict.fromkeys(own, values)
+            seen.of[i] = Role("quality", f"confidence of {len(own)} features of its own name", used=True)
+        elif kind == "failed":
+            bad = ~(values > 0)
+            failed = bad if failed is None else failed | bad
+            seen.of[i] = Role("quality", why, used=True)
+        else:
+            confidence = values if confidence is None else np.fmin(confidence, values)
+            seen.of[i] = Role("quality", why, used=True)
+    return {"confidence": confidence, "failed": failed, "cell_confidence": cells}
+
+
+def _stems(seen: Evidence) -> dict[tuple[str, ...], list[int]]:
+    """Columns by the words before their last one: nose_x, nose_y and nose_likelihood share a stem."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for i, name in enumerate(seen.table.names):
+        words = words_of(name)
+        role = seen.of[i]
+        if len(words) > 1 and (role is None or role.kind == "feature") and words[-1] not in vocabulary.QUALITY:
+            found.setdefault(words[:-1], []).append(i)
+    return found
+
+
+def _trust(seen: Evidence, i: int, weak: bool) -> tuple[np.ndarray | None, str, str]:
+    """Values of a column of quality from 0 to 1, whether it says failed or unsure, and why it is one."""
+    name = seen.table.names[i]
+    column = seen.table.frame.iloc[:, i]
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column.to_numpy(np.float64, na_value=np.nan), "failed", "says whether the tracker succeeded"
+    numbers = seen.numbers(i)
+    if numbers is None:
+        words = column.astype("string").str.strip().str.casefold()
+        good, bad = words.isin(_GOOD), words.isin(_BAD)
+        if not column.notna().any() or not (good | bad | words.isna()).all():
+            return None, "", ""
+        return good.to_numpy(np.float64, na_value=0.0), "failed", "says in words whether the tracker succeeded"
+    shape = seen.shape(i)
+    if not shape.known:
+        return None, "", "named like a quality, but empty"
+    seen.table.numbers(i, required=True)
+    if shape.binary or (shape.constant and shape.low in (0, 1)):
+        return numbers, "failed", "0 where the tracker failed"
+    scale = 1.0
+    if shape.high > 1 and 1 < shape.high <= 100 and shape.low >= 0 and np.nanmedian(numbers) > 1:
+        scale = 100.0
+    if shape.low < 0 or shape.high > scale:
+        seen.notices.append(f"The column {name} is not between 0 and 1 and was not used.")
+        return None, "", "named like a quality, but not between 0 and 1"
+    if weak and not np.nanmedian(numbers) / scale >= 0.8:
+        return None, "", ""
+    if scale != 1.0:
+        seen.notices.append(f"The column {name} is read as per cent.")
+    return numbers / scale, "confidence", "named like a confidence, between 0 and 1"

@@ -1,0 +1,198 @@
+"""When: the columns that are times, and those that count frames or rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from . import names as vocabulary
+from .clock import Times, from_numbers, from_text, odd_cell
+from .evidence import Evidence, Role, regular, shape_of
+from .names import unit_in, words_of
+from .recording import RecordingError
+
+
+def find_time(seen: Evidence) -> Times | None:
+    """Times of the best clock among the columns; every clock gets its role."""
+    index = seen.table.frame.index
+    found: list[tuple[tuple, int, Times]] = []
+    for i in seen.open():
+        name = seen.table.names[i]
+        words = words_of(name)
+        given = seen.given.get(i)
+        if given not in (None, "time"):
+            continue
+        named = given == "time" or _says_when(words)
+        quick = seen.quick.get(i)
+        if quick is not None and not named and not (quick[2] and quick[0] < quick[1]):
+            continue
+        if not named and (i in seen.table.codes or set(words) & vocabulary.COUNTER):
+            continue
+        times, why = _clock(seen, i, name, words, named)
+        if times is not None:
+            known = times.seconds[np.isfinite(times.seconds)]
+            rank = (
+                given == "time",
+                named,
+                not set(words) & vocabulary.SPAN,
+                round(len(np.unique(known)) / max(seen.n, 1), 1),
+                bool(set(words) & {"timestamp", "stamp", "time", "timecode"}),
+                len(set(words) - vocabulary.CONTEXT) <= 1,
+                -i,
+            )
+            found.append((rank, i, times))
+            seen.of[i] = Role("time", why)
+        elif named:
+            seen.of[i] = Role("time", why)
+    if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) or (
+        not found and words_of(str(index.name or "")) and _says_when(words_of(str(index.name)))
+    ):
+        times = _index_time(index)
+        if times is not None:
+            seen.notices.append("The index of the table is its time.")
+            return times
+    if not found:
+        return None
+    _, best, times = max(found, key=lambda one: one[0])
+    role = seen.of[best]
+    seen.of[best] = Role("time", role.reason if role else "", used=True)
+    for _, i, _ in found:
+        if i != best and (other := seen.of[i]) is not None:
+            seen.of[i] = replace(other, reason=f"{other.reason}; another column is the time")
+    seen.notices += times.notices
+    return times
+
+
+def _says_when(words: tuple[str, ...]) -> bool:
+    some = set(words)
+    if some & vocabulary.CLOCK and not some & {"response", "reaction", "dwell"}:
+        return True
+    if not some or some == {"s"} or some == {"h"} or some == {"min"}:
+        return False
+    if some <= {"t"} | set(vocabulary.UNITS) | vocabulary.CONTEXT and some & ({"t"} | set(vocabulary.UNITS) - {"s"}):
+        return True
+    return bool(some & vocabulary.SPAN) and not some & {"offset", "length", "begin", "from", "dur"} - {words[-1]}
+
+
+def _index_time(index: pd.Index) -> Times | None:
+    column = pd.Series(index)
+    if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
+        return from_text(column)
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if np.isnan(numbers).all():
+        return from_text(column)
+    return from_numbers(numbers, str(index.name)) if shape_of(numbers).rises > 0.7 else None
+
+
+def _clock(seen: Evidence, i: int, name: str, words: tuple[str, ...], named: bool) -> tuple[Times | None, str]:
+    """Seconds of a column that may be a clock, or None and why not."""
+    numbers = seen.numbers(i)
+    if numbers is None or i in seen.table.codes:
+        column = seen.table.frame.iloc[:, i]
+        if not named and not (column.notna().all() and column.nunique() > 0.2 * seen.n and seen.n > 9):
+            return None, ""
+        times = from_text(column)
+        if times is None:
+            if not named:
+                return None, ""
+            row = odd_cell(column)
+            if row is not None:
+                cell = column.iloc[row]
+                said = "is empty" if pd.isna(cell) else f"holds {str(cell)!r}"
+                raise RecordingError(
+                    f"{seen.table.source}: {seen.table.place(row)}, column {name!r} {said}, expected a time "
+                    f"such as {next(str(c) for c in column if pd.notna(c) and str(c) != str(cell))!r}."
+                )
+            if column.notna().any():
+                seen.notices.append(f"The column {name} holds text that is no time; it is passed through.")
+            return None, "named like a time, but holds text that is none"
+        if not named and shape_of(times.seconds).falls > 0.02:
+            return None, ""
+        return times, "times of day" if not named else "named like a time, and holds times"
+    shape = seen.shape(i)
+    if not shape.known or (shape.constant and seen.n > 1):
+        return None, "named like a time, but holds one value"
+    if not named:
+        unnamed = not name and not shape.integer and shape.falls == 0
+        if shape.even and not (shape.integer and shape.ones > 0.9) and shape.known > 0.9 * seen.n:
+            return from_numbers(numbers, name), "rises in equal steps, as a clock does"
+        if unnamed:
+            seen.notices.append("The first column has no name and rises steadily: it is taken as the time.")
+            return from_numbers(numbers, name), "has no name and rises steadily"
+        return None, ""
+    counts = shape.integer and shape.ones > 0.9 and set(words) & vocabulary.COUNTER and unit_in(name) is None
+    if counts:
+        return None, "counts the rows"
+    numbers = seen.table.numbers(i, required=True)
+    assert numbers is not None
+    # Frames may be shuffled, and clocks start again with every clip: what counts is that values hardly repeat.
+    forward = shape.rises + shape.stays > 0.9 or regular(numbers)
+    if seen.given.get(i) != "time" and (set(words) & {"duration", "dur"} or not (forward or _repeats(seen, i))):
+        return None, "named like a time, but does not run forward"
+    unit = seen.convention.unit if seen.given.get(i) == "time" else None
+    return from_numbers(numbers, name, unit=unit), "named like a time, and runs forward"
+
+
+def _repeats(seen: Evidence, i: int) -> bool:
+    """Whether a clock that falls back runs forward within every value of some key."""
+    return seen.shape(i).rises > 0.45 or seen.shape(i).falls < 0.35
+
+
+def find_counter(seen: Evidence) -> np.ndarray | None:
+    """Frame numbers of the best counter of frames among the columns; every counter gets its role."""
+    found: list[tuple[tuple, int]] = []
+    for i in seen.open():
+        name = seen.table.names[i]
+        words = words_of(name)
+        some = set(words)
+        given = seen.given.get(i)
+        if not seen.is_number(i) or given not in (None, "index"):
+            continue
+        if given == "index":
+            numbers = seen.numbers(i)
+            assert numbers is not None
+            if seen.shape(i).known:
+                seen.of[i] = Role("index", f"the frame number of {seen.foreign}")
+                found.append(((True, 1.0, -i), i))
+            continue
+        if not some and not name.strip():
+            seen.of[i] = Role("index", "has no name" if seen.shape(i).known else "empty")
+            continue
+        quick = seen.quick.get(i)
+        counter_word = bool(some & vocabulary.COUNTER) and not some & vocabulary.PICTURE
+        unnamed = not some or name.startswith("Unnamed")
+        if quick is not None and not counter_word and not unnamed and not quick[2]:
+            continue
+        shape = seen.shape(i)
+        if not shape.integer:
+            continue
+        counted = some & vocabulary.COUNTED - {"of"} and some & {"no", "number", "num", "count", "n"}
+        if counted:
+            seen.of[i] = Role("quality", f"counts {' '.join(sorted(some & vocabulary.COUNTED - {'of'}))}")
+            continue
+        whole = some <= vocabulary.COUNTER | vocabulary.CONTEXT | {"id", "of"}
+        if shape.constant:
+            if counter_word and whole and seen.n < 10:
+                seen.of[i] = Role("index", "named like a counter")
+            continue
+        rising = shape.falls < 0.1 and shape.rises + shape.stays > 0.9
+        if shape.ones > 0.95 and seen.n > 9:
+            seen.of[i] = Role("index", "counts the rows one by one")
+        elif unnamed and rising:
+            seen.of[i] = Role("index", "a saved row number")
+        elif counter_word and (rising or (whole and (regular(seen.numbers(i)) or _repeats(seen, i)))):
+            seen.of[i] = Role("index", "named like a counter, and counts up")
+        elif counter_word and whole and not some & {"sample", "image", "position", "order"}:
+            seen.of[i] = Role("index", "named like a counter")
+        else:
+            continue
+        if whole and some & {"frame", "frames", "index", "idx", "bild", "fotograma", "cuadro", "trame", "image"}:
+            numbers = seen.numbers(i)
+            assert numbers is not None
+            found.append(((bool(some & {"frame", "frames"}), len(np.unique(numbers)) / seen.n, -i), i))
+    if not found:
+        return None
+    best = max(found)[1]
+    role = seen.of[best]
+    seen.of[best] = replace(role, used=True) if role else None
+    return seen.table.numbers(best, required=True)

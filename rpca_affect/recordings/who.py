@@ -1,0 +1,126 @@
+"""Who: the columns that tell people, faces, files or sources apart, and a number for each combination."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from . import names as vocabulary
+from .clock import Times, step_of
+from .evidence import Evidence, Role
+from .names import words_of
+
+
+def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
+    """Columns that tell people, faces, files or sources apart, and a number for each combination."""
+    stamps = times.seconds if times is not None else numbers
+    who, parts = [], []
+    for i in seen.open():
+        words = words_of(seen.table.names[i])
+        some = set(words)
+        text = not seen.is_number(i)
+        given = seen.given.get(i)
+        if given not in (None, "key"):
+            continue
+        if given is None and not text and not (some & (vocabulary.WHO | vocabulary.PART)):
+            continue
+        if given is None and not text and not seen.shape(i).integer:
+            continue
+        n_values = int(seen.values(i).max()) + 1
+        named = (
+            bool(words) and words[-1] in vocabulary.WHO | {"nr", "no", "number", "s"} and bool(some & vocabulary.WHO)
+        )
+        named = named or (bool(some) and some <= vocabulary.WHO | vocabulary.CONTEXT and bool(some & vocabulary.WHO))
+        part = bool(some & vocabulary.PART) and words[-1] not in vocabulary.WHO - vocabulary.NAMING
+        named = named or given == "key"
+        part = part and given is None
+        if i in seen.table.codes and not named:
+            seen.of[i] = Role("text", "digits that are no numbers (they begin with 0)")
+        elif n_values > max(seen.n // 2, 1):
+            if text or named:
+                seen.of[i] = Role("text", "another text in nearly every row")
+        elif (named or part) and n_values <= 1:
+            seen.of[i] = Role("key", "named like a key; the same in every row" if n_values else "empty")
+        elif named and not part:
+            who.append(i)
+            seen.of[i] = Role("key", f"named like a key; {n_values} values", used=True)
+        elif part or text:
+            parts.append(i)
+    chosen = list(who)
+    codes: np.ndarray | None = _combined(seen, chosen)
+    backward = _falls(stamps, codes)
+    if stamps is None or backward:
+        for i in parts:
+            some = set(words_of(seen.table.names[i]))
+            if stamps is None and not some & vocabulary.PART:
+                continue
+            trial = _combined(seen, [*chosen, i])
+            if stamps is None or _falls(stamps, trial) < 0.5 * backward:
+                n_values = len(np.unique(seen.values(i)))
+                why = "named like a part of a recording" if stamps is None else "the time starts again where it changes"
+                seen.of[i] = Role("key", f"{why}; {n_values} values", used=True)
+                chosen.append(i)
+                codes, backward = trial, _falls(stamps, trial)
+    for i in parts:
+        if seen.of[i] is None and not seen.is_number(i):
+            seen.of[i] = Role("text", "text")
+        elif seen.of[i] is None:
+            seen.of[i] = Role("key", "named like a part of a recording; the time goes on across it")
+    names = tuple(seen.table.names[i] for i in chosen)
+    if codes is not None and codes.max() == 0:
+        codes = None
+    counted = numbers is not None and _doubled(numbers, codes, counted=True)
+    if (times is None and counted) or (times is not None and _doubled(times.seconds, codes, counted)):
+        frames = numbers if times is None or counted else times.seconds
+        assert frames is not None
+        codes = _by_order(seen, frames, codes)
+    if codes is not None and chosen:
+        filled = np.all([seen.values(i) >= 0 for i in chosen], axis=0)
+        seen.notices.append(
+            f"{len(np.unique(codes[filled]))} sequences, told apart by {' and '.join(names)}; each is kept apart."
+        )
+    return names, codes
+
+
+def _combined(seen: Evidence, positions: Sequence[int]) -> np.ndarray | None:
+    if not positions:
+        return None
+    keys = pd.DataFrame({k: seen.values(i) for k, i in enumerate(positions)})
+    return keys.groupby(list(keys.columns), sort=False).ngroup().to_numpy()
+
+
+def _by_order(seen: Evidence, stamps: np.ndarray, codes: np.ndarray | None) -> np.ndarray:
+    """Faces that no column tells apart: by their order within the frame."""
+    keys = pd.DataFrame({"key": 0 if codes is None else codes, "stamp": stamps})
+    keys["order"] = keys.groupby(["key", "stamp"]).cumcount()
+    seen.notices.append(
+        "Most time stamps stand in several rows and no column tells those apart: by their order in the frame, they "
+        "are taken as several faces."
+    )
+    return keys.groupby(["key", "order"], sort=False).ngroup().to_numpy()
+
+
+def _falls(stamps: np.ndarray | None, codes: np.ndarray | None) -> int:
+    """How often the stamps fall back or stand still within a key."""
+    if stamps is None:
+        return 0
+    if codes is None:
+        return int((np.diff(stamps) <= 0).sum())
+    order = np.argsort(codes, kind="stable")
+    same = np.diff(codes[order]) == 0
+    return int(((np.diff(stamps[order]) <= 0) & same).sum())
+
+
+def _doubled(stamps: np.ndarray, codes: np.ndarray | None, counted: bool) -> bool:
+    """Whether most stamps stand in neighbouring rows twice or more, as several faces in a frame do."""
+    keys = pd.DataFrame({"key": 0 if codes is None else codes, "stamp": stamps}).dropna()
+    if len(keys) < 4:
+        return False
+    keys = keys.sort_values("key", kind="stable")
+    steps = np.diff(keys["stamp"])[np.diff(keys["key"]) == 0]
+    sizes = keys.groupby(["key", "stamp"]).size()
+    if (sizes > 1).mean() < 0.5 or (steps == 0).sum() <= (steps < 0).sum():
+        return False
+    # Rounded stamps repeat for a while; their step is the unit they are rounded to.
+    step = step_of(np.unique(keys["stamp"].to_numpy()))
+    return counted or step is None or not np.isclose(np.log10(step), round(np.log10(step)), atol=1e-3)
