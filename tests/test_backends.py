@@ -3,7 +3,6 @@
 import array_api_strict as strict
 import numpy as np
 import pytest
-import torch
 from array_api_strict import ArrayAPIStrictFlags
 from problems import planted
 
@@ -13,6 +12,8 @@ from rpca_affect.arrays import observe, power_of_two
 from rpca_affect.engine import gpu, gpu_spectral
 from rpca_affect.protocol import Request
 from rpca_affect.solvers import available_solvers
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rpca-affect[deep]'")
 
 # A device whose arrays refuse to become NumPy: a hidden copy to the host is an error there.
 ELSEWHERE = strict.Device("device1")

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-import jupytext
-import nbformat
 import pytest
-from nbclient import NotebookClient
+
+WHY = "the notebooks need their extra: pip install 'rpca-affect[notebooks]'"
+jupytext = pytest.importorskip("jupytext", reason=WHY)
+nbformat = pytest.importorskip("nbformat", reason=WHY)
+NotebookClient = pytest.importorskip("nbclient", reason=WHY).NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -3,12 +3,13 @@
 import array_api_strict as strict
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rpca_affect import prox
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rpca-affect[deep]'")
 
 finite = st.floats(-1e3, 1e3, allow_subnormal=False)
 matrices = arrays(np.float64, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=finite)
