@@ -10,8 +10,11 @@ _HOMES = {
     "decompose": "session",
     "Split": "session",
     "find_events": "session",
+    "decompose_many": "study",
+    "Study": "study",
     "solve": "solving",
-    "path": "solving",
+    "lambda_path": "solving",
+    "pad_clips": "arrays",
     "Decomposition": "decomposition",
     "Status": "decomposition",
     "InexactALM": "solvers",
@@ -32,13 +35,27 @@ _HOMES = {
     "plot_spectrum": "plots",
     "plot_convergence": "plots",
     "plot_events": "plots",
+    "plot_heatmaps": "plots",
+    "plot_missing": "plots",
 }
-_MODULES = ("deep", "estimators", "metrics", "noise", "plots", "prox", "recordings", "solvers", "synthetic")
+_MODULES = (
+    "deep",
+    "distributed",
+    "estimators",
+    "metrics",
+    "noise",
+    "plots",
+    "prox",
+    "recordings",
+    "solvers",
+    "synthetic",
+)
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with the names above
     from rpca_affect import deep as deep
+    from rpca_affect import distributed as distributed
     from rpca_affect import estimators as estimators
     from rpca_affect import metrics as metrics
     from rpca_affect import noise as noise
@@ -47,6 +64,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect import recordings as recordings
     from rpca_affect import solvers as solvers
     from rpca_affect import synthetic as synthetic
+    from rpca_affect.arrays import pad_clips as pad_clips
     from rpca_affect.decomposition import Decomposition as Decomposition
     from rpca_affect.decomposition import Status as Status
     from rpca_affect.estimators import IncrementalRobustPCA as IncrementalRobustPCA
@@ -59,6 +77,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect.plots import plot_convergence as plot_convergence
     from rpca_affect.plots import plot_decomposition as plot_decomposition
     from rpca_affect.plots import plot_events as plot_events
+    from rpca_affect.plots import plot_heatmaps as plot_heatmaps
+    from rpca_affect.plots import plot_missing as plot_missing
     from rpca_affect.plots import plot_spectrum as plot_spectrum
     from rpca_affect.recordings import Recording as Recording
     from rpca_affect.recordings import read as read
@@ -70,19 +90,28 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect.solvers.altproj import AltProj as AltProj
     from rpca_affect.solvers.godec import GoDec as GoDec
     from rpca_affect.solvers.ialm import InexactALM as InexactALM
-    from rpca_affect.solving import path as path
+    from rpca_affect.solving import lambda_path as lambda_path
     from rpca_affect.solving import solve as solve
+    from rpca_affect.study import Study as Study
+    from rpca_affect.study import decompose_many as decompose_many
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-        globals()[name] = getattr(module, name)
-        return globals()[name]
+    if name not in _HOMES and name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+    except ModuleNotFoundError as error:
+        from rpca_affect.extras import MissingName, extra_of
+
+        if error.name is None or extra_of(error.name) is None:
+            raise  # nothing that an extra brings: a mistake of ours, or a broken installation
+        return MissingName(name, error.name)
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return module
+    globals()[name] = getattr(module, name)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solvers.base import framewise, larger_side
 
-__all__ = ["path", "solve"]
+__all__ = ["lambda_path", "solve"]
 
 
 def solve(
@@ -133,7 +133,7 @@ def solve(
     return _solve_with(data, _configured(solver, numbers), init, request)
 
 
-def path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: Any) -> list[Decomposition]:
+def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: Any) -> list[Decomposition]:
     """Solve for a sequence of weights of the sparse part, each from the answer before.
 
     Parameters
@@ -153,7 +153,7 @@ def path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: 
     --------
     >>> import numpy as np, rpca_affect as ra
     >>> M = np.outer(np.arange(1.0, 31.0), np.ones(20)); M[3, 5] += 100.0
-    >>> [split.rank for split in ra.path(M, [0.03, 0.2])]
+    >>> [split.rank for split in ra.lambda_path(M, [0.03, 0.2])]
     [0, 1]
     """
     answers: list[Decomposition] = []

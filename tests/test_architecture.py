@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Floor of each module or folder; a file imports only from its own floor or below.
 FLOORS = {
-    "arrays": 0, "display": 0, "protocol": 0, "doubts": 0, "words": 0, "decomposition": 0,
+    "arrays": 0, "extras": 0, "display": 0, "protocol": 0, "doubts": 0, "words": 0, "decomposition": 0,
     "prox": 1, "medians": 0, "noise": 1, "acceleration": 1, "metrics": 1, "synthetic": 1, "certificate": 1,
     "solvers": 2, "engine": 2,
     "loop": 3, "extremes": 3, "handover": 3, "solving": 3,

@@ -215,7 +215,7 @@ def test_warm_starts_save_steps_and_reach_the_same_answer():
     with pytest.raises(ValueError, match="shape"):
         ra.solve(M[:-1], "admm", init=cold)
     lams = [0.12, 0.14, 0.16]
-    for lam, split in zip(lams, ra.path(M, lams)):
+    for lam, split in zip(lams, ra.lambda_path(M, lams)):
         assert off(split.low_rank, ra.solve(M, "admm", lam=lam).low_rank) < 1e-5
 
 

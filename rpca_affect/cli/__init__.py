@@ -1,19 +1,24 @@
-"""The command line: `rpca-affect inspect`, `decompose`, `demo`, `bench`, `train` and `predict`."""
+"""The command line: `rpca-affect inspect`, `decompose`, `demo`, `bench`, `train` and `predict`.
 
-import os
+Exit codes: 0 all done; 1 an error that nobody foresaw; 2 an input, an option or a folder cannot be used, with one
+sentence for each; 130 interrupted from the keyboard; 141 the reader of the output went away; 143 ended by the system.
+"""
+
 import sys
 
-from rpca_affect.cli.app import app, fail
-
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; every refusal is one sentence and exit code 2."""
+    """Run the command line and leave with its exit code; whatever happens, one sentence says it."""
     try:
-        app()
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        # A mistake of ours must stay visible: with the variable set, the traceback is shown.
-        if os.environ.get("RPCA_AFFECT_DEBUG"):
+        from rpca_affect.cli.running import run
+    except ModuleNotFoundError as error:
+        from rpca_affect.extras import extra_of, install
+
+        if error.name is None or extra_of(error.name) is None:
             raise
-        sys.exit(fail(str(error)))
+        sys.exit(f"Error: {install('the command line', error.name)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(run(sys.argv[1:]))

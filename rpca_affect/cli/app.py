@@ -1,75 +1,85 @@
 """The commands and their options; each does its work in a module of its own, loaded when it is called."""
 
-import enum
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-__all__ = ["app", "fail"]
+from rpca_affect.cli.options import (
+    Confidence,
+    Digits,
+    Drop,
+    Export,
+    Features,
+    Format,
+    Fps,
+    Gap,
+    Json,
+    Key,
+    Mask,
+    Missing,
+    MissingKind,
+    MissingWords,
+    Overwrite,
+    Quality,
+    Quiet,
+    Scale,
+    Sparse,
+    Table,
+    TableKind,
+    Time,
+)
+
+__all__ = ["app"]
+
+_EXITS = (
+    "Exit codes: 0 all done; 1 an error that nobody foresaw; 2 an input, an option or a folder cannot be used; "
+    "130 interrupted; 141 the reader of the output went away; 143 ended by the system."
+)
 
 app = typer.Typer(
     help="Separate the emotional base from transient fluctuations in per-frame features of video.",
+    epilog=_EXITS,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-class Sparse(enum.StrEnum):
-    """What a transient is."""
-
-    cells = "cells"
-    frames = "frames"
+def _examples(*lines: str) -> str:
+    """The examples at the end of a help text, one a line."""
+    return "\n\n".join(["Examples:", *lines])
 
 
-class Scale(enum.StrEnum):
-    """What features are divided by."""
+def _version(wanted: bool) -> None:
+    if wanted:
+        from rpca_affect import __version__
 
-    noise = "noise"
-    spread = "spread"
-    none = "none"
-
-
-Format = Annotated[str | None, typer.Option("--format", help="Format of the file; detected when left out.")]
-Features = Annotated[
-    str | None, typer.Option("--features", help="Groups, names or patterns, such as au,gaze or 'AU*_r'.")
-]
-Confidence = Annotated[float, typer.Option("--min-confidence", help="Frames below it are masked.")]
-Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second, where the file does not say it.")]
-Gap = Annotated[float, typer.Option("--max-gap", help="A longer gap, in seconds, starts a new sequence.")]
-Key = Annotated[
-    str | None, typer.Option("--key", help="Columns that tell people, faces or clips apart; the array in an .npz file.")
-]
-Time = Annotated[str | None, typer.Option("--time", help="Column that holds the time.")]
-Quality = Annotated[str | None, typer.Option("--confidence", help="Column that holds the confidence of each frame.")]
-Drop = Annotated[str | None, typer.Option("--drop", help="Columns, patterns or groups that are no features.")]
-Missing = Annotated[
-    list[str] | None,
-    typer.Option("--missing-words", help="A word or number that means missing; give it once for each."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+        sys.stdout.write(f"rpca-affect {__version__}\n")
+        raise typer.Exit
 
 
-def fail(sentence: str) -> int:
-    """Print one sentence about what is wrong on standard error and return the exit code for it."""
-    sentence = " ".join(sentence.split())
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"Error: {sentence}", style="red")
-    return 2
+@app.callback()
+def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; anywhere in the line.")
+    ] = False,
+) -> None:
+    """Separate the emotional base from transient fluctuations in per-frame features of video."""
 
 
-def say(quiet: bool = False) -> Console:
-    """Console for everything but answers: standard error, so that answers can be piped."""
-    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-
-
-@app.command()
+@app.command(
+    epilog=_examples(
+        "rpca-affect inspect session.csv",
+        "zcat session.csv.gz | rpca-affect inspect - --json",
+    )
+)
 def inspect(
-    file: Annotated[Path, typer.Argument(help="File to look at.")],
+    file: Annotated[Path, typer.Argument(help="File to look at; - is standard input.")],
     format: Format = None,
     min_confidence: Confidence = 0.8,
     fps: Fps = None,
@@ -79,11 +89,11 @@ def inspect(
     confidence: Quality = None,
     features: Features = None,
     drop: Drop = None,
-    missing_words: Missing = None,
+    missing_words: MissingWords = None,
     json: Json = False,
 ) -> None:
     """Say what a file holds: format, frame rate, gaps, feature groups, missing cells, and a command to go on with."""
-    from rpca_affect.cli.split import show_recording
+    from rpca_affect.cli.inspecting import show_recording
 
     words = {
         "format": format,
@@ -100,9 +110,16 @@ def inspect(
     show_recording(file, words, json)
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "rpca-affect decompose session.csv -o out --report",
+        "rpca-affect decompose study_folder -o results --participants participants.tsv --jobs 4",
+        "rpca-affect decompose session.csv -o out --features au --threshold 3 --overwrite",
+        "zcat session.csv.gz | rpca-affect decompose - -o out --json",
+    )
+)
 def decompose(
-    files: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
+    files: Annotated[list[Path], typer.Argument(help="Files, or folders that are searched; - is standard input.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out"),
     report: Annotated[bool, typer.Option("--report", help="Write report.html as well.")] = False,
     features: Features = None,
@@ -114,7 +131,8 @@ def decompose(
     time: Time = None,
     confidence: Quality = None,
     drop: Drop = None,
-    missing_words: Missing = None,
+    missing_words: MissingWords = None,
+    mask: Mask = None,
     noise: Annotated[str, typer.Option(help="'auto', 'none', or a standard deviation in the file's units.")] = "auto",
     threshold: Annotated[
         float, typer.Option(help="Noise standard deviations off the base that make a transient.")
@@ -123,43 +141,79 @@ def decompose(
     solver: Annotated[str, typer.Option(help="auto, admm, ialm, godec, altproj.")] = "auto",
     sparse: Annotated[Sparse, typer.Option(help="What a transient is: single cells, or whole frames.")] = Sparse.cells,
     scale: Annotated[Scale, typer.Option(help="What features are divided by for the solve.")] = Scale.noise,
+    floor: Annotated[
+        float, typer.Option(help="Smallest noise of a feature, as a share of its standard deviation.")
+    ] = 0.02,
     rank: Annotated[int | None, typer.Option(help="Rank of the base, for godec and altproj.")] = None,
     cardinality: Annotated[float | None, typer.Option(help="Cells in the sparse part, for godec.")] = None,
     tol: Annotated[float, typer.Option(help="Relative error to stop at.")] = 1e-5,
     max_iter: Annotated[int | None, typer.Option("--max-iter", help="Most steps of the solver.")] = None,
+    random_state: Annotated[int | None, typer.Option("--random-state", help="Seed of solvers that draw.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Recordings at a time, one thread each.")] = 1,
+    participants: Annotated[
+        Path | None, typer.Option("--participants", help="Table of participants that study.csv is joined to.")
+    ] = None,
+    table: Table = TableKind.csv,
+    digits: Digits = "auto",
+    missing: Missing = MissingKind.interpolate,
+    export: Export = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Split recordings into base, transient and residual tables with the rows and columns of the input.
 
-    One file is written to the folder OUT itself; several, or a folder, to one folder each inside OUT. Finished
-    recordings are skipped, so that an interrupted run goes on where it stopped.
+    One file is written to the folder OUT itself; several, or a folder, make a study: a folder for each recording,
+    study.csv, features_long.csv and study.html. Finished recordings are kept, so that an interrupted run goes on where
+    it stopped; other settings or another input need --overwrite or another OUT.
     """
-    from rpca_affect.cli.split import decompose_all, noise_of
+    from rpca_affect.cli.splitting import decompose_all, digits_of, noise_of
 
-    words: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "features": features,
         "min_confidence": min_confidence,
         "format": format,
         "fps": fps,
         "max_gap": max_gap,
         "key": key,
+        "time": time,
+        "confidence": confidence,
+        "drop": drop,
+        "missing": missing_words,
+        "mask": mask,
         "noise": noise_of(noise),
         "threshold": threshold,
         "lam": lam,
         "solver": solver,
         "sparse": sparse.value,
         "scale": scale.value,
+        "floor": floor,
         "tol": tol,
     }
-    extra: dict[str, Any] = {"rank": rank, "cardinality": cardinality, "max_iter": max_iter}
-    extra |= {"time": time, "confidence": confidence, "drop": drop, "missing": missing_words}
-    words |= {name: value for name, value in extra.items() if value is not None}
-    raise typer.Exit(decompose_all(files, out, words, report=report, overwrite=overwrite, quiet=quiet, as_json=json))
+    extra = {"rank": rank, "cardinality": cardinality, "max_iter": max_iter, "random_state": random_state}
+    settings |= {name: value for name, value in extra.items() if value is not None}
+    raise typer.Exit(
+        decompose_all(
+            files,
+            out,
+            settings,
+            report=report,
+            overwrite=overwrite,
+            quiet=quiet,
+            as_json=json,
+            jobs=jobs,
+            participants=participants,
+            form={
+                "table": table.value,
+                "digits": digits_of(digits),
+                "missing": missing.value,
+                "export": [program.value for program in export or []],
+            },
+        )
+    )
 
 
-@app.command()
+@app.command(epilog=_examples("rpca-affect demo -o demo-out"))
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the session and its results.")] = Path(
         "demo-out"
@@ -175,7 +229,7 @@ def demo(
     run_demo(out, seconds, seed, overwrite=overwrite, quiet=quiet)
 
 
-@app.command()
+@app.command(epilog=_examples("rpca-affect bench --frames 2000 --features 500"))
 def bench(
     frames: Annotated[int, typer.Option(min=20, help="Frames of the generated matrix.")] = 500,
     features: Annotated[int, typer.Option(min=20, help="Features of the generated matrix.")] = 200,
@@ -188,21 +242,22 @@ def bench(
     run_bench(frames, features, repeat, as_json=json)
 
 
-@app.command()
+@app.command(epilog=_examples("rpca-affect train recipe.toml -o model"))
 def train(
     recipe: Annotated[Path, typer.Argument(help="TOML file that says data, network and training.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.")] = Path("out/model"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, not from the checkpoint in OUT.")] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Train an unrolled network from a recipe; a run that was stopped goes on."""
     from rpca_affect.cli.learn import run_training
 
-    run_training(recipe, out, resume=not fresh, quiet=quiet, as_json=json)
+    run_training(recipe, out, resume=not fresh, overwrite=overwrite, quiet=quiet, as_json=json)
 
 
-@app.command()
+@app.command(epilog=_examples("rpca-affect predict model clips -o predictions.csv"))
 def predict(
     model: Annotated[Path, typer.Argument(help="model.safetensors, or the folder that train wrote.")],
     data: Annotated[Path, typer.Argument(help="One (T, D) .npy file, or a folder of them.")],

@@ -1,8 +1,6 @@
 """`bench`: the solvers on this machine, tuned and as the reference loop, on a matrix whose parts are known."""
 
-import json
 import statistics
-import sys
 import time
 from functools import partial
 from typing import Any
@@ -11,6 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rpca_affect.cli.console import answer
+
 __all__ = ["measure", "run_bench"]
 
 
@@ -18,7 +18,7 @@ def run_bench(frames: int, features: int, repeat: int, *, as_json: bool) -> None
     """Measure and print."""
     rows = measure(frames, features, repeat)
     if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        answer(rows)
         return
     rank = max(1, min(frames, features) // 20)
     title = f"{frames} x {features}, rank {rank}, 5 % gross errors, seconds (median of {repeat}, in turns)"

@@ -1,5 +1,6 @@
 """`demo`: a generated session through the whole chain, and how well what was put in came out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,26 +8,35 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from rpca_affect.cli.app import say
-from rpca_affect.cli.outputs import finished, save_split
+from rpca_affect.cli.console import say
+from rpca_affect.results.folder import FolderError, ResultsFolder
+from rpca_affect.results.saving import REPORT, SUMMARY, write_files
+from rpca_affect.results.tables import PARTS
 
 __all__ = ["recovery", "run_demo"]
+
+SESSION = "session.csv"
+FILES = (*(f"{part}.csv" for part in PARTS), "events.csv", REPORT, SUMMARY)
 
 
 def run_demo(out: Path, seconds: float, seed: int, *, overwrite: bool, quiet: bool) -> None:
     """Generate a session, write it as OpenFace would, decompose the file and compare with the truth."""
+    from rpca_affect.recordings import read
     from rpca_affect.session import decompose
     from rpca_affect.synthetic import make_session
 
     console = say(quiet)
-    if finished(out) is not None and not overwrite:
-        raise ValueError(f"{out} holds results already: use --overwrite to replace them, or -o for another folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    truth = make_session(duration=seconds, random_state=seed)
-    session = out / "session.csv"
-    truth.frame.to_csv(session, index=False)
-    split = decompose(session)
-    save_split(split, out, report=True, settings={"file": session.name, "demo": seed})
+    settings = {"seconds": seconds, "seed": seed}
+    with ResultsFolder(out) as folder:
+        if folder.finished() is not None and not overwrite:
+            raise FolderError(f"{out} holds results already", "overwrite", "elsewhere")
+        folder.check([SESSION, *FILES], overwrite=overwrite)
+        truth = make_session(duration=seconds, random_state=seed)
+        with folder.replacing([], settings, kind="demo", overwrite=overwrite) as temporary:
+            truth.frame.to_csv(temporary / SESSION, index=False)
+            recording = read(temporary / SESSION)
+            split = decompose(replace(recording, meta={**recording.meta, "source": str(out / SESSION)}))
+            write_files(split, temporary, report=True, settings=settings)
     console.print(Text(str(split.summary())))
     table = Table(title="What was put in and what came out", title_justify="left", box=None, show_header=False)
     table.add_column("", no_wrap=True)

@@ -272,6 +272,12 @@ class ResultsFolder:
                 replace(claimed, complete=True, files={name: [content_hash(self.path / name)] for name in there})
             )
 
+    def disclaim(self) -> None:
+        """Take a claim back where nothing of what was claimed has been written."""
+        claimed = self.manifest
+        if claimed is not None and not any((self.path / name).exists() for name in claimed.files):
+            (self.path / MANIFEST).unlink(missing_ok=True)
+
     def _rewrite(self, manifest: Manifest) -> None:
         with tempfile.TemporaryDirectory(dir=self.path, prefix=_LEFTOVER) as temporary:
             self._write_manifest(manifest, Path(temporary))

@@ -11,19 +11,17 @@ from typing import Any
 from rpca_affect.results.annotations import EXPORTS, export_events
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.identity import identity, plain
-from rpca_affect.results.tables import PARTS, TableForm, write_tables
+from rpca_affect.results.tables import TableForm, table_names, write_tables
 
-__all__ = ["REPORT", "SUMMARY", "TABLES", "bytes_needed", "planned", "room_for", "save", "write_files", "write_json"]
+__all__ = ["REPORT", "SUMMARY", "bytes_needed", "planned", "room_for", "save", "write_files", "write_json"]
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
-TABLES = (*(f"{part}.csv" for part in PARTS), "events.csv")
 
 
-def planned(report: bool, *, table: str = "csv", export: Iterable[str] = (), **_: Any) -> list[str]:
-    """Names of the files that `write_files` writes, of an input whose separator is not known yet."""
-    tables = [*(f"{part}.{table}" for part in PARTS), "events.csv"]
-    return [*tables, *(EXPORTS[name] for name in export), *([REPORT] if report else []), SUMMARY]
+def planned(recording: Any, *, report: bool, table: str = "csv", export: Iterable[str] = (), **_: Any) -> list[str]:
+    """Names of the files that `write_files` writes."""
+    return [*table_names(recording, table), *(EXPORTS[name] for name in export), *([REPORT] if report else []), SUMMARY]
 
 
 def write_files(
@@ -74,7 +72,7 @@ def save(split: Any, folder: Any, *, report: bool, overwrite: bool, export: Iter
             raise FolderError(f"{folder} holds the results of another input", "elsewhere", "overwrite")
         if found is not None and found.changes(settings):
             raise FolderError(f"{folder} holds results made with other settings", "overwrite", "elsewhere")
-        place.check(planned(report, export=export, **form), overwrite=overwrite)
+        place.check(planned(split.recording, report=report, export=export, **form), overwrite=overwrite)
         with place.replacing(inputs, settings, overwrite=overwrite) as temporary:
             write_files(split, temporary, report=report, settings=settings, export=export, **form)
     return Path(folder)

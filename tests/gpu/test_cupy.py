@@ -137,7 +137,7 @@ def test_inputs_of_every_kind_and_earlier_answers(cp):
     assert nested.rank.shape == (2, 2)
     again = ra.solve(given[:4].reshape(2, 2, 60, 40), "admm", lam=cp.full((2, 2, 1, 1), 0.15), init=nested)
     assert int(again.n_iter.max()) <= 5
-    assert [split.rank for split in ra.path(given[0], [0.1, 0.2])][-1] >= 1
+    assert [split.rank for split in ra.lambda_path(given[0], [0.1, 0.2])][-1] >= 1
     assert bool((ra.solve(cp.zeros((6, 4)), "admm").low_rank == 0).all())
     with pytest.raises(ValueError, match="inf"):
         ra.solve(cp.asarray([[1.0, cp.inf], [2.0, 3.0]]))

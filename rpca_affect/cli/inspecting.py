@@ -1,0 +1,82 @@
+"""`inspect`: what a file holds, in a table or as JSON, and a command to go on with."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rpca_affect.cli.console import answer, harmless
+from rpca_affect.cli.pipes import kept
+
+__all__ = ["show_recording"]
+
+
+def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
+    """Read a file and print what it holds."""
+    from rpca_affect.recordings import describe, read
+
+    with kept([file]) as [(source, called)]:
+        recording = read(source, **words)
+        if called:
+            recording = replace(recording, meta={**recording.meta, "source": called})
+        about = describe(recording)
+    if as_json:
+        answer(about)
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    rate = "unknown" if about["fps"] is None else f"{about['fps']:g} per second"
+    length = "" if about["duration_s"] is None else f" ({about['duration_s']:g} s)"
+    gaps = about["gaps"]
+    longest = max((gap["seconds"] for gap in gaps), default=0.0)
+    constant = about["constant_columns"]
+    rows = [
+        ("file", about["source"]),
+        ("format", about["format"]),
+        ("frames", f"{about['n_frames']}{length}, {rate}"),
+        ("sequences", str(about["n_sequences"])),
+        ("gaps", f"{len(gaps)}, the longest {longest:g} s" if gaps else "none"),
+        ("features", str(about["n_features"])),
+    ]
+    missing = about["missing_percent_by_group"]
+    rows += [(f"  {name}", f"{count}, {missing[name]:g} % missing") for name, count in about["groups"].items()]
+    rows += [
+        ("missing cells", f"{about['missing_percent']:g} %, {about['masked_frames']} frames without any"),
+        ("constant", ", ".join(constant[:6]) + f" and {len(constant) - 6} more" * (len(constant) > 6) or "none"),
+        *(("note", text) for text in about["notices"]),
+    ]  # fmt: skip
+    for name, value in rows:
+        table.add_row(Text(harmless(name)), Text(harmless(value)))
+    console.print(table)
+    console.print(_roles(about["roles"]))
+    if about["suggested_command"] and not called:
+        console.print(Text(f"\n{harmless(about['suggested_command'])}", style="bold"))
+
+
+def _roles(roles: list[dict[str, Any]]) -> Table:
+    """Columns with what they are taken for and why; columns of one kind that follow each other share a line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2), title="columns", title_justify="left", title_style="bold")
+    for head in ("column", "taken for", "because"):
+        table.add_column(head, overflow="fold")
+    runs: list[list[dict[str, Any]]] = []
+    for role in roles:
+        alike = runs and (runs[-1][0]["role"], runs[-1][0]["reason"]) == (role["role"], role["reason"])
+        if alike:
+            runs[-1].append(role)
+        else:
+            runs.append([role])
+    for run in runs[:200]:
+        first, last = run[0], run[-1]
+        name = first["column"] if len(run) == 1 else f"{first['column']} to {last['column']} ({len(run)})"
+        unused = "" if first["used"] or first["role"] not in ("time", "key", "index", "quality") else " (not used)"
+        table.add_row(
+            *(Text(harmless(text)) for text in (name or "(no name)", first["role"] + unused, first["reason"]))
+        )
+    if len(runs) > 200:
+        table.add_row(Text(f"and {sum(map(len, runs[200:]))} columns more"), Text(""), Text("see --json"))
+    return table

@@ -1,0 +1,100 @@
+"""Options that several commands share, with the words that their help says."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Confidence",
+    "Digits",
+    "Drop",
+    "Export",
+    "Features",
+    "Format",
+    "Fps",
+    "Gap",
+    "Json",
+    "Key",
+    "Mask",
+    "Missing",
+    "MissingKind",
+    "MissingWords",
+    "Overwrite",
+    "Quality",
+    "Quiet",
+    "Scale",
+    "Sparse",
+    "Table",
+    "TableKind",
+    "Time",
+]
+
+
+class Sparse(enum.StrEnum):
+    """What a transient is."""
+
+    cells = "cells"
+    frames = "frames"
+
+
+class Scale(enum.StrEnum):
+    """What features are divided by."""
+
+    noise = "noise"
+    spread = "spread"
+    none = "none"
+
+
+class TableKind(enum.StrEnum):
+    """What tables are written as."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
+class MissingKind(enum.StrEnum):
+    """What stands in a cell that was not observed."""
+
+    interpolate = "interpolate"
+    NA = "NA"
+
+
+class Program(enum.StrEnum):
+    """Annotation programs."""
+
+    elan = "elan"
+    boris = "boris"
+    praat = "praat"
+    audacity = "audacity"
+
+
+Format = Annotated[str | None, typer.Option("--format", help="Format of the file; detected when left out.")]
+Features = Annotated[
+    str | None, typer.Option("--features", help="Groups, names or patterns, such as au,gaze or 'AU*_r'.")
+]
+Confidence = Annotated[float, typer.Option("--min-confidence", help="Frames below it are masked.")]
+Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second, where the file does not say it.")]
+Gap = Annotated[float, typer.Option("--max-gap", help="A longer gap, in seconds, starts a new sequence.")]
+Key = Annotated[
+    str | None, typer.Option("--key", help="Columns that tell people, faces or clips apart; the array in an .npz file.")
+]
+Time = Annotated[str | None, typer.Option("--time", help="Column that holds the time.")]
+Quality = Annotated[str | None, typer.Option("--confidence", help="Column that holds the confidence of each frame.")]
+Drop = Annotated[str | None, typer.Option("--drop", help="Columns, patterns or groups that are no features.")]
+MissingWords = Annotated[
+    list[str] | None,
+    typer.Option("--missing-words", help="A word or number that means missing; give it once for each."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on standard output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+Mask = Annotated[
+    Path | None,
+    typer.Option("--mask", help="Table like mask.csv, or a .npy array: 1 where a cell counts as observed."),
+]
+Table = Annotated[TableKind, typer.Option("--table", help="What the tables are written as.")]
+Digits = Annotated[str, typer.Option("--digits", help="'auto', or significant digits from 1 to 17 (all).")]
+Missing = Annotated[MissingKind, typer.Option("--missing", help="In cells that were not observed: the base, or NA.")]
+Export = Annotated[list[Program] | None, typer.Option("--export", help="Events for an annotation program as well.")]

@@ -1,0 +1,64 @@
+"""Which extra of the package brings which optional library, and what stands in for a name whose library is missing."""
+
+from typing import Any, NoReturn
+
+__all__ = ["MissingName", "extra_of", "install"]
+
+_EXTRAS = {
+    "cli": ("pandas", "matplotlib", "rich", "typer", "jinja2", "narwhals"),
+    "files": ("pyarrow", "h5py", "openpyxl", "pyreadstat", "xarray", "pympi"),
+    "fast": ("numba",),
+    "gpu": ("cupy",),
+    "deep": ("torch", "skorch", "torchmetrics", "safetensors", "accelerate"),
+    "dask": ("dask", "distributed"),
+}
+
+
+def extra_of(library: str) -> str | None:
+    """Name of the extra that brings a library, or None.
+
+    Examples
+    --------
+    >>> extra_of("torch.nn"), extra_of("antigravity")
+    ('deep', None)
+    """
+    name = library.partition(".")[0]
+    return next((extra for extra, libraries in _EXTRAS.items() if name in libraries), None)
+
+
+def install(what: str, library: str, verb: str = "needs") -> str:
+    """Sentence about a library that is missing and the command that installs it.
+
+    Examples
+    --------
+    >>> install("decompose", "pandas")
+    "decompose needs pandas: install it with: pip install 'rpca-affect[cli]'."
+    """
+    extra = extra_of(library)
+    package = library.partition(".")[0] if extra is None else f"'rpca-affect[{extra}]'"
+    return f"{what} {verb} {library}: install it with: pip install {package}."
+
+
+class MissingName:
+    """What a public name of the package is while its library is not installed: it says so as soon as it is used.
+
+    Looking at the package (`dir`, `hasattr`, `inspect.getmembers`, ``import *``, pydoc) works without the library.
+    """
+
+    def __init__(self, name: str, library: str):
+        self.__name__ = name
+        self.__doc__ = install(name, library)
+
+    def _refuse(self) -> NoReturn:
+        raise ImportError(self.__doc__, name=self.__name__)
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # what a look at the object asks for
+        self._refuse()
+
+    def __repr__(self) -> str:
+        return f"<{self.__doc__}>"

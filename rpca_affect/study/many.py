@@ -1,0 +1,228 @@
+"""The front door for studies: find the recordings, split each, in several processes if wanted, and sum them up."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from rpca_affect.results.folder import ResultsFolder, identity
+from rpca_affect.study.failures import Door, Failure
+from rpca_affect.study.inputs import find
+from rpca_affect.study.page import write_page
+from rpca_affect.study.running import Job, Outcome, Stage, refuse_changed, run, settings_of
+from rpca_affect.study.study import FILES, LONG, NOTES, PAGE, TABLE, Study
+from rpca_affect.study.tables import COUNTS, FEATURES, joined, outliers, participants_of, row_of
+
+__all__ = ["StudyFolder", "decompose_many", "outcomes_of", "plan"]
+
+
+def decompose_many(
+    sources: Any,
+    out: Any,
+    *,
+    jobs: int = 1,
+    participants: Any = None,
+    report: bool = False,
+    overwrite: bool = False,
+    callback: Callable[[pd.Series], Any] | None = None,
+    **settings: Any,
+) -> Study:
+    """Split many recordings, each into a folder of its own, and compare them.
+
+    A recording that cannot be read becomes a row with its error; the others go on. A run that was stopped goes on where
+    it stopped: finished recordings are kept as long as their content and the settings are the same.
+
+    Parameters
+    ----------
+    sources : path, or iterable of paths
+        Files, or folders that are searched through. Side files and tables about the other files are left out with a
+        note.
+    out : path
+        Folder for the study.
+    jobs : int, default 1
+        Recordings at a time, each in a process with one BLAS thread.
+    participants : path, optional
+        Table with one row for each participant, such as the ``participants.tsv`` of BIDS; one that lies in the folder
+        searched is taken by itself.
+    report : bool, default False
+        Write a report for each recording as well.
+    overwrite : bool, default False
+        Replace existing results, and files of others where results belong. Inputs are never replaced.
+    callback : callable, optional
+        Called with the row of each recording as it is finished.
+    **settings
+        As in `rpca_affect.decompose`.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ValueError
+        If there is no recording, or existing files are in the way.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, rpca_affect as ra
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("p1", "p2"):
+    ...     np.save(folder / f"{name}.npy", np.random.default_rng(0).normal(size=(60, 8)).cumsum(axis=0))
+    >>> study = ra.decompose_many(folder, folder / "study", fps=25)
+    >>> study.table[["recording", "frames"]].values.tolist()
+    [['p1', 60], ['p2', 60]]
+    """
+    given = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    if not (isinstance(jobs, int) and jobs >= 1):
+        raise ValueError(f"jobs is {jobs!r}: give the number of recordings to split at a time, at least 1")
+    work, notes, people = plan([Path(item) for item in given], Path(out), settings, report=report, overwrite=overwrite)
+    people = participants if participants is not None else people
+    with StudyFolder(work, Path(out), notes, None if people is None else Path(people), overwrite) as folder:
+        done = []
+        for outcome in outcomes_of(work, jobs):
+            done.append(outcome)
+            if callback is not None:
+                callback(pd.Series(row_of(outcome)))
+        return folder.conclude(done)
+
+
+def plan(
+    given: list[Path],
+    out: Path,
+    settings: dict[str, Any],
+    *,
+    report: bool = False,
+    overwrite: bool = False,
+    door: Door = "python",
+    form: dict[str, Any] | None = None,
+) -> tuple[list[Job], list[str], Path | None]:
+    """Say what is to be done: a job for each recording, notes, and the table of participants that was found."""
+    found = find(given)
+    inputs = tuple(source.path for source in found.sources)
+    work = [
+        Job(source.name, source.path, out / source.name, settings, report, overwrite, inputs, door=door,
+            form=form or {})
+        for source in found.sources
+    ]  # fmt: skip
+    refuse_changed(work)
+    return work, list(found.notes), found.participants[0] if len(found.participants) == 1 else None
+
+
+def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debug: bool = False) -> Iterator[Outcome]:
+    """Do the jobs and yield what became of each, as they end."""
+    if jobs == 1 or len(work) == 1:
+        for job in work:
+            yield run(job, None if stage is None else partial(stage, job), debug)
+        return
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    left = {job.name: job for job in work}
+    try:
+        with parallel_config("loky", inner_max_num_threads=1):
+            try:
+                for outcome in Parallel(jobs, return_as="generator_unordered", batch_size=1)(
+                    delayed(run)(job) for job in work
+                ):
+                    del left[outcome.job.name]
+                    yield outcome
+            except TerminatedWorkerError:  # one recording took all memory: each of the rest gets a process of its own
+                for job in left.values():
+                    yield _alone(job)
+    finally:
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _alone(job: Job) -> Outcome:
+    """Do a job in a process that nothing else depends on."""
+    from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    with ProcessPoolExecutor(1, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}) as pool:
+        try:
+            return pool.submit(run, job).result()
+        except TerminatedWorkerError:
+            sentence = f"{job.source}: its process was ended by the system, most likely for want of memory."
+            return Outcome(job, failure=Failure("memory", sentence))
+
+
+class StudyFolder:
+    """Exclusive hold on the folder of a study, as a context: what could be in the way is found before the first solve.
+
+    Parameters
+    ----------
+    work : list of Job
+    out : Path
+    notes : iterable of str
+    participants : Path, optional
+    overwrite : bool
+    """
+
+    def __init__(
+        self, work: list[Job], out: Path, notes: Iterable[str], participants: Path | None, overwrite: bool = False
+    ):
+        self.work, self.notes, self.overwrite = work, list(notes), overwrite
+        self.people = None if participants is None else participants_of(participants)
+        inputs = [job.source for job in work]
+        self._folder = ResultsFolder(out, [*inputs, *([] if participants is None else [participants])])
+
+    def __enter__(self) -> Self:
+        self._folder.__enter__()
+        try:
+            self._folder.check(FILES, overwrite=self.overwrite)
+        except BaseException:
+            self._folder.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *stop: object) -> None:
+        self._folder.__exit__(*stop)
+
+    def conclude(self, done: Iterable[Outcome]) -> Study:
+        """Write the tables and the page of the study, whatever order the recordings were finished in."""
+        place = {job.name: number for number, job in enumerate(self.work)}
+        done = sorted(done, key=lambda outcome: place[outcome.job.name])
+        table = pd.DataFrame([row_of(outcome) for outcome in done])
+        table = table.astype(dict.fromkeys(COUNTS, "Int64"))  # whole numbers, also beside a recording without any
+        error = table.pop("error")
+        table = table.assign(stands_out=["; ".join(names) for names in outliers(table)], error=error)
+        long = _long(done)
+        told = self.notes
+        if self.people is not None:
+            table, more = joined(table, self.people)
+            told = told + more
+            if len(long):
+                long = table.iloc[:, : 1 + len(self.people.columns)].merge(long, on="recording", how="right")
+        study = Study(self._folder.path, table, long, tuple(told))
+        about = [{"name": outcome.job.name, **_identity(outcome.job.source)} for outcome in done]
+        with self._folder.replacing(
+            about, settings_of(done[0].job), kind="study", overwrite=self.overwrite
+        ) as temporary:
+            table.to_csv(temporary / TABLE, index=False, encoding="utf-8", lineterminator="\n")
+            long.to_csv(temporary / LONG, index=False, encoding="utf-8", lineterminator="\n")
+            (temporary / NOTES).write_text("".join(f"{note}\n" for note in told), encoding="utf-8")
+            write_page(study, [outcome.job for outcome in done], temporary / PAGE)
+        return study
+
+
+def _long(done: list[Outcome]) -> pd.DataFrame:
+    parts = []
+    for outcome in done:
+        file = outcome.job.target / FEATURES
+        if outcome.failure is None and file.is_file():
+            part = pd.read_csv(file, encoding="utf-8", dtype={"feature": str, "group": str}, keep_default_na=False,
+                               na_values={name: [""] for name in ("events_per_minute", "base_mean")})  # fmt: skip
+            part.insert(0, "recording", outcome.job.name)
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"recording": []})
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    try:
+        return {name: value for name, value in identity(path).items() if name != "name"}
+    except OSError:
+        return {}

@@ -1,0 +1,91 @@
+"""The study on disk and in memory: its tables, its notes, and the folder of each recording."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["FILES", "Study"]
+
+TABLE, LONG, PAGE, NOTES = "study.csv", "features_long.csv", "study.html", "notes.txt"
+FILES = (TABLE, LONG, PAGE, NOTES)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What `rpca_affect.decompose_many` returns.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds ``study.csv``, ``features_long.csv``, ``study.html`` and a folder for each recording.
+    table : DataFrame
+        One row for each recording: what is known of its participant, ``frames``, ``missing`` (share of the cells),
+        ``rank`` (the largest of its sequences), ``predicted`` (share of hidden cells that the base predicts),
+        ``density`` (share of the observed cells in the transient part), ``residual``, ``events``,
+        ``events_per_minute``, ``doubts``, ``stands_out`` (measures in which it differs from the others) and ``error``
+        (why it could not be split).
+    features : DataFrame
+        One row for each feature of each recording, for mixed models.
+    notes : tuple of str
+        About files that were left out, and participants without a recording.
+    """
+
+    folder: Path
+    table: pd.DataFrame
+    features: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        failed = len(self.errors)
+        return f"<Study in {self.folder}: {len(self.table)} recordings{f', {failed} with an error' if failed else ''}>"
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def errors(self) -> pd.Series:
+        """Sentences about the recordings that could not be split, by their names."""
+        named = self.table.set_index("recording")["error"].fillna("")
+        return named[named != ""]
+
+    def folder_of(self, recording: str) -> Path:
+        """Folder with the results of a recording, by its name in the table."""
+        if recording not in set(self.table["recording"]):
+            raise KeyError(f"{recording!r} is no recording of this study")
+        return self.folder / recording
+
+    @classmethod
+    def read(cls, folder: Any) -> "Study":
+        """Open a study that was made before.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        folder = Path(folder)
+        if not (folder / TABLE).is_file():
+            raise ValueError(f"{folder} holds no {TABLE}: give the folder of a study.")
+        notes = folder / NOTES
+        lines = notes.read_text(encoding="utf-8").splitlines() if notes.is_file() else []
+        return cls(folder, _table(folder / TABLE), _table(folder / LONG), tuple(lines))
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame()
+    table = pd.read_csv(path, encoding="utf-8", dtype={"recording": str, "participant_id": str, "feature": str})
+    texts = [name for name in ("error", "doubts", "stands_out", "group") if name in table]
+    return table.assign(
+        **{name: table[name].astype(object).where(table[name].notna(), "").astype(str) for name in texts}
+    )

@@ -1,0 +1,227 @@
+"""Studies: folders searched, names apart, one row for each recording whatever happens to it, and the same again."""
+
+import inspect
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rpca_affect as ra
+from rpca_affect.results.folder import FolderError
+from rpca_affect.study.failures import failure_of
+from rpca_affect.study.inputs import find
+from rpca_affect.study.tables import joined, outliers, participants_of
+
+
+def recording(path: Path, seed: int = 0, frames: int = 60) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(frames, 2)).cumsum(axis=0) @ rng.normal(size=(2, 8)) + rng.normal(0, 0.05, (frames, 8))
+    table = pd.DataFrame(values, columns=[f"AU{i:02d}" for i in range(8)])
+    table.insert(0, "timestamp", np.arange(frames) / 30)
+    table.to_csv(path, index=False)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Six people, one session each, and what lies around in such folders."""
+    folder = tmp_path / "in"
+    for seed in range(6):
+        recording(folder / f"sub-0{seed}" / "session.csv", seed)
+    (folder / "sub-02" / "session.csv").write_text("AU01,AU02\n1,2\n1\n")
+    (folder / "sub-00" / "session_of_details.txt").write_text("Input: x")
+    (folder / "participants.tsv").write_text(
+        "participant_id\tage\tmood\nsub-00\t30\tn/a\nsub-01\t25\tsad\nsub-9\t1\tx\n"
+    )
+    return folder
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name not in ("summary.json", "manifest.json", "report.html")
+    }
+
+
+def test_one_row_for_each_recording_and_one_bad_file_stops_none(study, tmp_path):
+    rows = []
+    answer = ra.decompose_many(study, tmp_path / "out", callback=rows.append)
+    table = answer.table
+    assert table["recording"].tolist() == [f"sub-0{i}/session" for i in range(6)] == [row["recording"] for row in rows]
+    assert list(answer.errors.index) == ["sub-02/session"] and "line 3" in answer.errors.iloc[0]
+    assert table["participant_id"].tolist()[:2] == ["sub-00", "sub-01"] and table["age"].tolist()[:2] == [30, 25]
+    assert {"frames", "missing", "rank", "predicted", "density", "events_per_minute", "doubts"} <= set(table)
+    good = table.drop(index=2)
+    assert (good["frames"] == 60).all() and good["events_per_minute"].notna().all() and table["frames"].isna()[2]
+    assert any("sub-9" in note for note in answer.notes) and any("sub-05" in note for note in answer.notes)
+    long = answer.features
+    assert len(long) == 5 * 8 and list(long.columns[:4]) == ["recording", "participant_id", "age", "mood"]
+    part = ra.decompose(study / "sub-01" / "session.csv")
+    mine = long[long["recording"] == "sub-01/session"].set_index("feature")
+    np.testing.assert_allclose(mine["base_mean"], part.base_values.mean(axis=0))
+    np.testing.assert_allclose(mine["transient_density"], (part.transient_values != 0).mean(axis=0))
+    again = ra.Study.read(tmp_path / "out")
+    pd.testing.assert_series_equal(again.table["recording"], table["recording"], check_dtype=False)
+    assert again.notes == answer.notes and answer.folder_of("sub-01/session").is_dir()
+
+
+def test_a_study_that_was_stopped_goes_on_and_ends_the_same(study, tmp_path):
+    ra.decompose_many(study, tmp_path / "whole", report=True)
+    seen = []
+
+    def stop(row):
+        seen.append(row)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ra.decompose_many(study, tmp_path / "half", report=True, callback=stop)
+    assert not (tmp_path / "half" / "study.csv").exists()
+    stamp = (tmp_path / "half" / "sub-00" / "session" / "base.csv").stat().st_mtime_ns
+    ra.decompose_many(study, tmp_path / "half", report=True)
+    assert tables(tmp_path / "half") == tables(tmp_path / "whole")
+    assert (tmp_path / "half" / "sub-00" / "session" / "base.csv").stat().st_mtime_ns == stamp
+
+
+def test_processes_change_nothing(study, tmp_path):
+    for name in ("sub-03", "sub-04", "sub-05"):
+        (study / name / "session.csv").unlink()
+    ra.decompose_many(study, tmp_path / "one")
+    ra.decompose_many(study, tmp_path / "two", jobs=2)
+    assert tables(tmp_path / "one") == tables(tmp_path / "two")
+
+
+def test_changed_settings_are_refused_at_once(study, tmp_path):
+    ra.decompose_many(study, tmp_path / "out")
+    with pytest.raises(FolderError, match=r"5 of 6 recordings have results .*threshold 2.0, now 3.0.*overwrite=True"):
+        ra.decompose_many(study, tmp_path / "out", threshold=3.0)
+    assert ra.decompose_many(study, tmp_path / "out", threshold=2.0, sparse="cells").errors.shape == (1,)
+    recording(study / "sub-01" / "session.csv", seed=99)
+    changed = ra.decompose_many(study, tmp_path / "out")
+    assert "holds the results of" in changed.errors["sub-01/session"]
+
+
+def test_files_of_others_stand_before_the_first_solve(study, tmp_path, monkeypatch):
+    (tmp_path / "study.csv").write_text("mine")
+    monkeypatch.setattr("rpca_affect.study.many.run", None)
+    with pytest.raises(FolderError, match=r"study\.csv is not from an earlier run"):
+        ra.decompose_many(study, tmp_path)
+    assert (tmp_path / "study.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "paths, names",
+    [
+        (["a/s.csv", "b/s.csv"], ["a/s", "b/s"]),
+        (["s.csv", "s.tsv"], ["s.csv", "s.tsv"]),
+        (["a/s.csv", "s.csv"], ["a/s", "s"]),
+        (["a/x.csv.gz", "a/y.csv"], ["x", "y"]),
+        (["S.csv", "s.csv"], ["S-1", "s-2"]),
+    ],
+)
+def test_names_stay_apart(tmp_path, paths, names):
+    for number, name in enumerate(paths):
+        recording(tmp_path / name, number)
+    assert [source.name for source in find([tmp_path / name for name in paths]).sources] == names
+
+
+def test_tables_about_files_are_no_recordings(tmp_path):
+    for name in ("a", "b", "007"):
+        recording(tmp_path / f"{name}.csv")
+    (tmp_path / "labels.csv").write_text("clip,label\na,1\nb.csv,0\n007,1\n")
+    (tmp_path / "split.tsv").write_text("id\tfile\n1\tvideos/a.mp4\n2\tvideos/b.mp4\n")
+    recording(tmp_path / ".hidden.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    found = find([tmp_path])
+    assert [source.name for source in found.sources] == ["007", "a", "b"]
+    assert [re.sub(r".*/(\S+) .*", r"\1", note) for note in found.notes] == ["pipe.csv", "labels.csv", "split.tsv"]
+
+
+def test_results_are_no_input(study, tmp_path):
+    ra.decompose_many(study, study / "out")
+    assert len(find([study]).sources) == 6
+    with pytest.raises(ValueError, match="holds results of an earlier run"):
+        find([study / "out"])
+
+
+@pytest.mark.parametrize("file, owner", [("sub-01_rest", "sub-01"), ("sub-011", None), ("x/SUB-01/s", "sub-01"),
+                                         ("01/s", "sub-01"), ("sub-01/sub-02", None), ("p", None)])  # fmt: skip
+def test_participants_are_found_as_whole_words(tmp_path, file, owner):
+    (tmp_path / "p.csv").write_text("participant_id,age\nsub-01,3\nsub-02,4\n")
+    table, _ = joined(pd.DataFrame({"recording": [file], "file": [file + ".csv"]}), participants_of(tmp_path / "p.csv"))
+    found = table["participant_id"].iloc[0]
+    assert (None if pd.isna(found) else found) == owner
+
+
+def test_participants_that_cannot_be_used(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        participants_of(tmp_path / "none.tsv")
+    (tmp_path / "twice.tsv").write_text("participant_id\tage\na\t1\na\t2\n")
+    with pytest.raises(ValueError, match="holds 'a' twice"):
+        participants_of(tmp_path / "twice.tsv")
+
+
+def test_outliers_need_company():
+    assert outliers(pd.DataFrame({"rank": [1, 1, 90]}), ["rank"]) == [[], [], []]
+    assert outliers(pd.DataFrame({"rank": [4, 4, 4, 4, None, 4, 60]}), ["rank"]) == [[]] * 6 + [["rank"]]
+
+
+def test_the_page_escapes_names_and_stays_beside_itself(tmp_path):
+    names = ['"><script>alert(1)<', "javascript:alert(1)", "$x$", "a b#c?d", "ä"]
+    for seed, name in enumerate(names):
+        recording(tmp_path / "in" / name / "s.csv", seed, 40)
+    (tmp_path / "in" / names[0] / "s.csv").write_text("<img src=x onerror=alert(1)>,b\nx,y\n")
+    ra.decompose_many(tmp_path / "in", tmp_path / "out")
+    page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "onerror=alert(1)>" not in page.replace("&gt;", "")
+    links = re.findall(r'href="([^"]*)"', page)
+    assert len(links) == 4 and all(re.fullmatch(r"\./[^:#?]*/", link) for link in links)
+    assert "default-src 'none'" in page and "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    "error, kind, words",
+    [
+        (MemoryError(), "memory", "not enough memory"),
+        (OSError(28, "No space left on device"), "disk", "disk is full"),
+        (PermissionError(13, "Permission denied", "x.csv"), "system", "x.csv: permission denied"),
+        (ValueError("choose one with key=..."), "input", "choose one with --key ..."),
+        (KeyError("x"), "unforeseen", "nobody foresaw, KeyError"),
+        (ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"), "missing", "rpca-affect[files]"),
+        (RuntimeError(""), "unforeseen", "RuntimeError"),
+    ],
+)
+def test_every_error_is_one_sentence(error, kind, words):
+    failure = failure_of(error, "s.csv", "shell")
+    assert failure.kind == kind and words in failure.sentence and failure.sentence.startswith(("s.csv", "x.csv", "Par"))
+    assert "\n" not in failure.sentence
+
+
+def test_every_parameter_of_decompose_is_a_flag():
+    import typer.main
+
+    from rpca_affect.cli.app import app
+
+    command = typer.main.get_command(app).commands["decompose"]  # type: ignore[attr-defined]
+    flags = {name for option in command.params for name in option.opts}
+    parameters = [name for name in inspect.signature(ra.decompose).parameters if name not in ("source", "options")]
+    flags |= {"--missing"} if "--missing-words" in flags else set()  # --missing says what the tables hold
+    for name in [*parameters, "rank", "cardinality", "max_iter", "random_state"]:
+        assert f"--{name.replace('_', '-')}" in flags, f"decompose takes {name}, its command lacks the flag"
+    defaults = {option.name: option.default for option in command.params}
+    defaults["missing"] = defaults["missing_words"]
+    for name in parameters:
+        default = inspect.signature(ra.decompose).parameters[name].default
+        assert defaults[name] == default or str(defaults[name]) == str(default), name
+
+
+def test_summary_and_manifest_name_the_input(study, tmp_path):
+    ra.decompose_many(study / "sub-01", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "session" / "manifest.json").read_text())
+    assert manifest["inputs"][0]["name"] == "session.csv" and len(manifest["inputs"][0]["sha256"]) == 64
+    assert manifest["settings"]["threshold"] == 2.0 and manifest["complete"] and manifest["version"] == ra.__version__
