@@ -148,6 +148,7 @@ def decompose(
     cardinality: Annotated[float | None, typer.Option(help="Cells in the sparse part, for godec.")] = None,
     tol: Annotated[float, typer.Option(help="Relative error to stop at.")] = 1e-5,
     max_iter: Annotated[int | None, typer.Option("--max-iter", help="Most steps of the solver.")] = None,
+    check: Annotated[bool, typer.Option(help="Ask whether the base predicts cells that are hidden from it.")] = True,
     random_state: Annotated[int | None, typer.Option("--random-state", help="Seed of solvers that draw.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Recordings at a time, one thread each.")] = 1,
     participants: Annotated[
@@ -189,6 +190,7 @@ def decompose(
         "scale": scale.value,
         "floor": floor,
         "tol": tol,
+        "check": check,
     }
     extra = {"rank": rank, "cardinality": cardinality, "max_iter": max_iter, "random_state": random_state}
     settings |= {name: value for name, value in extra.items() if value is not None}

@@ -42,13 +42,12 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, str]]:
         (
             "Rank of the base",
             f"{rank} of {summary['features']}",
-            "How many independent patterns the base is made of. Above 30 % of the features, or of the frames where "
-            "these are fewer, the base is not a base.",
+            "How many independent patterns the base is made of.",
         ),
         (
             "Density of the transients",
             f"{summary['density']:.2%}",
-            "Share of the observed cells with a transient. Above 30 % it is not sparse.",
+            "Share of the observed cells with a transient.",
         ),
         (
             "Residual",
@@ -56,6 +55,7 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, str]]:
             "Size of what is neither base nor transient, relative to the features around their median, each divided by "
             f"its scale ({summary['residual_in_units']:.2%} without dividing).",
         ),
+        ("Predicted", *_predicted(summary)),
         (
             "Transient events",
             str(summary["events"]),
@@ -69,6 +69,17 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, str]]:
         ("Missing cells", f"{summary['missing_share']:.2%}", "Cells that took no part in the solve."),
     ]
     return [{"name": name, "value": value, "meaning": meaning} for name, value, meaning in rows]
+
+
+def _predicted(summary: dict[str, Any]) -> tuple[str, str]:
+    share = summary.get("predicted")
+    if share is None:
+        return "not asked", "Whether the base knows what cells were that are hidden from it was not tried."
+    return (
+        f"{share:.0%}",
+        "How far the base comes, from the median to the truth, where stretches were hidden from it; straight lines in "
+        f"time come to {summary['predicted_by_lines']:.0%}.",
+    )
 
 
 def methods(summary: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import pandas as pd
 from rpca_affect.noise import ColumnScale
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
-from rpca_affect.session.model import bridged, split_sequence, status_of
+from rpca_affect.session.model import SequenceSplit, bridged, split_sequence, status_of
+from rpca_affect.session.prediction import CELLS, Prediction, predict_hidden
 from rpca_affect.session.split import Split
 
 __all__ = ["decompose"]
@@ -42,6 +43,7 @@ def decompose(
     drop: str | Sequence[str] | None = None,
     missing: str | Sequence[str] | None = None,
     tol: float = 1e-5,
+    check: bool = True,
     **options: Any,
 ) -> Split:
     r"""Split a recording into emotional base, transient fluctuations and noise.
@@ -84,6 +86,10 @@ def decompose(
         them: they are no sums of a base and a transient.
     tol : float, default 1e-5
         Relative error to stop at.
+    check : bool, default True
+        Hide some of the cells and ask the base what they were (`rpca_affect.session.prediction`): a base that predicts
+        no more than the median of each feature must not be interpreted, and the status says so. Takes about the time
+        of the solve once more, less for long recordings.
     **options
         Passed on to `rpca_affect.solve`: ``rank``, ``cardinality``, ``max_iter``, ``callback``, ``random_state``.
 
@@ -151,8 +157,40 @@ def decompose(
         **{name: value for name, value in options.items() if isinstance(value, (int, float, str))},
     }
     seconds = clock.perf_counter() - started
-    status = status_of(recording, sequences)
-    return Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
+    prediction = None
+    if check:
+        again = {name: value for name, value in {"tol": tol, **options}.items() if name != "callback"}
+        prediction = _predicted(recording, transient, sequences, whole, model, floor, again)
+    status = status_of(recording, sequences, prediction)
+    split = Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
+    return replace(split, prediction=prediction)
+
+
+def _predicted(
+    recording: Recording,
+    transient: np.ndarray,
+    sequences: list[SequenceSplit],
+    whole: ColumnScale,
+    model: dict,
+    floor: float,
+    options: dict,
+) -> Prediction | None:
+    """How well the base predicts hidden cells of the recording: the longest sequences, as far as time allows."""
+    total, looked = None, 0
+    for part in sorted(sequences, key=lambda part: -len(part.rows)):
+        if part.decomposition is None or looked >= CELLS:
+            continue
+
+        def base_of(values: np.ndarray, known: np.ndarray, rows: slice, part: SequenceSplit = part) -> np.ndarray:
+            answer = split_sequence(values, known, whole, part.rows[rows], model, floor, options)
+            if answer.decomposition is None:
+                return np.broadcast_to(whole.center, values.shape)
+            return answer.scale.undo(answer.decomposition.low_rank, center=True)
+
+        values, known = recording.values[part.rows], recording.mask[part.rows]
+        found = predict_hidden(values, known, transient[part.rows] == 0, base_of)
+        total, looked = found if total is None else total.plus(found), looked + values.size
+    return total
 
 
 def _recording(source: Any, format: str | None, min_confidence: float, columns: dict, reading: dict) -> Recording:

@@ -10,6 +10,7 @@ from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.doubts import Doubt, merged
 from rpca_affect.noise import ColumnScale, noise_level
 from rpca_affect.recordings import Recording
+from rpca_affect.session.prediction import Prediction
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solving import solve
 
@@ -139,7 +140,7 @@ def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -
     return words
 
 
-def status_of(recording: Recording, sequences: list[SequenceSplit]) -> Status:
+def status_of(recording: Recording, sequences: list[SequenceSplit], prediction: Prediction | None = None) -> Status:
     """How the solves of all sequences ended, every doubt said once, however many sequences share it."""
     solved = [(k, part.decomposition.status) for k, part in enumerate(sequences) if part.decomposition is not None]
     total = len(sequences)
@@ -150,6 +151,8 @@ def status_of(recording: Recording, sequences: list[SequenceSplit]) -> Status:
         if len(part.rows) < SHORT
     ]
     doubts = merged(found, total)
+    if prediction is not None:
+        doubts = prediction.added_to(doubts)
     lost = int((~recording.mask.any(axis=1)).sum())
     if lost:
         doubts += (Doubt("lost_frames", {"lost": lost, "frames": recording.n_frames}),)

@@ -14,6 +14,7 @@ from rpca_affect.recordings import Recording
 from rpca_affect.session.chance import Noise, measure_noise
 from rpca_affect.session.events import find_events
 from rpca_affect.session.model import SequenceSplit
+from rpca_affect.session.prediction import Prediction
 from rpca_affect.session.summary import Summary, summarise
 
 __all__ = ["Split", "Summary"]
@@ -42,6 +43,8 @@ class Split:
         Of the package and the libraries that computed.
     seconds : float
         Time of the solves.
+    prediction : Prediction or None
+        How well the base predicts cells that were hidden from it; None where that was not asked.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class Split:
     parameters: dict[str, Any]
     versions: dict[str, str]
     seconds: float
+    prediction: Prediction | None = None
 
     def __repr__(self) -> str:
         shape = "{} x {}".format(*self.base_values.shape)
@@ -207,11 +211,10 @@ class Split:
         Returns
         -------
         Summary
-            A dict. ``rank`` (of each sequence), ``rank_share`` (largest rank as a share of the features),
-            ``density`` (share of the observed cells in the transient part), ``residual`` (``||residual|| / ||input -
-            median||`` over the observed cells, each feature divided by its scale) and ``residual_in_units`` (the same
-            without dividing), ``duality_gap``, ``status``, ``doubts`` (records: ``kind``, ``severe``, ``finding``,
-            ``remedy``, ``measure``), ``warnings`` (the same as sentences), ``notices`` and the parameters.
+            A dict: ``rank`` (of each sequence), ``density`` (share of the observed cells in the transient part),
+            ``residual`` (``||residual|| / ||input - median||``, each feature divided by its scale), ``predicted``
+            (1 - error of the base / error of the median, on cells hidden from it), ``duality_gap``, ``status``,
+            ``doubts`` (records), ``warnings`` (the same as sentences), ``notices``, the parameters, and more.
         """
         return Summary(self._summary)
 

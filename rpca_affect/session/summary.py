@@ -41,6 +41,7 @@ def summarise(split: Any) -> Summary:
     solved = split.decompositions
     ranks = [int(part.rank) for part in solved]
     gaps = [float(part.gap) for part in solved if part.gap is not None]
+    asked = split.prediction if split.prediction is not None and split.prediction.says_something else None
     residual, in_units = _residual_shares(split)
     return Summary(
         source=str(recording.meta["source"]),
@@ -55,6 +56,8 @@ def summarise(split: Any) -> Summary:
         density=float(np.count_nonzero(split.transient_values) / np.count_nonzero(known)),
         residual=residual,
         residual_in_units=in_units,
+        predicted=None if asked is None else round(asked.predicted, 3),
+        predicted_by_lines=None if asked is None else round(asked.line, 3),
         duality_gap=max(gaps) if gaps else None,
         steps=[int(part.n_iter) for part in solved],
         events=len(split.events()),
