@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase hard-cases faces estimators clips gpu-check slow clean
+.PHONY: demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase hard-cases cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -61,6 +61,10 @@ phase: $(VENV)/all.stamp
 # Random hard cases against an independent optimum.
 hard-cases: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.hard_cases
+
+# Every small case that was once read wrongly, against what is right (needs RPCA_AFFECT_CASES or RPCA_AFFECT_DATA).
+cases: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.cases
 
 # The default model on eight real face recordings (needs RPCA_AFFECT_DATA).
 faces: $(VENV)/all.stamp

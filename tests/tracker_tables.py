@@ -57,3 +57,10 @@ def written(table, path, **options):
 
 def noticed(recording, part):
     return any(part in notice for notice in recording.notices)
+
+
+def smooth(n=120, names=("AU01", "AU02", "AU04", "AU06", "AU12"), seed=0):
+    """Features that wander, as faces do."""
+    rng = np.random.default_rng(seed)
+    values = np.cumsum(rng.normal(0, 0.05, (n, len(names))), axis=0) + rng.uniform(1, 2, len(names))
+    return pd.DataFrame(values.round(5), columns=list(names))

@@ -72,7 +72,7 @@ def from_numbers(stamps: np.ndarray, name: str, sequence: np.ndarray | None = No
         return Times(stamps)
     first = float(np.median(known))
     known_unit = unit is not None
-    unit = unit or next((unit for low, high, unit in _EPOCHS if low < first < high), None)
+    unit = unit or next((unit for low, high, unit in _EPOCHS if low < np.min(known) and np.max(known) < high), None)
     if unit is None and (2e4 < first < 6e4 or 7e5 < first < 8e5) and 0 < step < 5 / _DAY and unit_in(name) is None:
         unit = _DAY  # serial dates of spreadsheets and MATLAB count days
     by_step, called = next((unit, called) for limit, unit, called in _UNITS if step < limit)

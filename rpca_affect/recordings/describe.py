@@ -94,7 +94,11 @@ def _duration(recording: Recording) -> float | None:
 
 
 def _gaps(recording: Recording) -> list[dict[str, float]]:
-    if recording.time is None or (step := step_of(recording.time, recording.sequence_id)) is None:
+    if recording.time is None:
+        return []
+    seen = recording.mask.any(axis=1)
+    sequence = None if recording.sequence_id is None else recording.sequence_id[seen]
+    if (step := step_of(recording.time[seen], sequence)) is None:
         return []
     found = []
     for rows in _faces(recording):

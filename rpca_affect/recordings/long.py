@@ -51,7 +51,8 @@ def widened(table: Table) -> Table:
 
 def _guess(table: Table, i: int) -> str:
     words = set(words_of(table.names[i]))
-    numbers = table.numbers(i, required=False)
+    column = table.cells.read(i)
+    numbers = None if column.is_text or i in table.codes else column.numbers
     if words & (CLOCK | COUNTER) and (numbers is None or np.isfinite(numbers).any()):
         return "frame"
     if words & WHO and not words & _NAMING:

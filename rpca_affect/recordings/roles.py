@@ -59,8 +59,8 @@ def decide(table: Table, convention: Convention | None = None, *, foreign: str |
     _by_words(seen)
     times = find_time(seen)
     numbers = find_counter(seen)
-    keys, sequence = find_keys(seen, times, numbers)
     quality = find_quality(seen)
+    keys, sequence = find_keys(seen, times, numbers)
     _rest(seen)
     return Roles(
         [role or Role("text", "not a number") for role in seen.of],

@@ -45,7 +45,7 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
                 confidence = values if confidence is None else np.fmin(confidence, values)
                 seen.of[i] = Role("quality", f"the confidence of {seen.foreign}", used=True)
             continue
-        if role is not None or not some & vocabulary.QUALITY:
+        if role is not None or not some & vocabulary.QUALITY or words[-1] in vocabulary.WHO | {"nr", "no", "index"}:
             continue
         stem = words[:-1] if words[-1] in vocabulary.QUALITY else ()
         own = features.get(stem, []) if stem and not some <= vocabulary.QUALITY | vocabulary.CONTEXT else []
