@@ -1,5 +1,7 @@
 """Hidden cells: what counts as predicted, which bases say nothing, and who is told."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,3 +132,18 @@ def test_advice_is_a_choice_that_predicts_or_none():
     assert advise(mixed).features == ("AU_r",)
     noise = advise(from_frame(points))
     assert noise.features is None and noise.doubt.kind == "predicts_nothing"
+
+
+def test_inspect_sends_nobody_to_an_empty_result(tmp_path, capsys):
+    from rpca_affect.cli.inspecting import show_recording
+
+    rng = np.random.default_rng(0)
+    for name, values in (("noise", rng.standard_normal((300, 20))), ("face", planted(rng, 300, 20, 2))):
+        np.save(tmp_path / f"{name}.npy", values)
+    show_recording(tmp_path / "noise.npy", {}, as_json=True)
+    noise = json.loads(capsys.readouterr().out)
+    assert noise["suggested_command"] is None and noise["doubt"]["kind"] == "predicts_nothing"
+    assert "--features" in noise["doubt"]["remedy"], "in the words of the shell"
+    show_recording(tmp_path / "face.npy", {}, as_json=False)
+    shown = capsys.readouterr().out
+    assert "rpca-affect decompose" in shown and "predicted" in shown

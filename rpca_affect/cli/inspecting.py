@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rpca_affect.cli.console import answer, harmless
 from rpca_affect.cli.pipes import kept
+from rpca_affect.words import record, sentence
 
 __all__ = ["show_recording"]
 
@@ -22,7 +23,7 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
         recording = read(source, **words)
         if called:
             recording = replace(recording, meta={**recording.meta, "source": called})
-        about = describe(recording)
+        about = describe(recording) | _tried(recording)
     if as_json:
         answer(about)
         return
@@ -50,12 +51,37 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
         ("constant", ", ".join(constant[:6]) + f" and {len(constant) - 6} more" * (len(constant) > 6) or "none"),
         *(("note", text) for text in about["notices"]),
     ]  # fmt: skip
+    if about["predicted"] is not None:
+        named = " and ".join(about["suggested_features"] or []) or "all features"
+        rows.append(("predicted", f"{max(about['predicted'], 0.0):.0%} of hidden cells, from a base of {named}"))
     for name, value in rows:
         table.add_row(Text(harmless(name)), Text(harmless(value)))
     console.print(table)
     console.print(_roles(about["roles"]))
+    if about["doubt"] is not None:
+        text = f"No command is suggested. {sentence(about['doubt'], 'shell')}"
+        console.print(Text(f"\n{harmless(text)}", style="bold red"))
     if about["suggested_command"] and not called:
         console.print(Text(f"\n{harmless(about['suggested_command'])}", style="bold"))
+
+
+def _tried(recording: Any) -> dict[str, Any]:
+    """What a trial split says: the features to name, how well their base predicts, and the command, where any is good.
+
+    Nobody is sent to a result that must not be interpreted.
+    """
+    from rpca_affect.recordings.describe import suggested_command
+    from rpca_affect.session.advice import advise
+
+    advice = advise(recording)
+    doubt = None if advice.features is not None or advice.doubt is None else record(advice.doubt, "shell")
+    return {
+        "suggested_features": None if advice.features is None else list(advice.features),
+        "predicted": None if advice.predicted is None else round(advice.predicted, 3),
+        "predicted_by_lines": None if advice.line is None else round(advice.line, 3),
+        "doubt": doubt,
+        "suggested_command": None if advice.features is None else suggested_command(recording, advice.features),
+    }
 
 
 def _roles(roles: list[dict[str, Any]]) -> Table:

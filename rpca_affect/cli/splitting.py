@@ -157,6 +157,9 @@ def _lines(summary: dict[str, Any], target: Path) -> Text:
         f"  {summary['frames']} frames x {summary['features']} features, {summary['format']}: base of rank {rank}, "
         f"{summary['density']:.1%} transient, residual {summary['residual']:.1%}, {summary['events']} events\n"
     )
+    if summary.get("predicted") is not None:
+        share, straight = max(summary["predicted"], 0.0), max(summary["predicted_by_lines"], 0.0)
+        lines.append(f"  the base predicts {share:.0%} of hidden cells, straight lines in time {straight:.0%}\n")
     if not summary["converged"]:
         lines.append(f"  Warning: {summary['status']}\n", style="yellow")
     for doubt in summary.get("doubts", []):

@@ -1,6 +1,7 @@
 """What a recording holds, in plain numbers and sentences: the contents of `rpca-affect inspect`."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,25 @@ def constant_columns(recording: Recording) -> list[str]:
     return [name for name, same in zip(recording.feature_names, low >= high) if same]
 
 
-def suggested_command(recording: Recording) -> str | None:
-    """Shell command that decomposes this recording; None if it did not come from a file."""
+def suggested_command(recording: Recording, features: Sequence[str] | None = None) -> str | None:
+    """Shell command that decomposes this recording; None if it did not come from a file.
+
+    Parameters
+    ----------
+    recording : Recording
+    features : sequence of str, optional
+        Feature groups to name, none of them for all; those that the format suggests when left out.
+    """
     source = recording.meta["source"]
     if source in ("array", "DataFrame"):
         return None
     words = ["rpca-affect", "decompose", source, "-o", f"{Path(source).stem}_split", "--report"]
     if "key" in recording.meta:
         words += ["--key", recording.meta["key"]]
-    if recording.meta["suggested"] and set(recording.meta["suggested"]) != set(recording.groups):
-        words += ["--features", ",".join(recording.meta["suggested"])]
+    if features is None and set(recording.meta["suggested"]) != set(recording.groups):
+        features = recording.meta["suggested"]
+    if features:
+        words += ["--features", ",".join(features)]
     return shlex.join(words)
 
 
