@@ -1,10 +1,13 @@
 """Pictures: what they show, where they draw, and that no name or hole in the data breaks them."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
 import rpca_affect as ra
@@ -55,7 +58,7 @@ def test_leading_features_are_those_with_transients(split):
 def test_pictures_go_where_they_are_told(split, draw):
     figure, ax = plt.subplots()
     assert draw(split, ax=ax) is ax
-    assert ax.has_data() or ax.images or ax.patches
+    assert ax.has_data() or ax.images or ax.collections
     assert rendered(figure)
     assert draw(split).figure is not figure
 
@@ -77,7 +80,8 @@ def test_events_are_bars_from_start_to_end(split):
     events = split.events()
     _, ax = plt.subplots()
     ra.plot_events(split, ax=ax)
-    bars = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
+    paths = [path.vertices[:, 0] for path in ax.collections[0].get_paths()]
+    bars = sorted((x.min(), x.max()) for x in paths)
     np.testing.assert_allclose(bars, sorted(zip(events["start"], events["end"])))
     assert ra.plot_events(split, events=events.iloc[:0]).texts[0].get_text() == "no transient events"
 
@@ -135,11 +139,51 @@ def test_strange_names_and_holes_are_drawn():
     assert rendered(ra.plot_events(split).figure)
 
 
-def test_long_recordings_are_thinned_but_keep_their_bursts():
-    values = np.zeros((30_000, 3))
-    values[12_345, 1] = 7.0
-    image = plots.maps._thinned(values, np.ones_like(values, dtype=bool))
-    assert image.shape[0] <= plots.maps.WIDTH and image.max() == 7.0
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9000), st.integers(1, 700), st.integers(1, 5000))
+@settings(max_examples=25, deadline=None)
+def test_maps_keep_the_largest_cell_of_every_block(seed, frames, features, cells):
+    frames = min(frames, 400_000 // features)
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((frames, features))
+    known = rng.random(values.shape) < 0.8
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(plots.maps, "CELLS", cells)
+        image = plots.maps._thinned(lambda rows: values[rows], lambda rows: known[rows], frames, features)
+    assert image.shape[0] <= plots.maps.WIDTH and image.shape[1] <= plots.maps.HEIGHT
+    tall, wide = -(-frames // plots.maps.WIDTH), -(-features // plots.maps.HEIGHT)
+    shown = np.where(known, values, 0.0)
+    for i, k in zip(rng.integers(image.shape[0], size=20), rng.integers(image.shape[1], size=20)):
+        place = slice(i * tall, (i + 1) * tall), slice(k * wide, (k + 1) * wide)
+        assert abs(image.data[i, k]) == np.abs(shown[place]).max()
+        assert bool(np.ma.getmaskarray(image)[i, k]) == (not known[place].any())
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5000), st.integers(1, 200))
+@settings(max_examples=50, deadline=None)
+def test_curves_keep_every_extreme_and_every_gap(seed, length, bins):
+    rng = np.random.default_rng(seed)
+    series = rng.standard_normal(length).cumsum()
+    for start in rng.integers(length, size=rng.integers(4)):
+        series[start : start + rng.integers(1, 60)] = np.nan
+    places = plots.panels.peaks(series, bins)
+    assert (np.diff(places) > 0).all()
+    width = 1 if length <= 3 * bins else -(-length // bins)
+    for start in range(0, length, width):
+        block, kept = series[start : start + width], places[(places >= start) & (places < start + width)]
+        if np.isfinite(block).any():
+            assert np.nanmax(series[kept]) == np.nanmax(block) and np.nanmin(series[kept]) == np.nanmin(block)
+    # Between two drawn neighbours the curve is drawn nowhere where it was not observed.
+    for a, b in pairwise(places):
+        if np.isfinite(series[a]) and np.isfinite(series[b]):
+            assert np.isfinite(series[a:b]).all()
+
+
+def test_thousands_of_events_are_one_artist(split):
+    events = pd.concat([split.events()] * 200, ignore_index=True)
+    _, ax = plt.subplots()
+    ra.plot_events(split, events=events, ax=ax)
+    assert len(ax.collections) == 2 and len(ax.collections[0].get_paths()) == len(events)
+    assert all(artist.get_rasterized() for artist in ax.collections)
 
 
 def test_drawing_leaves_the_style_alone(split):

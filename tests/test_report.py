@@ -47,8 +47,12 @@ def page(split, tmp_path_factory):
 def test_it_needs_nothing_but_itself(page):
     assert {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"} == set()
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
-    assert len(sources) == 5 and all(source.startswith("data:image/svg+xml;base64,") for source in sources)
-    for source in sources:
+    assert len(sources) == 5 and all(
+        source.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,")) for source in sources
+    )
+    drawings = [source for source in sources if "svg" in source[:20]]
+    assert len(drawings) >= 3, "what is small is drawn as lines"
+    for source in drawings:
         drawing = base64.b64decode(source.partition(",")[2]).decode("utf-8")
         assert drawing.rstrip().endswith("</svg>")
         linked = re.findall(r'(?:href|src)="([^"]*)"', drawing)

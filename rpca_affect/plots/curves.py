@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.arrays import to_numpy
-from rpca_affect.plots.parts import COLORS, announce, new_axes, parts_of, style
+from rpca_affect.plots.parts import COLORS, announce, new_axes, parts_of, powers, style
 
 __all__ = ["plot_convergence", "plot_spectrum"]
 
@@ -58,6 +58,7 @@ def plot_spectrum(split: Any, *, count: int = 60, ax: Any = None) -> Any:
             xytext=(4 if right else -4, 0),
             textcoords="offset points", ha="left" if right else "right", va="top", color=COLORS["base"],
         )  # fmt: skip
+        powers(ax)
         ax.set_xlabel("component")
         ax.set_ylabel("singular value")
         if ax.get_legend_handles_labels()[0]:
@@ -111,8 +112,10 @@ def plot_convergence(split: Any, *, tol: float | None = None, ax: Any = None) ->
             other = ax.twinx()
             other.plot(np.arange(1, len(ranks) + 1), ranks, color=COLORS["residual"], drawstyle="steps-mid")
             other.set_ylabel("rank of the base", color="#555555")
-            other.set_ylim(0, None)
+            other.set_ylim(0, 1.05 * max(ranks) or 1.0)
             other.spines["right"].set_visible(True)
+        if ax.get_yscale() == "log":
+            powers(ax)
         ax.set_xlabel("step")
         ax.set_ylabel("relative error", color=COLORS["base"])
     return ax

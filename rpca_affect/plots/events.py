@@ -9,6 +9,8 @@ from rpca_affect.plots.parts import COLORS, announce, new_axes, parts_of, short,
 
 __all__ = ["plot_events"]
 
+MANY = 500  # events from which on bars are drawn as pixels
+
 
 def plot_events(split: Any, *, events: Any = None, most: int = 20, ax: Any = None) -> Any:
     """Draw when transient events happen and which feature leads them.
@@ -84,13 +86,23 @@ def plot_events(split: Any, *, events: Any = None, most: int = 20, ax: Any = Non
 
 
 def _bars(ax: Any, shown: pd.DataFrame, names: list[str], timed: bool, color: Any) -> None:
-    columns = ("start", "end", "apex") if timed else ("onset_frame", "offset_frame", "apex_frame")
-    last = 0.0 if timed else 1.0  # an event of one frame is one frame wide
-    for start, end, apex, feature, energy in shown[[*columns, "leading_feature", "energy"]].itertuples(index=False):
-        row = names.index(feature)
-        face = color(energy)
-        ax.barh(row, end - start + last, left=start, height=0.62, color=face, edgecolor="#333333", linewidth=0.4)
-        ax.plot([apex, apex], [row - 0.31, row + 0.31], color=COLORS["transient"], linewidth=1.0)
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    columns = ["start", "end", "apex"] if timed else ["onset_frame", "offset_frame", "apex_frame"]
+    start, end, apex = shown[columns].to_numpy(dtype=float).T
+    end = end + (0.0 if timed else 1.0)  # an event of one frame is one frame wide
+    row = shown["leading_feature"].map({name: k for k, name in enumerate(names)}).to_numpy(dtype=float)
+    x = np.stack([start, end, end, start], axis=1)
+    y = np.stack([row - 0.31, row - 0.31, row + 0.31, row + 0.31], axis=1)
+    faces = [color(energy) for energy in shown["energy"]]
+    many = len(shown) > MANY
+    # One artist for all bars: thousands of them would take longer to draw than to find.
+    bars = PolyCollection(np.stack([x, y], axis=2), facecolors=faces, edgecolors="#333333", linewidths=0.4)
+    ticks = np.stack([np.stack([apex, apex], axis=1), np.stack([row - 0.31, row + 0.31], axis=1)], axis=2)
+    for artist in (bars, LineCollection(list(ticks), colors=COLORS["transient"], linewidths=1.0)):
+        artist.set_rasterized(many)
+        ax.add_collection(artist)
+    ax.autoscale_view()
 
 
 def _upper(colors: Any) -> Any:

@@ -1,11 +1,12 @@
 """The whole recording at a glance: heat maps of the four parts on one scale, and the map of missing cells."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from rpca_affect.plots.parts import COLORS, NAMES, Parts, announce, new_axes, parts_of, short, style
+from rpca_affect.plots.parts import CELLS, COLORS, NAMES, Parts, announce, new_axes, parts_of, short, style
 
 __all__ = ["plot_heatmaps", "plot_missing"]
 
@@ -43,8 +44,7 @@ def plot_heatmaps(split: Any, *, observed: Any = None, axes: Any = None) -> Any:
             raise ValueError(f"axes has {grid.size} entries, expected 4: one for each part")
         shown = {}
         for name in NAMES:
-            values = parts.of(name) - (parts.centre if name in ("observed", "base") else 0.0)
-            shown[name] = _thinned((values / parts.sigma)[:, order], parts.mask[:, order] | (name == "base"))
+            shown[name] = _thinned(*_scaled(parts, name, order), len(parts.mask), len(order))
         top = max(float(np.abs(shown[name].filled(0.0)).max()) for name in ("observed", "base", "transient"))
         norm = SymLogNorm(2.0, vmin=-max(top, 4.0), vmax=max(top, 4.0), base=10)
         colors = colormaps["PuOr_r"].with_extremes(bad=COLORS["lost"])
@@ -90,7 +90,8 @@ def plot_missing(split: Any, *, observed: Any = None, ax: Any = None) -> Any:
     order, ticks, labels = _by_group(parts)
     with style():
         ax = new_axes(size=(7.2, 1.8))[0, 0] if ax is None else ax
-        missing = _thinned((~parts.mask[:, order]).astype(float), np.ones_like(parts.mask))
+        whole = len(parts.mask), len(order)
+        missing = _thinned(lambda rows: (~parts.mask[rows][:, order]).astype(float), lambda rows: True, *whole)
         colors = ListedColormap(["#F4F4F4", "#222222"])
         extent = (*_span(parts), len(order) - 0.5, -0.5)
         ax.imshow(missing.T, aspect="auto", cmap=colors, vmin=0, vmax=1, interpolation="nearest", extent=extent)
@@ -117,25 +118,53 @@ def _by_group(parts: Parts) -> tuple[np.ndarray, list[float], list[str]]:
     return order, [middle[k] for k in kept], [labels[k] for k in kept]
 
 
-def _thinned(values: np.ndarray, known: np.ndarray) -> np.ma.MaskedArray:
-    """At most WIDTH x HEIGHT cells, each block by its largest one, so that no short event disappears."""
-    table = np.ma.MaskedArray(np.where(known, values, 0.0), mask=~known)
-    for axis, most in ((0, WIDTH), (1, HEIGHT)):
-        length = table.shape[axis]
-        if length <= most:
-            continue
-        block = -(-length // most)
-        padding = [(0, 0), (0, 0)]
-        padding[axis] = (0, -length % block)
-        data = np.pad(table.filled(0.0), padding)
-        hidden = np.pad(np.ma.getmaskarray(table), padding, constant_values=True)
-        shape = (-1, block, data.shape[1]) if axis == 0 else (data.shape[0], -1, block)
-        data, hidden = data.reshape(shape), hidden.reshape(shape)
-        place = np.argmax(np.abs(data), axis=axis + 1, keepdims=True)
-        table = np.ma.MaskedArray(
-            np.take_along_axis(data, place, axis + 1).squeeze(axis + 1), mask=hidden.all(axis=axis + 1)
-        )
-    return table
+Rows = Callable[[slice], Any]
+
+
+def _scaled(parts: Parts, name: str, order: np.ndarray) -> tuple[Rows, Rows]:
+    """Some rows of a part in standard deviations of the noise, and which of its cells are known."""
+    part = getattr(parts, name)
+    centre = parts.centre[order] if name in ("observed", "base") else 0.0
+    sigma = parts.sigma[order]
+
+    def values(rows: slice) -> np.ndarray:
+        return (part[rows][:, order] - centre) / sigma
+
+    def known(rows: slice) -> Any:
+        return True if name == "base" else parts.mask[rows][:, order]
+
+    return values, known
+
+
+def _thinned(values: Rows, known: Rows, frames: int, features: int) -> np.ma.MaskedArray:
+    """At most WIDTH x HEIGHT cells, each block by its largest one, so that no short event disappears.
+
+    Rows are asked for a few thousand at a time, so that nothing as large as the recording is made.
+    """
+    block = -(-frames // WIDTH)
+    step = block * max(1, CELLS // (block * features))
+    thin = []
+    for start in range(0, frames, step):
+        rows = slice(start, min(start + step, frames))
+        cells = values(rows)
+        there = np.broadcast_to(known(rows), cells.shape)
+        thin.append(_largest(np.where(there, cells, 0.0), there, block, axis=0))
+    data, there = (np.concatenate(part) for part in zip(*thin))
+    data, there = _largest(data, there, -(-features // HEIGHT), axis=1)
+    return np.ma.MaskedArray(data, mask=~there)
+
+
+def _largest(data: np.ndarray, there: np.ndarray, block: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest cell of every block along an axis, and whether any of them is known."""
+    if block == 1:
+        return data, there
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = (0, -data.shape[axis] % block)
+    data, there = np.pad(data, padding), np.pad(there, padding)
+    shape = (-1, block, data.shape[1]) if axis == 0 else (data.shape[0], -1, block)
+    data, there = data.reshape(shape), there.reshape(shape)
+    place = np.argmax(np.abs(data), axis=axis + 1, keepdims=True)
+    return np.take_along_axis(data, place, axis + 1).squeeze(axis + 1), there.any(axis=axis + 1)
 
 
 def _span(parts: Parts) -> tuple[float, float]:

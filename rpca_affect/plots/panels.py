@@ -8,6 +8,8 @@ from rpca_affect.plots.parts import COLORS, NAMES, Parts, announce, new_axes, pa
 
 __all__ = ["plot_decomposition"]
 
+BINS = 1000  # stretches of time that a panel can show; of each, the smallest and the largest value are drawn
+
 
 def plot_decomposition(
     split: Any, features: Any = None, *, observed: Any = None, count: int = 3, window: Any = None, axes: Any = None
@@ -72,17 +74,19 @@ def plot_decomposition(
                 ax.set_xlim(*(window or (low, high)))
         announce(grid[0, len(columns) // 2], parts.doubts)
         figure = grid[0, 0].figure
-        figure.align_ylabels(list(grid[:, 0]))
+        if figure.get_layout_engine() is not None:
+            figure.align_ylabels(list(grid[:, 0]))
     return figure
 
 
 def _draw_feature(column: Any, parts: Parts, feature: int, first: bool) -> None:
-    values = {name: parts.of(name)[:, feature] for name in NAMES}
+    values = {name: parts.series(name, feature) for name in NAMES}
     whole = _limits(values["observed"], values["base"])
     detail = _limits(values["transient"], values["residual"], symmetric=True)
     for ax, name in zip(column, NAMES):
         for rows in parts.sequences:
-            ax.plot(parts.time[rows], values[name][rows], color=COLORS[name], rasterized=len(parts.time) > 20000)
+            shown = rows[peaks(values[name][rows], BINS)]
+            ax.plot(parts.time[shown], values[name][shown], color=COLORS[name])
         _shade(ax, parts, ~parts.mask[:, feature])
         ax.set_ylim(*(whole if name in ("observed", "base") else detail))
         ax.tick_params(labelbottom=name == NAMES[-1])
@@ -90,6 +94,37 @@ def _draw_feature(column: Any, parts: Parts, feature: int, first: bool) -> None:
         if first:
             ax.set_ylabel(name, color=COLORS[name] if name != "residual" else "#555555", fontweight="bold")
     column[0].set_title(short(parts.names[feature]), parse_math=False)
+
+
+def peaks(series: np.ndarray, bins: int) -> np.ndarray:
+    """Places to draw of a long series: smallest and largest value of each of ``bins`` stretches, and every gap.
+
+    Parameters
+    ----------
+    series : ndarray, shape (n,)
+        NaN where nothing is drawn.
+    bins : int
+
+    Returns
+    -------
+    ndarray of int
+        Increasing; all places of a series of at most ``3 * bins``.
+    """
+    length = len(series)
+    if length <= 3 * bins:
+        return np.arange(length)
+    width = -(-length // bins)
+    padded = np.full(-(-length // width) * width, np.nan)
+    padded[:length] = series
+    block = padded.reshape(-1, width)
+    gone = np.isnan(block)
+    start = np.arange(len(block)) * width
+    kept = [np.array([0, length - 1])]
+    some = ~gone.all(axis=1)
+    kept.append(start[some] + np.where(gone, np.inf, block)[some].argmin(axis=1))
+    kept.append(start[some] + np.where(gone, -np.inf, block)[some].argmax(axis=1))
+    edges = np.flatnonzero(np.diff(np.isnan(series)))  # the ends of a gap and of what stands beside it
+    return np.unique(np.concatenate([*kept, edges, edges + 1]))
 
 
 def _limits(*series: np.ndarray, symmetric: bool = False) -> tuple[float, float]:

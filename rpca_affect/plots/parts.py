@@ -11,9 +11,10 @@ from rpca_affect.arrays import to_numpy
 from rpca_affect.doubts import Doubt
 from rpca_affect.words import finding
 
-__all__ = ["COLORS", "NAMES", "Parts", "announce", "new_axes", "parts_of", "short", "style"]
+__all__ = ["CELLS", "COLORS", "NAMES", "Parts", "announce", "new_axes", "parts_of", "short", "style"]
 
 NAMES = ("observed", "base", "transient", "residual")
+CELLS = 1 << 19  # that are looked at together, so that a picture needs little beside the recording
 # Okabe and Ito's palette: told apart with any colour vision, and by lightness in a grey print.
 COLORS = {
     "observed": "#444444",
@@ -69,14 +70,26 @@ class Parts(NamedTuple):
 
     def leading(self, count: int) -> list[int]:
         """Features with the most transient energy in noise units, then the most variable; yes/no features last."""
-        energy = np.sum((self.transient / self.sigma) ** 2, axis=0)
-        spread = np.nanstd(np.where(self.mask.any(axis=0), self.base, 0.0) / self.sigma, axis=0)
+        features = len(self.names)
+        energy, spread = np.empty(features), np.empty(features)
+        step = max(1, CELLS // max(len(self.observed), 1))
+        for first in range(0, features, step):  # a few features at a time: no copy of the recording
+            some = slice(first, first + step)
+            energy[some] = np.sum((self.transient[:, some] / self.sigma[some]) ** 2, axis=0)
+            spread[some] = np.nanstd(self.base[:, some] / self.sigma[some], axis=0)
+        spread = np.where(self.mask.any(axis=0), spread, 0.0)
         # A presence flag jumps by its whole range whenever it moves; its curve shows nothing that its name does not.
-        seen = np.where(self.mask, self.observed, np.nan)[:: max(1, len(self.observed) // 5000)]
+        sample = slice(None, None, max(1, len(self.observed) // 5000))
+        seen = np.where(self.mask[sample], self.observed[sample], np.nan)
         ends = np.stack([np.fmin.reduce(seen, axis=0), np.fmax.reduce(seen, axis=0)])
         flag = ((seen == ends[0]) | (seen == ends[1]) | np.isnan(seen)).all(axis=0)
         order = np.lexsort((-spread, -energy, flag))
         return [int(i) for i in order[:count]]
+
+    def series(self, name: str, feature: int) -> np.ndarray:
+        """One feature of one part, with missing cells of the observed as NaN."""
+        values = getattr(self, name)[:, feature]
+        return np.where(self.mask[:, feature], values, np.nan) if name in ("observed", "residual") else values
 
     def column(self, feature: Any) -> int:
         """Position of a feature given by name or number."""
@@ -156,6 +169,20 @@ def announce(ax: Any, doubts: tuple[Doubt, ...]) -> None:
 def short(name: str, most: int = 28) -> str:
     """A name that leaves room for the picture."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def powers(ax: Any) -> None:
+    """Label a logarithmic axis with 10⁻³ in letters of the font: setting them as formulas takes longer than drawing."""
+    from matplotlib.ticker import FuncFormatter
+
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+    def label(value: float, _: Any) -> str:
+        power = np.log10(value) if value > 0 else np.nan
+        return f"10{str(round(power)).translate(raised)}" if abs(power - np.round(power)) < 1e-6 else ""
+
+    ax.yaxis.set_major_formatter(FuncFormatter(label))
+    ax.yaxis.set_minor_formatter("")
 
 
 @contextmanager

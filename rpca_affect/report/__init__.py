@@ -1,14 +1,12 @@
 """One self-contained HTML file about a split: pictures, events, warnings in plain words, a methods paragraph."""
 
-import base64
-import io
 import os
 import tempfile
-import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rpca_affect.report.pictures import pictures
 from rpca_affect.report.words import findings, methods, numbers
 
 __all__ = ["methods", "write_report"]
@@ -64,7 +62,7 @@ def render(split: Any) -> str:
         meaningless=split.status.severe,
         findings=findings(summary),
         numbers=numbers(summary),
-        pictures=_pictures(split),
+        pictures=pictures(split),
         events=[_event(event, timed) for event in strongest.itertuples(index=False)],
         timed=timed,
         hidden=len(events) - len(strongest),
@@ -86,55 +84,3 @@ def _event(event: Any, timed: bool) -> dict[str, Any]:
         "energy": f"{event.energy:.3g}",
         "features": ", ".join(names[:6]) + more,
     }
-
-
-def _pictures(split: Any) -> dict[str, str]:
-    """Every picture as a data URI; inside an image nothing of the input can act as markup."""
-    from matplotlib.figure import Figure
-
-    from rpca_affect import plots
-
-    drawn = {}
-    with warnings.catch_warnings():
-        # A feature name in a script that the plotting font lacks is drawn with boxes; the tables show it right.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        count = min(4, split.recording.n_features)
-        figure = Figure(figsize=(max(2.6 * count, 5.2), 5.4), layout="constrained")
-        with plots.parts.style():
-            axes = figure.subplots(4, count, squeeze=False, sharex=True)
-        plots.plot_decomposition(split, count=count, axes=axes)
-        drawn["panels"] = _embedded(figure)
-
-        figure = Figure(figsize=(9.6, 7.0), layout="constrained")
-        with plots.parts.style():
-            axes = figure.subplots(4, 1, sharex=True)
-        plots.plot_heatmaps(split, axes=axes)
-        drawn["maps"] = _embedded(figure)
-
-        rows = min(max(split.events()["leading_feature"].nunique(), 3), 20)
-        for name, height, draw in (
-            ("events", 0.9 + 0.17 * rows, plots.plot_events),
-            ("missing", 1.9, plots.plot_missing),
-        ):
-            figure = Figure(figsize=(9.6, height), layout="constrained")
-            with plots.parts.style():
-                ax = figure.subplots()
-            draw(split, ax=ax)
-            drawn[name] = _embedded(figure)
-
-        figure = Figure(figsize=(9.6, 2.9), layout="constrained")
-        with plots.parts.style():
-            left, right = figure.subplots(1, 2)
-        plots.plot_spectrum(split, ax=left)
-        plots.plot_convergence(split, ax=right)
-        drawn["solve"] = _embedded(figure)
-    return drawn
-
-
-def _embedded(figure: Any) -> str:
-    from rpca_affect.plots.parts import style
-
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
