@@ -102,6 +102,7 @@ def plot_convergence(split: Any, *, tol: float | None = None, ax: Any = None) ->
             shown = np.isfinite(error) & (error > 0)
             ax.semilogy(steps[shown], error[shown], color=COLORS["base"], alpha=1.0 if len(solves) == 1 else 0.5)
         if tol is not None:
+            ax.plot([1, 1], [tol / 10, 1.0], linestyle="none")  # room for it, also where no error was above zero
             ax.axhline(tol, color=COLORS["transient"], linewidth=0.7, linestyle="--")
             ax.annotate(
                 "tolerance", (1.0, tol), xycoords=("axes fraction", "data"), xytext=(0, 2),

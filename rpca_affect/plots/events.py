@@ -97,7 +97,7 @@ def _bars(ax: Any, shown: pd.DataFrame, names: list[str], timed: bool, color: An
     faces = [color(energy) for energy in shown["energy"]]
     many = len(shown) > MANY
     # One artist for all bars: thousands of them would take longer to draw than to find.
-    bars = PolyCollection(np.stack([x, y], axis=2), facecolors=faces, edgecolors="#333333", linewidths=0.4)
+    bars = PolyCollection(list(np.stack([x, y], axis=2)), facecolors=faces, edgecolors="#333333", linewidths=0.4)
     ticks = np.stack([np.stack([apex, apex], axis=1), np.stack([row - 0.31, row + 0.31], axis=1)], axis=2)
     for artist in (bars, LineCollection(list(ticks), colors=COLORS["transient"], linewidths=1.0)):
         artist.set_rasterized(many)

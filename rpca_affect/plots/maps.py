@@ -164,7 +164,7 @@ def _largest(data: np.ndarray, there: np.ndarray, block: int, axis: int) -> tupl
     shape = (-1, block, data.shape[1]) if axis == 0 else (data.shape[0], -1, block)
     data, there = data.reshape(shape), there.reshape(shape)
     place = np.argmax(np.abs(data), axis=axis + 1, keepdims=True)
-    return np.take_along_axis(data, place, axis + 1).squeeze(axis + 1), there.any(axis=axis + 1)
+    return np.take_along_axis(data, place, axis + 1).squeeze(axis + 1), np.asarray(there.any(axis=axis + 1))
 
 
 def _span(parts: Parts) -> tuple[float, float]:
