@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase hard-cases cases faces estimators clips gpu-check slow clean
+.PHONY: demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases faces estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,10 @@ peaks: $(VENV)/all.stamp
 # Where recovery succeeds: rank against share of spoiled cells, four solvers.
 phase: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.phase_transition
+
+# The whole job (reading, noise, solving, writing, report): seconds and peak memory of each stage, beside pandas.
+job: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.job
 
 # Random hard cases against an independent optimum.
 hard-cases: $(VENV)/all.stamp
