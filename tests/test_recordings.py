@@ -183,8 +183,8 @@ def test_arrays_and_npz(tmp_path):
         read(tmp_path / "two.npz")
     with pytest.raises(RecordingError, match="has no array 'c'; it holds a, b"):
         read(tmp_path / "two.npz", key="c")
-    np.savez(tmp_path / "video.npz", frames=np.zeros((3, 4, 5)))
-    with pytest.raises(RecordingError, match=r"shape \(3, 4, 5\), expected \(n_frames, n_features\)"):
+    np.savez(tmp_path / "video.npz", frames=np.zeros((3, 4, 5), dtype=np.uint8))
+    with pytest.raises(RecordingError, match=r"shape \(3, 4, 5\) of bytes, which is a video"):
         read(tmp_path / "video.npz")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpca_affect.recordings import RecordingError, detect, from_frame, read
-from rpca_affect.recordings import tables as tables_module
+from rpca_affect.recordings.containers import source as source_module
 
 HEADER = "frame, timestamp, confidence, success, pose_Tx, AU01_r"
 ROWS = [f"{i}, {i / 25:.3f}, 0.98, 1, {1.5 * i:.2f}, {0.25 * i:.2f}" for i in range(1, 9)]
@@ -60,13 +60,13 @@ DAMAGE = {
     "data in place of the header": (("x," + ROWS[0] + "\nx," + ROWS[1] + "\n").encode(), "line 1 looks like a row of"),
     "a letter of another encoding": (
         with_cell(5, 4, "é").encode("latin-1"),
-        "line 6, byte 19, is 0xe9, which",
+        "line 6, column 'pose_Tx' holds 'é', expected a number",
     ),
     "cut UTF-16": (GOOD.encode("utf-16")[:-1], "not UTF-16|line end|truncated"),
     "zeros in the middle": (GOOD.encode() * 2000 + b"1,\x00\x00\n", "holds binary bytes"),
     "an image": (b"\x89PNG\r\n\x1a\n" + bytes(range(64)), "is a binary file"),
-    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "is an HDF5 file"),
-    "gzip": (b"\x1f\x8b\x08" + bytes(64), "compressed with gzip"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "is a damaged HDF5 file"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(64), "is a damaged gzip file"),
     "a workbook": (b"PK\x03\x04" + bytes(64), "Excel workbook"),
     "a pickle": (pd.DataFrame({"a": [1]}).to_numpy().dumps(), "pickle, which is never loaded"),
     "Python objects in npy": (npy(np.array([{}, 1], dtype=object), allow_pickle=True), "holds Python objects"),
@@ -105,7 +105,7 @@ def test_missing_folder_and_forbidden(tmp_path, monkeypatch):
     def forbidden(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tables_module.Path, "open", forbidden)  # root may read everything
+    monkeypatch.setattr(source_module.Path, "read_bytes", forbidden)  # root may read everything
     with pytest.raises(RecordingError, match=r"secret.csv cannot be opened: Permission denied\."):
         read(path)
 

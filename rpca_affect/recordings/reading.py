@@ -7,7 +7,8 @@ from types import ModuleType
 import numpy as np
 
 from .assemble import assemble
-from .files import array_table, load
+from .containers import load
+from .containers.arrays import array_table
 from .formats import formats, prepared
 from .frames import to_pandas, unmasked
 from .layout import Choice, names_of, overridden

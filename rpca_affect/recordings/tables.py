@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -117,65 +116,3 @@ class Table:
 def _shown(value: object) -> str:
     text = repr(str(value))
     return text if len(text) <= 40 else f"{text[:36]}...'"
-
-
-def open_file(path: Path, mode: str = "rb", **options):
-    """Open a file, or say in one sentence why it cannot be."""
-    try:
-        if path.is_dir():
-            raise RecordingError(f"{path} is a folder, expected a file with one row for each frame.")
-        return path.open(mode, **options)
-    except FileNotFoundError:
-        raise RecordingError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be opened: {error.strerror or error}.") from error
-
-
-# First bytes -> what the file is.  Contents decide, not the suffix.
-_MAGIC = (
-    (b"PAR1", "parquet"),
-    (b"ARROW1", "feather"),
-    (b"FEA1", "feather version 1"),
-    (b"\x93NUMPY", "npy"),
-    (b"\x89HDF\r\n\x1a\n", "HDF5"),
-    (b"PK\x03\x04", "zip"),
-    (b"\x1f\x8b", "gzip"),
-    (b"\x80\x02", "pickle"),
-    (b"\x80\x03", "pickle"),
-    (b"\x80\x04", "pickle"),
-    (b"\x80\x05", "pickle"),
-)
-_REFUSED = {
-    "feather version 1": "is a Feather file of version 1; write it again with a current pandas or R arrow",
-    "HDF5": "is an HDF5 file, which is not read yet; export it as CSV, Parquet or .npz",
-    "gzip": "is compressed with gzip; unpack it first",
-    "pickle": "is a Python pickle, which is never loaded because it can run code; save it as CSV, Parquet or .npz",
-    "zip": "is a zip archive or an Excel workbook; unpack it or export it as CSV",
-    "binary": "is a binary file, expected text (CSV, TSV), Parquet, Feather, .npy or .npz",
-}
-
-
-def kind_of(path: Path) -> str:
-    """Kind of file by its first bytes: "text", "parquet", "feather", "npy" or "npz".
-
-    Raises
-    ------
-    RecordingError
-        If the file is missing, unreadable, empty or of a kind that is not read.
-    """
-    with open_file(path) as handle:
-        try:
-            start = handle.read(65536)
-        except OSError as error:
-            raise RecordingError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not start.strip(b" \t\r\n\x00\xef\xbb\xbf"):
-        raise RecordingError(f"{path} is empty, expected a header and one row for each frame.")
-    kind = next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
-    if kind == "zip" and (path.suffix == ".npz" or b".npy" in start[:512]):
-        kind = "npz"
-    if kind is None:
-        is_utf16 = start.startswith((b"\xff\xfe", b"\xfe\xff"))
-        kind = "binary" if b"\x00" in start and not is_utf16 else "text"
-    if kind in _REFUSED:
-        raise RecordingError(f"{path} {_REFUSED[kind]}.")
-    return kind

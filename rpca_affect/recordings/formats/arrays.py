@@ -1,11 +1,16 @@
 """Arrays without column names: frames by features, from NumPy, MATLAB, HDF5 or safetensors files."""
 
-from ..layout import Layout
+from ..convention import Convention
+from ..layout import Layout, lay_out
 from ..recording import RecordingError
 from ..tables import Table
 
 NAME = "array"
 TITLE = "arrays of numbers"
+CONVENTION = Convention(
+    groups=(("landmarks", r"point\d+_[xyz]"), ("features", r"(?s).*")),
+    roles=(("key", "clip"), ("time", "t|time|times|timestamps?|seconds"), ("index", "frames?")),
+)
 
 
 def score(table: Table) -> float:
@@ -14,7 +19,7 @@ def score(table: Table) -> float:
 
 
 def layout(table: Table) -> Layout:
-    """Every column is a feature."""
+    """Every column is a feature but the clip and the time; each clip is a sequence."""
     if "array" not in table.form:
         raise RecordingError(f"{table.source} is a table with names, expected an array without (.npy, .npz, .mat).")
-    return Layout(NAME, dict.fromkeys(range(len(table.names)), "features"))
+    return lay_out(table, NAME, CONVENTION, TITLE)

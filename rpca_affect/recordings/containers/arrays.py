@@ -1,0 +1,276 @@
+"""Arrays without column names to Table: NumPy, MATLAB and safetensors files, and collections of clips."""
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..recording import RecordingError
+from ..tables import Table
+from .source import Source, open_source
+
+KINDS = ("npy", "npz", "safetensors", "matlab")
+_STAMPS = ("t", "time", "times", "timestamp", "timestamps", "seconds", "frame", "frames")
+_NAMES = ("columns", "names", "feature_names", "features", "column_names")
+_RATES = ("fps", "rate", "frame_rate", "framerate", "sampling_rate", "fs")
+
+
+def load(source: Source, key: str | None = None) -> Table:
+    """Read the arrays of a file; pickled objects are never loaded."""
+    return table_of_arrays(
+        {"npy": _npy, "npz": _npz, "safetensors": _safetensors, "matlab": _matlab}[source.kind](source),
+        source.name,
+        key,
+    )
+
+
+def load_folder(folder: Path) -> Table:
+    """Read a folder of ``(n_frames, n_features)`` .npy files, each a clip, in the order of their names."""
+    files = sorted(file for file in folder.glob("*.npy") if not file.name.startswith("."))
+    if not files:
+        raise RecordingError(f"{folder} is a folder, expected a file with one row for each frame.")
+    return table_of_arrays({file.stem: _npy(open_source(file))["values"] for file in files}, str(folder), clips=True)
+
+
+def table_of_arrays(arrays: Mapping[str, np.ndarray], name: str, key: str | None = None, clips: bool = False) -> Table:
+    """Table of the arrays of a file.
+
+    One array of shape (n_frames, n_features) is the recording.  Several of one width, or one of three dimensions
+    (n_clips, n_frames, n_features), are clips, each a sequence of its own.  Arrays of one dimension named like times
+    or column names go with them.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        What the file holds.
+    name : str
+        The file, for sentences.
+    key : str, optional
+        The array to take.
+    clips : bool
+        Whether all arrays are clips, however many there are.
+    """
+    held = {str(k): v for k, v in arrays.items()}
+    shapes = {k: np.shape(v) for k, v in held.items()}
+    numbers = [
+        k for k, v in held.items() if getattr(v, "dtype", np.dtype(float)).kind in "biuf" and len(shapes[k]) >= 2
+    ]
+    if key is not None:
+        if key not in held:
+            raise RecordingError(f"{name} has no array {key!r}; it holds {', '.join(list(held)[:12])}.")
+        numbers = [key]
+    series = clips or (key is None and _are_clips({k: shapes[k] for k in numbers}))
+    if not series and len(numbers) != 1:
+        if len(held) == 1:  # it is the only one: say what is wrong with it
+            numbers = list(held)
+        else:
+            found = ", ".join(f"{k} {shapes[k]}" for k in list(held)[:12]) or "nothing"
+            raise RecordingError(
+                f"{name} holds {len(numbers)} arrays of two or more dimensions, expected one of shape (n_frames, "
+                f"n_features) or clips of one width; choose one with key=... "
+                f"(found: {found}{', ...' if len(held) > 12 else ''})."
+            )
+    form = {"array": True} | ({"key": key or numbers[0]} if len(held) > 1 and not series else {})
+    if series:
+        made = _stacked({k: held[k] for k in numbers}, name, held)
+    elif len(shapes[numbers[0]]) == 3:
+        made = _cube(np.asarray(held[numbers[0]]), name)
+    else:
+        made = _plain(np.asarray(held[numbers[0]]), name, numbers[0], held)
+    frame, said = made
+    return Table(frame, name, form=form, notices=tuple(said))
+
+
+def array_table(array, source: str, names: Sequence[str] | None = None, form: dict | None = None) -> Table:
+    """Table of a 2-D array of real numbers, one row for each frame."""
+    array = _real(np.asarray(array), source)
+    if array.ndim != 2 or not array.size:
+        raise RecordingError(f"{source} has shape {array.shape}, expected (n_frames, n_features), none of them zero.")
+    names = [f"feature_{i}" for i in range(array.shape[1])] if names is None else list(names)
+    if len(names) != array.shape[1]:
+        raise RecordingError(f"{source} has {array.shape[1]} columns but {len(names)} feature names were given.")
+    frame = pd.DataFrame(array.astype(np.float64), columns=pd.Index(names, dtype=object))
+    return Table(frame, source, form={"array": True} | (form or {}))
+
+
+def _real(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype.kind not in "biuf":
+        raise RecordingError(f"{name} holds {array.dtype} values, expected real numbers.")
+    return array
+
+
+def _are_clips(shapes: dict[str, tuple[int, ...]]) -> bool:
+    """Whether arrays are clips of one recording or set: three or more, all of one width."""
+    return (
+        len(shapes) > 2
+        and all(len(shape) == 2 for shape in shapes.values())
+        and len({s[1] for s in shapes.values()}) == 1
+    )
+
+
+def _named(name: str, width: int, held: Mapping) -> list[str]:
+    """Column names from an array of words of the right length."""
+    for called, array in held.items():
+        words = np.asarray(array) if called.casefold() in _NAMES else np.empty(0)
+        if words.ndim == 1 and len(words) == width and words.dtype.kind in "US":
+            found = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
+            if len(set(found)) == width:
+                return found
+    return [f"feature_{i}" for i in range(width)]
+
+
+def _plain(array: np.ndarray, name: str, called: str, held: Mapping) -> tuple[pd.DataFrame, list[str]]:
+    frame = array_table(array, name, _named(name, np.shape(array)[-1], held) if np.ndim(array) == 2 else None).frame
+    said = []
+    for other, stamps in held.items():
+        if other.casefold() in _STAMPS and np.shape(stamps) == (len(frame),) and other not in frame:
+            frame.insert(0, other, np.asarray(_real(np.asarray(stamps), name), dtype=np.float64))
+            said.append(f"The array {other} was taken along as a column.")
+    rate = next(
+        (float(np.asarray(v).item()) for k, v in held.items() if k.casefold() in _RATES and np.size(v) == 1), 0.0
+    )
+    if rate > 0 and not said:
+        frame.insert(0, "time", np.arange(len(frame)) / rate)
+        said.append(f"The file says {rate:g} frames per second.")
+    return frame, said
+
+
+def _cube(array: np.ndarray, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Clips of one length, or points with coordinates."""
+    _real(array, name)
+    clips, frames, width = array.shape
+    if array.dtype == np.uint8:
+        raise RecordingError(
+            f"{name} has shape {array.shape} of bytes, which is a video; expected features, (n_frames, n_features)."
+        )
+    if not array.size:
+        raise RecordingError(f"{name} has shape {array.shape}, expected (n_frames, n_features), none of them zero.")
+    if width in (2, 3):  # points in the plane or in space
+        names = [f"point{i}_{axis}" for i in range(frames) for axis in "xyz"[:width]]
+        said = f"An array of shape {array.shape} was read as {clips} frames of {frames} points."
+        return array_table(array.reshape(clips, -1), name, names).frame, [said]
+    frame = array_table(array.reshape(-1, width), name).frame
+    frame.insert(0, "clip", np.repeat(np.arange(clips), frames))
+    said = f"An array of shape {array.shape} was read as {clips} clips of {frames} frames x {width} features."
+    return frame, [said]
+
+
+def _stacked(arrays: Mapping, name: str, held: Mapping) -> tuple[pd.DataFrame, list[str]]:
+    parts = {called: _real(np.asarray(array), f"{name}, array {called!r},") for called, array in arrays.items()}
+    first = next(iter(parts.values()))
+    for called, part in parts.items():
+        if part.ndim != 2 or part.shape[1:] != first.shape[1:] or not part.shape[1]:
+            raise RecordingError(
+                f"{name}: clip {called!r} has shape {part.shape}, expected (n_frames, {first.shape[-1]})."
+            )
+    width = first.shape[1]
+    frame = array_table(np.concatenate(list(parts.values())), name, _named(name, width, held)).frame
+    frame.insert(0, "clip", np.repeat(np.array(list(parts), dtype=object), [len(part) for part in parts.values()]))
+    stamps = [_stamps_of(called, len(part), held) for called, part in parts.items()]
+    if all(stamp is not None for stamp in stamps):
+        frame.insert(1, "time", np.concatenate([stamp for stamp in stamps if stamp is not None]))
+    return frame, [f"{len(parts)} clips of {width} features; each is a sequence of its own."]
+
+
+def _stamps_of(called: str, length: int, held: Mapping) -> np.ndarray | None:
+    """Times that go with a clip: ``name__t`` beside ``name__X``."""
+    stem = re.split(r"[_.\-/]+[^_.\-/]*$", called)[0]
+    for other, stamps in held.items():
+        if other.startswith(stem) and other[len(stem) :].strip("_.-/").casefold() in _STAMPS:
+            array = np.asarray(stamps)
+            if array.shape == (length,) and array.dtype.kind in "iuf":
+                return array.astype(np.float64)
+    return None
+
+
+# ---------------------------------------------------------------- files
+
+
+def _npy(source: Source) -> dict[str, np.ndarray]:
+    try:
+        with io.BytesIO(source.data) as handle:
+            version = np.lib.format.read_magic(handle)
+            header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, _, kind = header.get(version, header[2, 0])(handle)
+            if not kind.hasobject and (size := math.prod(shape) * kind.itemsize) != len(source.data) - handle.tell():
+                raise ValueError(f"its header says {size} bytes, {len(source.data) - handle.tell()} follow")
+            handle.seek(0)
+            return {"values": np.load(handle, allow_pickle=False)}
+    except RecordingError:
+        raise
+    except Exception as error:  # tokenize, ast and struct have errors of their own
+        raise _not_arrays(source, error) from error
+
+
+def _npz(source: Source) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(source.data), allow_pickle=False) as loaded:
+            found = {}
+            for called in loaded:
+                try:
+                    found[called] = loaded[called]
+                except ValueError as error:
+                    if "allow_pickle" not in str(error):
+                        raise
+                    found[called] = np.empty(0, dtype="V8")  # Python objects beside the arrays are left alone
+            return found
+    except RecordingError:
+        raise
+    except Exception as error:
+        raise _not_arrays(source, error) from error
+
+
+def _not_arrays(source: Source, error: Exception) -> RecordingError:
+    said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    if "allow_pickle" in said or "pickle" in said:
+        said = "Python objects are never loaded because they can run code"
+    return RecordingError(
+        f"{source.name} is a damaged .{source.kind} file or holds Python objects, expected arrays of numbers: "
+        f"{said[:200]}."
+    )
+
+
+def _safetensors(source: Source) -> dict[str, np.ndarray]:
+    try:
+        from safetensors.numpy import load as load_tensors
+    except ImportError as error:
+        raise missing("safetensors", source) from error
+    try:
+        return load_tensors(source.data)
+    except Exception as error:  # SafetensorError, and whatever an unknown dtype raises
+        raise source.damaged(".safetensors", error) from error
+
+
+def _matlab(source: Source) -> dict[str, np.ndarray]:
+    from scipy.io import loadmat
+
+    try:
+        held = loadmat(io.BytesIO(source.data), squeeze_me=False)
+    except Exception as error:  # scipy raises what NumPy and zlib raise
+        raise source.damaged(".mat", error) from error
+    found: dict[str, np.ndarray] = {}
+    for called, array in held.items():
+        if called.startswith("__") or not isinstance(array, np.ndarray):
+            continue
+        if array.dtype.kind == "O" and all(
+            np.size(cell) == 1 or np.asarray(cell).dtype.kind == "U" for cell in array.flat
+        ):
+            words = [str(np.asarray(cell).item()) if np.size(cell) == 1 else "" for cell in array.flat]
+            found[called] = np.array(words)
+        elif array.dtype.kind == "U":
+            found[called] = np.array([word.strip() for word in array.flat])
+        elif array.dtype.kind in "biuf":
+            vector = array.ndim == 2 and 1 in array.shape and (called.casefold() in (*_STAMPS, *_RATES))
+            found[called] = array.ravel() if vector else array
+    return found
+
+
+def missing(package: str, source: Source) -> RecordingError:
+    """Sentence about a reader that is not installed."""
+    return RecordingError(
+        f"{source.name} needs {package} to be read; install it with: pip install 'rpca-affect[files]'."
+    )

@@ -1,0 +1,212 @@
+"""Source: the bytes of a file, unpacked, and what kind of file they are."""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..recording import RecordingError
+
+_MOST_UNPACKED = 8 << 30  # a few kilobytes can unpack to more than any memory holds
+_INSIDE = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".arff", ".parquet", ".feather", ".npy", ".xlsx", ".sav", ".mat")
+
+# First bytes -> what the file is.  Contents decide, not the suffix.
+_MAGIC = (
+    (b"PAR1", "parquet"),
+    (b"ARROW1", "feather"),
+    (b"FEA1", "feather version 1"),
+    (b"\x93NUMPY", "npy"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"MATLAB 5.0 MAT-file", "matlab"),
+    (b"MATLAB 7.3 MAT-file", "hdf5"),
+    (b"$FL2", "sav"),
+    (b"$FL3", "sav"),
+    (b"PK\x03\x04", "zip"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
+    (b"<stata_dta>", "Stata"),
+    (b"RDX", "R"),
+    (b"X\n\x00\x00", "R"),
+    (b"%PDF", "PDF"),
+    *((bytes((0x80, protocol)), "pickle") for protocol in range(2, 6)),
+)
+_REFUSED = {
+    "feather version 1": "is a Feather file of version 1; write it again with a current pandas or R arrow",
+    "Zstandard": "is compressed with Zstandard; unpack it first, or compress it with gzip",
+    "pickle": "is a Python pickle, which is never loaded because it can run code; save it as CSV, Parquet or .npz",
+    "PyTorch": "is a PyTorch file, which is never loaded because it can run code; save it as .safetensors or .npz",
+    "xls": "is a workbook of an old Excel (.xls); save it as .xlsx or CSV",
+    "OpenDocument": "is an OpenDocument spreadsheet; save it as .xlsx or CSV",
+    "Stata": "is a Stata file; export it as CSV or .sav",
+    "R": "is an R data file; write it with write.csv or arrow::write_parquet",
+    "PDF": "is a PDF document, expected a table",
+    "web page": "is a web page or XML, expected a table; download the file itself",
+    "binary": "is a binary file, expected text (CSV, TSV), Parquet, Feather, Excel, HDF5, .npy or .npz",
+}
+_PACKED = ("gzip", "bzip2", "xz")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Bytes of one file, what to call it in a sentence, and what kind it is."""
+
+    name: str
+    data: bytes
+    kind: str
+    path: Path | None = None  # where the bytes lie on disk as they are, for readers that want a path
+    notices: tuple[str, ...] = ()
+
+    def damaged(self, called: str, error: BaseException) -> RecordingError:
+        """One sentence about a file of the right kind that does not open."""
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        return RecordingError(f"{self.name} is a damaged {called} file, expected one that opens: {said[:200]}.")
+
+
+def open_source(path: Path, key: str | None = None) -> Source:
+    """Read a file, unpack it where it is packed, and find out what it is.
+
+    `key` names the member of a zip archive that holds several tables.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, unreadable, empty, damaged or of a kind that is not read.
+    """
+    try:
+        if path.is_dir():
+            raise RecordingError(f"{path} is a folder, expected a file with one row for each frame.")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise RecordingError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be opened: {error.strerror or error}.") from error
+    except MemoryError:
+        raise RecordingError(f"{path} does not fit into memory.") from None
+    return _recognised(str(path), data, path, key, ())
+
+
+def _recognised(name: str, data: bytes, path: Path | None, key: str | None, notices: tuple[str, ...]) -> Source:
+    for _ in range(4):
+        kind = kind_of(name, data)
+        if kind in _PACKED:
+            data, path = _unpacked(name, data, kind), None
+        elif kind == "zip":
+            member, data = _member(name, data, key)
+            name, path, notices = f"{name} ({member})", None, (*notices, f"The table {member} of the archive was read.")
+        else:
+            return Source(name, data, kind, path, notices)
+    raise RecordingError(f"{name} is an archive in an archive in an archive; unpack it first.")
+
+
+def kind_of(name: str, data: bytes) -> str:
+    """Kind of a file by its bytes; raises `RecordingError` for kinds that are not read."""
+    start = data[:65536]
+    if not start.strip(b" \t\r\n\x00\xef\xbb\xbf"):
+        raise RecordingError(f"{name} is empty, expected a header and one row for each frame.")
+    kind = next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+    if kind == "zip":
+        kind = _kind_of_zip(name, data)
+    if kind is None:
+        kind = _kind_of_text(start, len(data))
+    if kind in _REFUSED:
+        raise RecordingError(f"{name} {_REFUSED[kind]}.")
+    return kind
+
+
+def _kind_of_text(start: bytes, size: int) -> str:
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size and b"\x00" in start[:8]:
+        return "safetensors"
+    if looks_like_utf16(start):
+        return "text"
+    if b"\x00" in start or sum(byte < 32 and byte not in b"\t\n\r\f\x1a\x1b" for byte in start[:4096]) > 8:
+        return "binary"
+    plain = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if re.match(rb"(?i)<(!doctype|html|\?xml|svg)", plain):
+        return "web page"
+    if plain[:1] in (b"{", b"[") and re.match(rb'\{\s*("|\})|\[\s*[\[{\]"\d.+-]', plain):
+        return "json"
+    if re.match(rb"(?i)(\s*%[^\n]*\n|\s)*\s*@relation\b", plain):
+        return "arff"
+    return "text"
+
+
+def looks_like_utf16(start: bytes) -> bool:
+    """Whether bytes are UTF-16 text: by their mark, or because every second one is zero."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    head = start[: min(len(start), 400) // 2 * 2]
+    return len(head) >= 16 and any(
+        head[odd::2].count(0) > 0.9 * len(head) / 2 and not head[1 - odd :: 2].count(0) for odd in (0, 1)
+    )
+
+
+def _kind_of_zip(name: str, data: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            inside = archive.namelist()
+    except Exception as error:
+        if b".npy" in data[:512]:
+            return "npz"
+        raise RecordingError(
+            f"{name} is a damaged zip archive or Excel workbook, expected one that opens: {error}."
+        ) from error
+    if "[Content_Types].xml" in inside:
+        return "xlsx" if any(member.startswith("xl/") for member in inside) else "binary"
+    if inside and all(member.endswith(".npy") for member in inside):
+        return "npz"
+    if any(member.endswith("data.pkl") for member in inside):
+        return "PyTorch"
+    return "OpenDocument" if "content.xml" in inside else "zip"
+
+
+def _unpacked(name: str, data: bytes, kind: str) -> bytes:
+    opened: dict[str, type] = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
+    try:
+        stream = gzip.GzipFile(fileobj=io.BytesIO(data)) if kind == "gzip" else opened[kind](io.BytesIO(data))
+        with stream:
+            unpacked = stream.read(_MOST_UNPACKED)
+    except MemoryError:
+        raise RecordingError(f"{name} does not fit into memory when it is unpacked.") from None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise RecordingError(f"{name} is a damaged {kind} file, expected one that unpacks: {said}.") from error
+    if len(unpacked) == _MOST_UNPACKED:
+        raise RecordingError(f"{name} unpacks to more than {_MOST_UNPACKED >> 30} GiB; unpack it first.")
+    return unpacked
+
+
+def _member(name: str, data: bytes, key: str | None) -> tuple[str, bytes]:
+    """The table in a zip archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            inside = [
+                info
+                for info in archive.infolist()
+                if not info.is_dir() and not info.filename.startswith("__MACOSX/") and "/." not in f"/{info.filename}"
+            ]
+            tables = [info for info in inside if info.filename.removesuffix(".gz").lower().endswith(_INSIDE)]
+            if key is not None:
+                tables = [info for info in inside if key in (info.filename, info.filename.rsplit("/", 1)[-1])]
+            if len(tables) != 1:
+                found = ", ".join(info.filename for info in inside[:12]) or "nothing"
+                what = f"no file {key!r}" if key is not None else f"{len(tables)} tables, expected one"
+                choose = "" if not tables or key is not None else "; choose one with key=..., or unpack it"
+                raise RecordingError(f"{name} is a zip archive with {what}{choose} (found: {found}).")
+            if tables[0].file_size >= _MOST_UNPACKED:
+                raise RecordingError(f"{name} unpacks to more than {_MOST_UNPACKED >> 30} GiB; unpack it first.")
+            return tables[0].filename, archive.read(tables[0])
+    except RecordingError:
+        raise
+    except MemoryError:
+        raise RecordingError(f"{name} does not fit into memory when it is unpacked.") from None
+    except Exception as error:  # zipfile, zlib, lzma and struct have errors of their own; a password is a RuntimeError
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise RecordingError(f"{name} is a damaged zip archive, expected one that unpacks: {said}.") from error

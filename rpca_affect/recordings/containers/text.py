@@ -1,0 +1,337 @@
+"""Delimited text to Table: parsed by pyarrow where it is installed, by pandas otherwise, with the same digits."""
+
+import codecs
+import re
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from ..recording import RecordingError
+from ..tables import Table
+from .dialect import (
+    HEAD_CHARACTERS,
+    MISSING,
+    SEPARATORS,
+    Dialect,
+    Row,
+    count,
+    dialect,
+    fields,
+    is_blank,
+    is_number,
+    rows_of,
+)
+from .source import Source, looks_like_utf16
+
+KINDS = ("text",)
+# From 3.1 on pandas reads every number exactly and warns of the option that older ones need for it.
+_EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
+_SMALL = 1 << 25
+_HEX = re.compile(rb"(^|[,;\t|\s])[-+]?0[xX]", re.MULTILINE)
+
+
+def load(source: Source, key: str | None = None) -> Table:
+    """Read a text file into a Table.
+
+    Parameters
+    ----------
+    source : Source
+        Text with comma, tab, semicolon, bar or blanks between its columns, in UTF-8, UTF-16 or windows-1252.
+
+    Returns
+    -------
+    Table
+        The columns with the labels of the header as they stand there.
+
+    Raises
+    ------
+    RecordingError
+        If the file is empty, is not text, has rows of different length or is truncated.
+    """
+    data, notices = decoded(source)
+    return read_rows(source.name, data, notices=(*source.notices, *notices))
+
+
+def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tuple[str, ...] = ()) -> Table:
+    """Table of UTF-8 text; `form` says how it is laid out where that is known."""
+    head, whole = _head(data)
+    form = form or dialect(head, name, whole)
+    start = _offset(data, form.skip)
+    if not data[start : start + 65536].strip() and not data[start:].strip():
+        raise RecordingError(f"{name} has a header but no rows, expected one row for each frame.")
+    codes = _codes(form)
+    frame = _parsed(name, data, start, form, codes)
+    lines = _lines(name, data, start, form, len(frame))
+    frame = _without_spare(name, frame, form, lines)
+    frame.columns = pd.Index(form.names, dtype=object)
+    table = Table(
+        frame,
+        name,
+        lines,
+        (*notices, *form.notices, *_truncated(name, data, form, lines)),
+        {
+            "separator": form.separator,
+            "decimal": form.decimal,
+            "header": form.has_header,
+            **({"preamble": form.preamble} if form.preamble else {}),
+            **({"levels": form.levels} if form.levels else {}),
+        },
+        codes,
+    )
+    _refuse_single_text(table)
+    return table
+
+
+def decoded(source: Source) -> tuple[bytes, tuple[str, ...]]:
+    """Text of a file as UTF-8 without a byte order mark, and what has to be said about its encoding."""
+    data, name = source.data, source.name
+    said: tuple[str, ...] = ()
+    if looks_like_utf16(data[:1000]):
+        mark = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        encoding = "utf-16" if mark else ("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+        try:
+            data = data.decode(encoding).encode()
+        except UnicodeError as error:
+            at = getattr(error, "start", len(data))
+            line = data[:at].decode(encoding, "ignore").count("\n")
+            raise RecordingError(
+                f"{name}: the text after line {line} is not UTF-16; save the file as UTF-8."
+            ) from error
+        said = ("The text is UTF-16.",)
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if (zero := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, zero) + 1
+        raise RecordingError(f"{name}: line {line} holds binary bytes, expected text.")
+    data, windows = _utf8(name, data)
+    if data.count(b"\r") != data.count(b"\r\n"):
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data, (*said, *windows)
+
+
+def _utf8(name: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Bytes that are UTF-8, or windows-1252 where no letter beyond ASCII is UTF-8."""
+    if data.isascii():
+        return data, ()
+    try:
+        codecs.utf_8_decode(data, "strict", True)
+        return data, ()
+    except UnicodeDecodeError as error:
+        first = error
+    line = data.count(b"\n", 0, first.start) + 1
+    byte = first.start - data.rfind(b"\n", 0, first.start)
+    place = f"{name}: line {line}, byte {byte}, is 0x{data[first.start]:02x}, which is not UTF-8 text"
+    letters = data.decode("utf-8", "ignore")
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        raise RecordingError(f"{place}; save the file as UTF-8.") from None
+    if not letters.isascii() or re.search(r"[\x80-\x9f]", text):
+        raise RecordingError(f"{place}, although other letters are; save the file as UTF-8.")
+    return text.encode(), (f"Line {line} is not UTF-8; the text was read as windows-1252.",)
+
+
+def _head(data: bytes) -> tuple[str, bool]:
+    if len(data) <= HEAD_CHARACTERS:
+        return data.decode(), True
+    end = data.rfind(b"\n", 0, HEAD_CHARACTERS) + 1
+    while data.count(b"\n", 0, end) < 24 and end < len(data):  # lines of 100,000 columns are a megabyte each
+        end = (data.find(b"\n", end) + 1) or len(data)
+    return data[:end].decode(), end == len(data)
+
+
+def _offset(data: bytes, lines: int) -> int:
+    at = 0
+    for _ in range(lines):
+        at = data.find(b"\n", at) + 1
+        if not at:
+            return len(data)
+    return at
+
+
+def _codes(form: Dialect) -> frozenset[int]:
+    """Columns of digits that are no numbers: 007 must not come back as 7."""
+    rows = [fields(row.text, form.separator) for row in form.body]
+    return frozenset(
+        i
+        for row in rows
+        for i, cell in enumerate(row)
+        if cell[:8].strip()[:1] == "0" and re.fullmatch(r"\s*0\d+\s*", cell)
+    )
+
+
+# ---------------------------------------------------------------- the rows
+
+
+def _parsed(name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
+    blanks_before_quotes = any(re.search(r'[,;\t|]\s+"', row.text) for row in form.body)
+    quick = form.separator != " " and not blanks_before_quotes and not _HEX.search(data, start)
+    if quick and (csv := _arrow_csv()) is not None:
+        return _by_arrow(csv, name, data, start, form, codes)
+    return _by_pandas(name, data, start, form, codes)
+
+
+@cache
+def _arrow_csv():
+    try:
+        from pyarrow import csv
+    except ImportError:
+        return None
+    return csv
+
+
+def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
+    import pyarrow as pa
+
+    quoted = b'"' in data
+    longest = max(len(row.text) for row in form.body)
+    rows = [fields(row.text, form.separator) for row in form.body]
+    texts = {i for row in rows for i, cell in enumerate(row) if not is_number(cell) and cell.strip() not in MISSING}
+    columns = [str(i) for i in range(form.width)]
+    kinds = {str(i): pa.string() for i in texts | codes if i < form.width}
+    # A process that ends while Arrow still starts its threads is aborted: small files are read on one.
+    threads = len(data) > _SMALL
+    while True:
+        try:
+            table = csv.read_csv(
+                pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
+                csv.ReadOptions(column_names=columns, block_size=max(1 << 20, 16 * longest), use_threads=threads),
+                csv.ParseOptions(delimiter=form.separator, newlines_in_values=quoted),
+                csv.ConvertOptions(
+                    column_types=kinds,
+                    null_values=list(MISSING),
+                    strings_can_be_null=True,
+                    decimal_point=form.decimal,
+                    timestamp_parsers=["\x01"],  # what looks like a date stays as it is written
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            check_rows(name, data, start, form)
+            said = " ".join(str(error).split()).rstrip(".")
+            raise RecordingError(f"{name} is not a table: {said}.") from error
+        dated = [c for c, field in zip(columns, table.schema) if pa.types.is_temporal(field.type)]
+        if not dated:
+            break
+        kinds |= dict.fromkeys(dated, pa.string())
+    frame = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=threads)
+    del table
+    if any(cell[:1].isspace() for row in rows for i, cell in enumerate(row) if i in texts):
+        for i in texts - codes:
+            frame[str(i)] = frame[str(i)].str.strip()
+    return frame
+
+
+def _by_pandas(name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
+    from io import BytesIO
+
+    check_rows(name, data, start, form)  # pandas fills short rows up
+    handle = BytesIO(data)
+    handle.seek(start)
+    try:
+        frame = pd.read_csv(
+            handle,
+            sep=r"\s+" if form.separator == " " else form.separator,
+            header=None,
+            names=range(form.width),
+            index_col=False,
+            dtype=dict.fromkeys(codes, str),  # type: ignore[arg-type]
+            skipinitialspace=True,
+            na_values=list(MISSING),
+            keep_default_na=False,
+            decimal=form.decimal,
+            **_EXACT,  # type: ignore[call-overload]
+            low_memory=False,
+        )
+    except (pd.errors.ParserError, ValueError, OverflowError) as error:
+        raise RecordingError(f"{name} is not a table: {str(error).strip().splitlines()[-1].rstrip('.')}.") from error
+    frame.columns = [str(i) for i in range(form.width)]
+    return frame
+
+
+def check_rows(name: str, data: bytes, start: int, form: Dialect) -> np.ndarray:
+    """Line number of every row, after making sure that each has as many cells as the header has names."""
+    lines = []
+    for row in _later_rows(name, data, start, form):
+        cells = count(row.text, form.separator)
+        if cells != form.width:
+            _refuse_row(name, form, row, cells)
+        lines.append(row.first)
+    return np.array(lines)
+
+
+def _later_rows(name: str, data: bytes, start: int, form: Dialect):
+    for row in rows_of(data[start:].decode(), name):
+        if not is_blank(row.text):
+            yield Row(row.first + form.skip, row.last + form.skip, row.text)
+
+
+def _refuse_row(name: str, form: Dialect, row: Row, cells: int) -> None:
+    width = len(form.names)
+    found = f"{cells} cell" if cells == 1 else f"{cells} cells"
+    sentence = f"{name}: line {row.first} has {found}, expected {width} (separator: {SEPARATORS[form.separator]})"
+    if cells < form.width and not row.text.endswith("\n"):
+        column = form.names[min(cells, width) - 1].strip()
+        raise RecordingError(f"{sentence}; the file is truncated in column {column!r} of its last line.")
+    digits = [cell.strip() for cell in fields(row.text, form.separator)]
+    whole = sum(cell.lstrip("+-").isdigit() for cell in digits)
+    if form.separator == "," and cells > 1.3 * width and whole == len(digits):
+        raise RecordingError(
+            f"{sentence}; the decimal mark seems to be a comma as well: export the table with semicolons between its "
+            "columns, or with decimal points."
+        )
+    raise RecordingError(f"{sentence}.")
+
+
+def _lines(name: str, data: bytes, start: int, form: Dialect, n_rows: int) -> np.ndarray | None:
+    """Line number of every row."""
+    ends = data.count(b"\n", start) + (not data.endswith(b"\n"))
+    if ends == n_rows:
+        return np.arange(form.skip + 1, form.skip + 1 + n_rows)
+    lines = check_rows(name, data, start, form)
+    return lines if len(lines) == n_rows else None
+
+
+def _without_spare(name: str, frame: pd.DataFrame, form: Dialect, lines) -> pd.DataFrame:
+    """Drop the cells after separators at the end of the rows; they must be empty throughout."""
+    names = list(form.names)
+    for i in range(len(names), form.width):
+        filled = np.flatnonzero(frame.iloc[:, i].notna())
+        if len(filled):
+            place = f"line {lines[filled[0]]}" if lines is not None else f"row {filled[0] + 1}"
+            raise RecordingError(
+                f"{name}: {place} has {form.width} cells, expected {len(names)} "
+                f"(separator: {SEPARATORS[form.separator]})."
+            )
+    return frame.iloc[:, : len(names)] if form.spare else frame
+
+
+def _truncated(name: str, data: bytes, form: Dialect, lines: np.ndarray | None) -> tuple[str, ...]:
+    """What a last line without an end may mean."""
+    if data.endswith(b"\n") or lines is None:
+        return ()
+    text = data[data.rfind(b"\n") + 1 :].decode()
+    last = fields(text, form.separator)[-1]
+    first = fields(form.body[0].text, form.separator)[-1]
+    if not last.strip() and len(lines) > 1 and first.strip():
+        raise RecordingError(
+            f"{name}: line {lines[-1]}, the last, ends before column {form.names[-1].strip()!r}: the file is truncated."
+        )
+    return (f"Line {lines[-1]}, the last, has no line end; if the file was truncated its last number may be cut.",)
+
+
+def _refuse_single_text(table: Table) -> None:
+    """Say where a table that can only be read as text went wrong: one column, or lists in its cells."""
+    kinds = table.frame.dtypes
+    texts = [i for i, kind in enumerate(kinds) if not (isinstance(kind, np.dtype) and kind.kind in "fiub")]
+    if len(kinds) == 1 and texts and table.numbers(0, required=False) is None:
+        raise RecordingError(
+            f"{table.source}: found a single column of text, expected columns separated by comma, tab, semicolon or "
+            "blanks."
+        )
+    for i in texts:
+        cell = str(table.frame.iat[0, i])
+        if re.match(r"\s*(array\()?[\[(]+\s*[-+.\d]", cell) and len(kinds) - len(texts) <= 3:
+            raise RecordingError(
+                f"{table.source}: {table.place(0)}, column {table.names[i]!r} holds a list, expected one number in "
+                "each cell; export one column for each feature."
+            )
