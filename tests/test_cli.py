@@ -127,7 +127,7 @@ DAMAGED = {
     "duplicate columns": (b"a,b,a\n1,2,3\n4,5,6\n", "columns 1 and 3 are both called 'a'"),
     "binary": (bytes(range(256)) * 8, "binary"),
     "pickle": (b"\x80\x05\x95abc", "pickle"),
-    "not UTF-8": (b"a,b\n1,2\n\xff\xfa,3\n", "UTF-8"),
+    "not UTF-8": (b"a,b\n1,2\n\xff\x81,3\n", "UTF-8"),
     "wrong delimiter": (b"a b,c\n1,2\n3,4;5,6\n", "line 3"),
     "no numbers": (b"a,b\nx,y\nz,w\n", "no feature column"),
 }

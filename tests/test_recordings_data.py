@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rpca_affect.recordings import describe, detect, read
+from rpca_affect.recordings import RecordingError, describe, detect, read
 
 DATA = os.environ.get("RPCA_AFFECT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="RPCA_AFFECT_DATA is not set: the shared recordings are not there")

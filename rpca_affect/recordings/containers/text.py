@@ -213,8 +213,10 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
         if not dated:
             break
         kinds |= dict.fromkeys(dated, pa.string())
+    empty = [c for c, field in zip(columns, table.schema) if pa.types.is_null(field.type)]
     frame = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=threads)
     del table
+    frame = frame.astype(dict.fromkeys(empty, np.float64)) if empty else frame
     if any(cell[:1].isspace() for row in rows for i, cell in enumerate(row) if i in texts):
         for i in texts - codes:
             frame[str(i)] = frame[str(i)].str.strip()
