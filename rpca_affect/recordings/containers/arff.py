@@ -4,7 +4,8 @@ import re
 
 from ..recording import RecordingError
 from ..tables import Table
-from .dialect import Dialect, Row
+from .dialect import Dialect
+from .rows import Row
 from .source import Source
 from .text import decoded, read_rows
 

@@ -1,29 +1,16 @@
 """How a text file is laid out: separator, lines above the header, rows of names, decimal mark."""
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from itertools import pairwise
-from typing import NamedTuple
 
 from ..recording import RecordingError
+from .rows import DATA, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
 
-SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "blank"}
 _COMMENTS = ("#", "%", "//")
 HEAD_ROWS, HEAD_CHARACTERS = 400, 4_000_000
-# Cells that hold nothing.  Those with a bracket or a # are what C's printf writes on Windows.
-MISSING = (
-    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaN ", "nan ",
-    "-nan(ind)", "nan(ind)", "-1.#IND", "1.#IND", "1.#QNAN", "-1.#QNAN", "\t", *(" " * n for n in range(1, 13)),
-)  # fmt: skip
-# A number, a time of day or a date: what stands in rows of data and not in a header.
-_DATA = re.compile(
-    r"[-+]?(\d[\d.,]*|[.,]\d+)(e[-+]?\d+)?|\d+:\d\d?[:;.,\d]*|\d+[-/.]\d+[-/.]\d+([ T].*)?|[-+]?(nan|inf)(\(ind\))?",
-    re.I,
-)
 _COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.I)
 _UNIT = re.compile(
     r"\[.*\]|\(.*\)|-|%|°c?|[mµμun]?s|sec(onds?)?|px|pixels?|[mcµμ]?m|rad|deg(rees)?|k?hz|[mµμu]?v|a\.?u\.?|bpm|db|g|"
@@ -33,14 +20,6 @@ _UNIT = re.compile(
 )
 # Programs that write several rows of names, and what they call them in the first cell.
 _LEVELS = {"scorer", "individuals", "bodyparts", "coords"}
-
-
-class Row(NamedTuple):
-    """A row of a text file; a quoted cell may hold line ends, so it may span several lines."""
-
-    first: int
-    last: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -62,59 +41,6 @@ class Dialect:
     def width(self) -> int:
         """Cells of a row."""
         return len(self.names) + self.spare
-
-
-def rows_of(text: str, name: str, whole: bool = True) -> Iterator[Row]:
-    """Rows of a text; a quoted cell may hold line ends.  With `whole`, a quote that stays open is an error."""
-    parts: list[str] = []
-    started, quoted = 0, False
-    for number, line in enumerate(StringIO(text, newline="\n"), start=1):
-        started = started if parts else number
-        parts.append(line)
-        # Quotes inside quotes are doubled, so a row is complete when their number is even.
-        if '"' in line:
-            quoted ^= bool(line.count('"') % 2)
-        if not quoted:
-            yield Row(started, number, "".join(parts) if len(parts) > 1 else line)
-            parts = []
-    if parts and whole:
-        raise RecordingError(f"{name}: the quote opened in line {started} is never closed.")
-
-
-def fields(text: str, separator: str) -> list[str]:
-    """Cells of a row; a row whose quotes do not delimit cells counts as one cell, so that it is refused."""
-    text = text.rstrip("\r\n")
-    if '"' not in text:
-        return text.split() if separator == " " else text.split(separator)
-    if separator == " ":
-        text = re.sub(r"\s+", " ", text.strip())
-    try:
-        rows = list(csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
-    except csv.Error:
-        rows = []
-    return rows[0] if len(rows) == 1 else [text]
-
-
-def count(text: str, separator: str) -> int:
-    """Number of cells of a row."""
-    if separator == " " or '"' in text:
-        return len(fields(text, separator))
-    return text.count(separator) + 1
-
-
-def is_blank(text: str) -> bool:
-    """Whether a row holds nothing at all."""
-    return not text.strip(" \r\n")
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number, with a decimal point or comma, or empty."""
-    text = cell.strip().replace(",", ".")
-    try:
-        float(text or "nan")
-    except ValueError:
-        return False
-    return "_" not in text
 
 
 def dialect(text: str, name: str, whole: bool = True) -> Dialect:
@@ -214,7 +140,7 @@ def _separator(texts: list[str]) -> str:
         header = any(abs(count(text, mark) - usual) <= 1 and _is_words(text, mark) for text in texts[:12])
         alike = counts.count(usual) / len(counts)
         cells = [cell.strip() for text in late[:4] for cell in fields(text, mark)[:200]]
-        share = sum(not cell or _DATA.fullmatch(cell) is not None for cell in cells) / len(cells)
+        share = sum(not cell or DATA.fullmatch(cell) is not None for cell in cells) / len(cells)
         marks.append((share > 0.4, header, round(alike, 1), round(share, 1), alike, -position, mark))
     # Blanks after commas would make blanks a separator too, and hide a damaged row.
     firm = [mark for mark in marks if mark[-1] != " "]
@@ -228,7 +154,7 @@ def _separator(texts: list[str]) -> str:
 
 def _is_words(text: str, mark: str) -> bool:
     cells = [cell.strip() for cell in fields(text, mark)[:200]]
-    return 2 * sum(_DATA.fullmatch(cell) is not None for cell in cells) <= len(cells)
+    return 2 * sum(DATA.fullmatch(cell) is not None for cell in cells) <= len(cells)
 
 
 def _header(name: str, rows: list[Row], counts: list[int], width: int, separator: str):
@@ -250,7 +176,7 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
         filled = [cell for cell in found if cell]
         if not filled:
             return False
-        numeric = sum(_DATA.fullmatch(cell) is not None for cell in filled)
+        numeric = sum(DATA.fullmatch(cell) is not None for cell in filled)
         if not numeric or _counts_up(found):
             return True
         # Names differ from each other; the word for a failed frame is the same in all columns.
@@ -259,8 +185,8 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
     def words_above_numbers(i: int) -> bool:
         """Whether most columns that hold numbers in the rows below hold words here."""
         below = [of(k) for k in range(i + 1, min(i + 6, len(rows))) if counts[k] == counts[i]]
-        columns = [k for k in range(counts[i]) if below and all(_DATA.fullmatch(row[k]) for row in below)]
-        words = sum(_DATA.fullmatch(of(i)[k]) is None for k in columns)
+        columns = [k for k in range(counts[i]) if below and all(DATA.fullmatch(row[k]) for row in below)]
+        words = sum(DATA.fullmatch(of(i)[k]) is None for k in columns)
         return not columns or 2 * words > len(columns)
 
     # The first row of data is the first that has the usual number of cells and is no row of names.
@@ -306,7 +232,7 @@ def _without_names(name, rows, counts, first, width, separator, is_names):
                 f"(separator: {SEPARATORS[separator]})."
             )
     cells = [cell.strip() for cell in fields(rows[first].text, separator)]
-    if any(not is_number(cell) and not _DATA.fullmatch(cell) for cell in cells[:1]) and first == 0 and len(rows) > 1:
+    if any(not is_number(cell) and not DATA.fullmatch(cell) for cell in cells[:1]) and first == 0 and len(rows) > 1:
         texts = sum(not is_number(cell) for cell in cells)
         if texts <= 0.5 * len(cells):
             raise RecordingError(
@@ -317,12 +243,12 @@ def _without_names(name, rows, counts, first, width, separator, is_names):
 
 def _counts_up(cells: list[str]) -> bool:
     """Whether the numbers among the names count 0, 1, 2, ... or rise, as the names of an embedding do."""
-    numbers = [cell for cell in cells if cell and _DATA.fullmatch(cell)]
+    numbers = [cell for cell in cells if cell and DATA.fullmatch(cell)]
     if len(numbers) < 2 or not all(is_number(cell) for cell in numbers):
         return False
     if len(numbers) == len(cells) and numbers != [str(i) for i in range(len(numbers))]:
         return False
-    words = [cell for cell in cells if cell and not _DATA.fullmatch(cell)]
+    words = [cell for cell in cells if cell and not DATA.fullmatch(cell)]
     steps = [float(cell.replace(",", ".")) for cell in numbers]
     whole = all(cell.isdigit() for cell in numbers) and numbers == [
         str(int(numbers[0]) + i) for i in range(len(numbers))

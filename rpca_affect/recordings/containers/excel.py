@@ -10,7 +10,8 @@ import pandas as pd
 from ..recording import RecordingError
 from ..tables import Table
 from .arrays import missing
-from .dialect import Row, names_of_rows
+from .dialect import names_of_rows
+from .rows import Row
 from .source import Source
 
 KINDS = ("xlsx",)

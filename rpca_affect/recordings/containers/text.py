@@ -9,19 +9,8 @@ import pandas as pd
 
 from ..recording import RecordingError
 from ..tables import Table
-from .dialect import (
-    HEAD_CHARACTERS,
-    MISSING,
-    SEPARATORS,
-    Dialect,
-    Row,
-    count,
-    dialect,
-    fields,
-    is_blank,
-    is_number,
-    rows_of,
-)
+from .dialect import HEAD_CHARACTERS, Dialect, dialect
+from .rows import MISSING, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
 from .source import Source, looks_like_utf16
 
 KINDS = ("text",)

@@ -1,0 +1,82 @@
+"""Rows and cells of delimited text: what divides them, what counts as a number, what as nothing."""
+
+import csv
+import re
+from collections.abc import Iterator
+from io import StringIO
+from typing import NamedTuple
+
+from ..recording import RecordingError
+
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "blank"}
+# Cells that hold nothing.  Those with a bracket or a # are what C's printf writes on Windows.
+MISSING = (
+    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaN ", "nan ",
+    "-nan(ind)", "nan(ind)", "-1.#IND", "1.#IND", "1.#QNAN", "-1.#QNAN", "\t", *(" " * n for n in range(1, 13)),
+)  # fmt: skip
+# A number, a time of day or a date: what stands in rows of data and not in a header.
+DATA = re.compile(
+    r"[-+]?(\d[\d.,]*|[.,]\d+)(e[-+]?\d+)?|\d+:\d\d?[:;.,\d]*|\d+[-/.]\d+[-/.]\d+([ T].*)?|[-+]?(nan|inf)(\(ind\))?",
+    re.I,
+)
+
+
+class Row(NamedTuple):
+    """A row of a text file; a quoted cell may hold line ends, so it may span several lines."""
+
+    first: int
+    last: int
+    text: str
+
+
+def rows_of(text: str, name: str, whole: bool = True) -> Iterator[Row]:
+    """Rows of a text; a quoted cell may hold line ends.  With `whole`, a quote that stays open is an error."""
+    parts: list[str] = []
+    started, quoted = 0, False
+    for number, line in enumerate(StringIO(text, newline="\n"), start=1):
+        started = started if parts else number
+        parts.append(line)
+        # Quotes inside quotes are doubled, so a row is complete when their number is even.
+        if '"' in line:
+            quoted ^= bool(line.count('"') % 2)
+        if not quoted:
+            yield Row(started, number, "".join(parts) if len(parts) > 1 else line)
+            parts = []
+    if parts and whole:
+        raise RecordingError(f"{name}: the quote opened in line {started} is never closed.")
+
+
+def fields(text: str, separator: str) -> list[str]:
+    """Cells of a row; a row whose quotes do not delimit cells counts as one cell, so that it is refused."""
+    text = text.rstrip("\r\n")
+    if '"' not in text:
+        return text.split() if separator == " " else text.split(separator)
+    if separator == " ":
+        text = re.sub(r"\s+", " ", text.strip())
+    try:
+        rows = list(csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
+    except csv.Error:
+        rows = []
+    return rows[0] if len(rows) == 1 else [text]
+
+
+def count(text: str, separator: str) -> int:
+    """Number of cells of a row."""
+    if separator == " " or '"' in text:
+        return len(fields(text, separator))
+    return text.count(separator) + 1
+
+
+def is_blank(text: str) -> bool:
+    """Whether a row holds nothing at all."""
+    return not text.strip(" \r\n")
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number, with a decimal point or comma, or empty."""
+    text = cell.strip().replace(",", ".")
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return "_" not in text
