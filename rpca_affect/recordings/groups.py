@@ -1,6 +1,7 @@
 """Which feature group a column name belongs to, by the naming conventions of the common face trackers."""
 
 import re
+from functools import lru_cache
 
 # The 52 ARKit blendshapes and MediaPipe's own `_neutral`, compared without regard to case: ARKit's app writes
 # EyeBlinkLeft, MediaPipe eyeBlinkLeft.
@@ -75,4 +76,9 @@ def group_of(name: str, conventions=ANY) -> str | None:
     """
     if name.casefold() in BLENDSHAPES:
         return "blendshapes"
-    return next((group for group, pattern in conventions if re.fullmatch(pattern, name)), None)
+    return next((group for group, pattern in _compiled(conventions) if pattern.fullmatch(name)), None)
+
+
+@lru_cache(maxsize=64)
+def _compiled(conventions: tuple[tuple[str, str], ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((group, re.compile(pattern)) for group, pattern in conventions)

@@ -60,7 +60,8 @@ _VOCABULARY = CLOCK | SPAN | set(UNITS) - {"s", "h"} | COUNTER - {"#", "n", "i",
 
 def plain(name: str) -> str:
     """Name without surrounding blanks and quotes, and without the ``X.`` that R puts before names it cannot take."""
-    return re.sub(r"^X\.+(?=[^\W\d])", "", name.strip().strip("'\""))
+    name = name.strip().strip("'\"")
+    return re.sub(r"^X\.+(?=[^\W\d])", "", name) if name.startswith("X.") else name
 
 
 @lru_cache(maxsize=65536)
