@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from rpca_affect import SequenceDescriptors
-from rpca_affect.deep import LSEFClassifier
+from rpca_affect.deep import SEM, LSEFClassifier, Stages
 
 CLASSICAL = ("mean + std", "descriptors", "minirocket")
 # Rows of the table that are networks: what is told apart from the defaults of `LSEFClassifier`.
@@ -27,6 +27,9 @@ ABLATION: dict[str, dict[str, Any]] = {
     "no SEM, no DDM, no track": {"model": "identity", "track": False},
     "K = 1": {"n_stages": 1},
     "K = 8": {"n_stages": 8},
+    "frozen SEM, DDM": {"change": lambda module: frozen(module)},
+    "SEM only": {"n_stages": 1, "change": lambda module: only_base(module)},
+    "scale 1 only": {"change": lambda module: first_scale(module)},
 }
 MODELS = (*CLASSICAL, *NETWORKS)
 BASELINES = (*CLASSICAL, "gru", "tcn", "transformer")
@@ -47,7 +50,8 @@ def fitted(name: str, size: Any, epochs: list[int], stop: int | None, seed: int,
     if name in CLASSICAL:
         yield 0, classical(name, size, seed).fit(X, y)
         return
-    options = {**NETWORKS, **ABLATION}[name]
+    options = dict({**NETWORKS, **ABLATION}[name])
+    change = options.pop("change", None)
     model = LSEFClassifier(
         **{
             "hidden": size,
@@ -61,12 +65,43 @@ def fitted(name: str, size: Any, epochs: list[int], stop: int | None, seed: int,
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net, dataset = model.prepare(X, y)
+        if change is not None:
+            change(net.module)
         net.set_params(max_epochs=1)
         net.initialize()
         for epoch in range(1, (stop or max(epochs)) + 1):
             net.partial_fit(dataset)
             if epoch in epochs or epoch == stop:
                 yield epoch, model
+
+
+def frozen(module: Any) -> None:
+    """SEM and DDM stay what they are untrained: the classical steps."""
+    module.unrolled.requires_grad_(False)
+    module.reading.requires_grad_(False)
+
+
+class OnlyBase(torch.nn.Module):
+    """SEM alone, without iteration and without transients, in the place of the stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sem = SEM()
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> Stages:
+        base, nothing = self.sem(x, mask), torch.zeros_like(x)
+        rest = torch.where(mask, x - base, 0.0).square().sum((-2, -1))
+        return Stages(base, nothing, [base], [nothing], rest.sqrt()[None])
+
+
+def only_base(module: Any) -> None:
+    """One SEM takes the place of the stages."""
+    module.unrolled = OnlyBase()
+
+
+def first_scale(module: Any) -> None:
+    """CIM reads neighbouring frames only."""
+    module.cim.scales = (1, 1, 1, 1)
 
 
 def classical(name: str, strength: float, seed: int) -> Any:

@@ -1,6 +1,7 @@
 """Which frames of a sequence belong together: the longest track whose steps are as small as those seen in training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from rpca_affect.deep.spectral import frame_mask
+from rpca_affect.engine import jit
 
 
 class Continuity(nn.Module):
@@ -158,6 +160,10 @@ def _longest(costs: Tensor, frames: Tensor, price: float) -> Tensor:
     equal paths the one with the longer last step is taken (of copies, the first).
     """
     batch, length, reach = costs.shape
+    if costs.device.type == "cpu" and jit.available() and not torch.compiler.is_compiling():
+        kept = np.zeros((batch, length), dtype=np.bool_)
+        _compiled()(costs.double().numpy(), frames.numpy(), price, kept)
+        return torch.from_numpy(kept)
     nothing = torch.full((batch,), -torch.inf, dtype=costs.dtype, device=costs.device)
     score = nothing.repeat(reach + length, 1)
     lags = torch.arange(1, reach + 1, device=costs.device)
@@ -181,3 +187,39 @@ def _longest(costs: Tensor, frames: Tensor, price: float) -> Tensor:
         kept[:, t] = at == t
         at = torch.where(at == t, before[t], at)
     return kept
+
+
+@cache
+def _compiled() -> Callable:
+    """Compile on first use; kept on disk where there is a place for it."""
+    return jit.built((_tracks,), globals())
+
+
+def _tracks(costs, frames, price, kept):
+    """The same as `_longest`, one sequence after the other, written to ``kept`` (batch, length)."""
+    batch, length, reach = costs.shape
+    score, before = np.empty(length), np.empty(length, dtype=np.int64)
+    for b in range(batch):
+        best, best_at = -np.inf, -1
+        for t in range(length):
+            score[t], before[t] = -np.inf, -1
+            if not frames[b, t]:
+                continue
+            linked, at = -np.inf, -1
+            # From the longest step down: of equal ones the longest is taken.
+            for lag in range(min(reach, t), 0, -1):
+                value = score[t - lag] - costs[b, t, lag - 1]
+                if value > linked:
+                    linked, at = value, t - lag
+            if best - price > linked:
+                linked, at = best - price, best_at
+            if linked > 0:
+                score[t], before[t] = linked + 1, at
+            else:
+                score[t] = 1
+            if score[t] > best:
+                best, best_at = score[t], t
+        at = best_at
+        while at >= 0:
+            kept[b, at] = True
+            at = before[at]

@@ -35,6 +35,9 @@ class CIM(nn.Module):
     they have weights of their own (which start as those of the base), and convolutions of their own that are not
     normalised, for it counts how large they are.
 
+    What is in neither part (noise, and what the thresholds took) is read with the weights of the base too, by a share
+    that is trained for each feature and starts at 1: nothing of the input is lost at first.
+
     A frame whose transient is large beside the base of its sequence counts as unreliable: its base is borrowed from
     reliable neighbours, its transient saturates, and its weight in the clip embedding falls. All are bounded, so one
     broken frame can move the result only so far.
@@ -49,8 +52,6 @@ class CIM(nn.Module):
         Dilations, in frames.
     modulate : bool
         Whether the base modulates the transients.
-    rest_share : float
-        How much of what is in neither part is read, with the weights of the base; trained per feature.
     robust : bool
         Whether unreliable frames are told apart and transients saturate. Right where bursts are damage, wrong
         where bursts are what is looked for (arousal per frame).
@@ -70,12 +71,11 @@ class CIM(nn.Module):
         scales: Sequence[int] = (1, 2, 4, 8),
         modulate: bool = True,
         robust: bool = True,
-        rest_share: float = 1.0,
     ):
         super().__init__()
         self.robust = robust
         self.base_in = nn.Linear(n_features, hidden)
-        self.rest_share = nn.Parameter(torch.full((n_features,), rest_share))
+        self.rest_share = nn.Parameter(torch.ones(n_features))
         self.transient_in = None if robust else nn.Linear(n_features, hidden, bias=False)
         self.gain = nn.Linear(hidden, hidden) if modulate else None
         self.scales = tuple(scales)
@@ -158,11 +158,10 @@ def borrow(x: Tensor, trust: Tensor, frames: Tensor, reach: int = 6) -> Tensor:
     reach : int
         Neighbours on each side; nearer ones weigh more.
     """
-    offsets = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
-    kernel = torch.exp(-offsets.abs()).expand(1, 1, -1)
-    kernel = torch.where(offsets == 0, 0.0, kernel)
-    stacked = torch.cat([trust, trust * x], -1).mT.reshape(-1, 1, x.shape[1])
-    sums = F.conv1d(stacked, kernel, padding=reach).reshape(len(x), -1, x.shape[1]).mT
+    time = torch.arange(x.shape[1], dtype=x.dtype, device=x.device)
+    apart = (time[:, None] - time).abs()
+    kernel = torch.exp(-apart) * ((apart > 0) & (apart <= reach))
+    sums = kernel @ torch.cat([trust, trust * x], -1)
     around = sums[..., 1:] / sums[..., :1].clamp_min(1e-6)
     known = (sums[..., :1] > 1e-6).to(x.dtype)
     return x * (1 - (1 - trust) * known) + (1 - trust) * known * around

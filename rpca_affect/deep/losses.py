@@ -68,7 +68,7 @@ class LSEFLoss:
                 known = known & frames[..., None]
             guess, truth, known = (t.flatten(0, -2) for t in (prediction, torch.where(known, target, 0.0), known))
             loss = (1 - concordance(guess, truth, known)).mean()
-        if isinstance(output, LSEFOutput) and output.stages is not None:
+        if isinstance(output, LSEFOutput) and output.stages is not None and output.stages.base.requires_grad:
             loss = loss + self.split_terms(output.stages)
         return loss
 

@@ -109,10 +109,9 @@ class LSEF(nn.Module):
         `rpca_affect.deep.continuity.Continuity`; by default where ``robust`` is. Needs `fit`, as the scaler does.
     dropout : float
         Before the head.
-    describe : bool
-        Whether the head of a clip also reads level and spread of the base and size of the transients, per feature.
-    rest_share : float
-        See `rpca_affect.deep.CIM`.
+    split_share : float
+        Share of the training batches, drawn at random, whose gradient reaches SEM and DDM: they have few weights, and
+        the gradient through them takes most of the time.
 
     Examples
     --------
@@ -130,26 +129,25 @@ class LSEF(nn.Module):
         hidden: int = 32,
         n_stages: int = 3,
         solver: str = "ialm",
-        filter_width: int = 5,
+        filter_width: int = 1,
         scales: Sequence[int] = (1, 2, 4, 8),
         modulate: bool = True,
         robust: bool | None = None,
         track: bool | None = None,
         dropout: float = 0.1,
-        describe: bool = False,
-        rest_share: float = 1.0,
+        split_share: float = 0.25,
     ):
         super().__init__()
         if solver not in _SOLVERS:
             raise ValueError(f"solver is {solver!r}; give one of {', '.join(_SOLVERS)}.")
         self.per_frame = per_frame
+        self.split_share = split_share
         self.scaler = FeatureScale(n_features)
         self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver], filter_width) if n_stages else None
         self.reading = DDM(n_features, sigmas=4.0, firmness=1.0) if n_stages else None
         robust = not per_frame if robust is None else robust
         self.track = Continuity() if (robust if track is None else track) else None
-        self.cim = CIM(n_features, hidden, scales, modulate, robust, rest_share)
-        self.describe = nn.Linear(3 * n_features, n_outputs) if describe and not per_frame else None
+        self.cim = CIM(n_features, hidden, scales, modulate, robust)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden if per_frame else 2 * hidden, n_outputs))
 
     def fit(self, sequences: Sequence) -> "LSEF":
@@ -183,29 +181,22 @@ class LSEF(nn.Module):
         gap = ~believed.unsqueeze(-1)
         seen = torch.where(gap, reached, known)
         filled = torch.where(known, scaled, line * gap)
-        stages = None if self.unrolled is None else self.unrolled(filled, seen)
-        base, transient = filled, torch.zeros_like(x)
-        if stages is not None and self.reading is not None:
-            base = stages.base
-            transient = self.reading.read(stages.transient, filled - base, base, seen)
+        stages, base, transient = self._split(filled, seen)
         # CIM reads the parts as they are reported, and what is in neither: they add up to x, nothing is lost.
         fused = self.cim(base, transient, seen, filled - base - transient)
         # What a frame that is not believed reads beyond the base of its neighbours is transient.
         transient = torch.where(known, transient, torch.where(cells, scaled - base, 0.0))
         prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
-        if self.describe is not None:
-            prediction = prediction + self.describe(described(base, transient, fused.reliability * believed))
         base = base * self.scaler.spread + self.scaler.center
         transient = transient * self.scaler.spread
         reliability = fused.reliability * believed
         return LSEFOutput(prediction, base, transient, fused.tokens, fused.embedding, reliability, stages)
 
-
-def described(base: Tensor, transient: Tensor, trust: Tensor) -> Tensor:
-    """Level and spread of the base and size of the transients of every feature, (B, 3 D); ``trust`` (B, T) weighs."""
-    weight = (trust / trust.sum(-1, keepdim=True).clamp_min(1e-6)).unsqueeze(-1)
-    level = (weight * base).sum(-2)
-    tiny = torch.finfo(base.dtype).tiny
-    spread = ((weight * (base - level.unsqueeze(-2)).square()).sum(-2) + tiny).sqrt()
-    size = torch.log1p(((weight * transient.square()).sum(-2) + tiny).sqrt())
-    return torch.cat([level, spread, size], -1)
+    def _split(self, x: Tensor, seen: Tensor) -> tuple[Stages | None, Tensor, Tensor]:
+        """Stages, base and transients; in training only every so many batches keep what the gradient needs."""
+        if self.unrolled is None or self.reading is None:
+            return None, x, torch.zeros_like(x)
+        trains = not self.training or self.split_share >= 1 or bool(torch.rand(()) < self.split_share)
+        with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
+            stages = self.unrolled(x, seen)
+            return stages, stages.base, self.reading.read(stages.transient, x - stages.base, stages.base, seen)

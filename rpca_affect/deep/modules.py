@@ -71,7 +71,7 @@ class SEM(nn.Module):
     def _smooth(self, x: Tensor, cells: Tensor | None) -> Tensor:
         if self.kernel is None:
             return x
-        frames = None if cells is None else cells.any(-1, keepdim=True).expand_as(x)
+        frames = None if cells is None else cells.any(-1, keepdim=True)
         return masked_filter(x, self.kernel, frames)
 
 
@@ -184,18 +184,34 @@ def masked_filter(x: Tensor, kernel: Tensor, frames: Tensor | None = None) -> Te
     >>> masked_filter(x, torch.ones(1, 3) / 3, torch.tensor([[[True], [True], [False]]])).ravel().tolist()
     [1.5, 1.5, 0.0]
     """
-    features = x.shape[-1]
-    width = kernel.shape[-1]
-    weight = kernel.expand(features, width).unsqueeze(1).to(x.dtype)
-    present = torch.ones_like(x) if frames is None else frames.to(x.dtype)
-    signal = F.conv1d((x * present).mT, weight, padding=width // 2, groups=features).mT
+    kernel = kernel.to(x.dtype)
+    total = kernel.sum(-1)
+    if frames is None:
+        present, signal = torch.ones_like(x[..., :1]), _filter(x, kernel)
+    else:
+        # A mask of whole frames (the usual one) is one column; what is filtered is then small.
+        present = frames.to(x.dtype)
+        signal = _filter(x * present, kernel)
     # What the kernel gives to absent neighbours (gaps, ends) is shifted to the frame itself: a constant stays a
     # constant.
-    absent = kernel.sum(-1).to(x.dtype) - F.conv1d(present.mT, weight, padding=width // 2, groups=features).mT
-    present_sum = kernel.sum(-1).to(x.dtype) - absent
-    safe = present_sum.abs() > 0.1 * kernel.abs().sum(-1).to(x.dtype)
-    scaled = signal * (kernel.sum(-1).to(x.dtype) / torch.where(safe, present_sum, 1.0))
+    absent = total - _filter(present, kernel)
+    present_sum = total - absent
+    safe = present_sum.abs() > 0.1 * kernel.abs().sum(-1)
+    scaled = signal * (total / torch.where(safe, present_sum, 1.0))
     return torch.where(safe, scaled, signal + absent * x) * present
+
+
+def _filter(x: Tensor, kernel: Tensor) -> Tensor:
+    """Each feature of (B, T, D or 1) with its own kernel (D or 1, width), zero beyond the ends.
+
+    A few products of whole arrays: a depthwise convolution takes several times as long on a CPU.
+    """
+    width, length = kernel.shape[-1], x.shape[-2]
+    padded = F.pad(x, (0, 0, width // 2, width // 2))
+    out = padded[..., :length, :] * kernel[:, 0]
+    for k in range(1, width):
+        out = out + padded[..., k : k + length, :] * kernel[:, k]
+    return out
 
 
 def _frame_threshold(x: Tensor, level: Tensor) -> Tensor:

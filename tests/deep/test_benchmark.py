@@ -72,6 +72,18 @@ def test_a_network_that_is_stopped_is_on_the_way_of_the_longest_schedule(tiny):
     assert not rest and np.array_equal(stopped.predict_proba(data.X), passing[0])
 
 
+def test_every_row_of_the_ablation_trains(tiny):
+    rivals, sets = importlib.import_module("rivals"), importlib.import_module("sets")
+    data = sets.read(str(tiny))
+    for name in rivals.ABLATION:
+        ((_, model),) = rivals.fitted(name, 8, [1], None, 0, data.X, data.y)
+        assert np.isfinite(model.predict_proba(data.X)).all(), name
+        if name == "frozen SEM, DDM":
+            assert not any(p.requires_grad for p in model.net_.module_.unrolled.parameters())
+        if name == "SEM only":
+            assert all((transient == 0).all() for _, transient in model.split(data.X))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -71,7 +71,9 @@ def test_parts_are_in_the_units_of_the_input():
 def test_the_prediction_alone_reaches_every_stage(n_stages, per_frame):
     found = planted_parts(8, 40, random_state=1)
     x, mask = (v for v in collate([(s, 0) for s in found.sequences])[0].values())
-    model = LSEF(24, 2, per_frame, hidden=8, n_stages=n_stages, dropout=0.0).fit(found.sequences)
+    model = LSEF(24, 2, per_frame, hidden=8, n_stages=n_stages, filter_width=5, dropout=0.0, split_share=1.0).fit(
+        found.sequences
+    )
     model(x, mask).prediction[..., 0].square().sum().backward()
     for k in range(n_stages):
         for name in ("log_level", "firmness", "kernel"):
@@ -101,7 +103,7 @@ def test_reported_transients_stay_true_in_training():
 def test_every_parameter_of_lsef_learns():
     x, mask = batch()
     for per_frame, target in ((False, torch.tensor([0, 1, 2])), (True, torch.randn(3, 18, 3))):
-        model = LSEF(5, 3, per_frame, hidden=8, dropout=0.0)
+        model = LSEF(5, 3, per_frame, hidden=8, filter_width=5, dropout=0.0, split_share=1.0)
         task = "regression" if per_frame else "classification"
         LSEFLoss(task, rank=0.1, sparsity=0.1)(model(x, mask), target, mask).backward()
         for name, p in model.named_parameters():
