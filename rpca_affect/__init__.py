@@ -15,6 +15,7 @@ _HOMES = {
     "solve": "solving",
     "lambda_path": "solving",
     "pad_clips": "arrays",
+    "solve_levels": "levels",
     "Decomposition": "decomposition",
     "Status": "decomposition",
     "InexactALM": "solvers",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect.estimators import SequenceDescriptors as SequenceDescriptors
     from rpca_affect.estimators import SequenceRobustPCA as SequenceRobustPCA
     from rpca_affect.estimators import choose_lambda as choose_lambda
+    from rpca_affect.levels import solve_levels as solve_levels
     from rpca_affect.noise import noise_level as noise_level
     from rpca_affect.plots import plot_convergence as plot_convergence
     from rpca_affect.plots import plot_decomposition as plot_decomposition

@@ -161,9 +161,9 @@ def _longest(costs: Tensor, frames: Tensor, price: float) -> Tensor:
     """
     batch, length, reach = costs.shape
     if costs.device.type == "cpu" and jit.available() and not torch.compiler.is_compiling():
-        kept = np.zeros((batch, length), dtype=np.bool_)
-        _compiled()(costs.double().numpy(), frames.numpy(), price, kept)
-        return torch.from_numpy(kept)
+        found = np.zeros((batch, length), dtype=np.bool_)
+        _compiled()(costs.double().numpy(), frames.numpy(), price, found)
+        return torch.from_numpy(found)
     nothing = torch.full((batch,), -torch.inf, dtype=costs.dtype, device=costs.device)
     score = nothing.repeat(reach + length, 1)
     lags = torch.arange(1, reach + 1, device=costs.device)

@@ -34,6 +34,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         track: bool | None = None,
         dropout: float = 0.1,
         split_share: float = 0.25,
+        widths: tuple[int, ...] = (1,),
         consistency: float = 0.1,
         rank_weight: float = 0.03,
         sparsity_weight: float = 0.03,
@@ -43,7 +44,6 @@ class _LSEFEstimator(BaseEstimator, ABC):
         batch_size: int = 32,
         epochs: int = 60,
         corruption: float = 0.0,
-        jitter: float = 0.0,
         class_weight: str | None = None,
         device: str = "cpu",
         random_state: int = 0,
@@ -58,6 +58,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         self.track = track
         self.dropout = dropout
         self.split_share = split_share
+        self.widths = widths
         self.consistency = consistency
         self.rank_weight = rank_weight
         self.sparsity_weight = sparsity_weight
@@ -67,7 +68,6 @@ class _LSEFEstimator(BaseEstimator, ABC):
         self.batch_size = batch_size
         self.epochs = epochs
         self.corruption = corruption
-        self.jitter = jitter
         self.class_weight = class_weight
         self.device = device
         self.random_state = random_state
@@ -90,6 +90,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
                 "robust": self.robust,
                 "track": self.track,
                 "split_share": self.split_share,
+                "widths": list(self.widths),
             }
         return config
 
@@ -128,7 +129,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
             device=self.device,
             net_class=net_class,
         )
-        return self.net_, SequenceDataset(sequences, targets, self.corruption, self.jitter)
+        return self.net_, SequenceDataset(sequences, targets, self.corruption)
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train from scratch.
@@ -214,7 +215,7 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     ----------
     model : {"lsef", "identity", "gru", "tcn", "transformer"}
         The network; everything but "lsef" is a baseline ("identity" = LSEF without SEM and DDM).
-    hidden, n_stages, solver, filter_width, modulate, robust, track, dropout, split_share
+    hidden, n_stages, solver, filter_width, modulate, robust, track, dropout, split_share, widths
         See `rpca_affect.deep.LSEF`.
     consistency, rank_weight, sparsity_weight : float
         Weights of the terms of `rpca_affect.deep.LSEFLoss`.
@@ -225,9 +226,6 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     batch_size, epochs : int
     corruption : float
         Augmentation: up to this share of the frames of every second training sequence is broken.
-    jitter : float
-        Augmentation: every training sequence is moved and stretched, feature by feature, by random amounts of about
-        this many standard deviations, as if somebody else had been recorded.
     class_weight : {"balanced"}, optional
         "balanced" lets every class count alike however many sequences it has, as UAR does.
     device : str

@@ -1,7 +1,8 @@
 """LSEF: unrolled stages, then CIM, then a head; each part can be taken out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from rpca_affect.deep.fusion import CIM
 from rpca_affect.deep.modules import DDM
 from rpca_affect.deep.spectral import frame_mask
 from rpca_affect.deep.unroll import Stages, Unrolled
+from rpca_affect.levels import cascade, hold
 from rpca_affect.solvers import ADMM, InexactALM
 
 # IALM not over-relaxed: the card was measured with networks that start as the plain iteration.
@@ -113,6 +115,10 @@ class LSEF(nn.Module):
         Share of the training batches, drawn at random, whose gradient reaches SEM and DDM: they have few weights, and
         the gradient through them takes most of the time.
 
+    widths : sequence of int
+        Frames in a block of every level of the split, slowest first, the last 1; see `rpca_affect.solve_levels`. Each
+        slower level has stages of its own.
+
     Examples
     --------
     >>> import torch
@@ -136,6 +142,7 @@ class LSEF(nn.Module):
         track: bool | None = None,
         dropout: float = 0.1,
         split_share: float = 0.25,
+        widths: Sequence[int] = (1,),
     ):
         super().__init__()
         if solver not in _SOLVERS:
@@ -145,6 +152,13 @@ class LSEF(nn.Module):
         self.scaler = FeatureScale(n_features)
         self.unrolled = Unrolled(n_stages, n_features, _SOLVERS[solver], filter_width) if n_stages else None
         self.reading = DDM(n_features, sigmas=4.0, firmness=1.0) if n_stages else None
+        self.widths = tuple(widths)
+        if self.widths[-1:] != (1,) or any(a <= b for a, b in pairwise(self.widths)):
+            raise ValueError(f"widths are {self.widths}; give falling numbers of frames that end with 1.")
+        slower = self.widths[:-1] if n_stages else ()
+        self.slower = nn.ModuleList(Unrolled(n_stages, n_features, _SOLVERS[solver]) for _ in slower)
+        self.slower_reading = nn.ModuleList(DDM(n_features, sigmas=4.0, firmness=1.0) for _ in slower)
+        self.level_share = nn.Parameter(torch.ones(len(slower), n_features)) if slower else None
         robust = not per_frame if robust is None else robust
         self.track = Continuity() if (robust if track is None else track) else None
         self.cim = CIM(n_features, hidden, scales, modulate, robust)
@@ -181,9 +195,10 @@ class LSEF(nn.Module):
         gap = ~believed.unsqueeze(-1)
         seen = torch.where(gap, reached, known)
         filled = torch.where(known, scaled, line * gap)
-        stages, base, transient = self._split(filled, seen)
+        stages, slow, base, transient = self._split(filled, seen)
         # CIM reads the parts as they are reported, and what is in neither: they add up to x, nothing is lost.
-        fused = self.cim(base, transient, seen, filled - base - transient)
+        read = base if self.level_share is None else base + ((self.level_share - 1)[:, None, None] * slow).sum(0)
+        fused = self.cim(read, transient, seen, filled - base - transient)
         # What a frame that is not believed reads beyond the base of its neighbours is transient.
         transient = torch.where(known, transient, torch.where(cells, scaled - base, 0.0))
         prediction = self.head(fused.tokens if self.per_frame else fused.embedding)
@@ -192,11 +207,31 @@ class LSEF(nn.Module):
         reliability = fused.reliability * believed
         return LSEFOutput(prediction, base, transient, fused.tokens, fused.embedding, reliability, stages)
 
-    def _split(self, x: Tensor, seen: Tensor) -> tuple[Stages | None, Tensor, Tensor]:
-        """Stages, base and transients; in training only every so many batches keep what the gradient needs."""
+    def _split(self, x: Tensor, seen: Tensor) -> tuple[Stages | None, Tensor, Tensor, Tensor]:
+        """Stages of the quickest level, bases of the slower ones (J, B, T, D), the whole base and all transients.
+
+        In training only every so many batches keep what the gradient needs.
+        """
         if self.unrolled is None or self.reading is None:
-            return None, x, torch.zeros_like(x)
+            return None, x[None][:0], x, torch.zeros_like(x)
         trains = not self.training or self.split_share >= 1 or bool(torch.rand(()) < self.split_share)
         with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
-            stages = self.unrolled(x, seen)
-            return stages, stages.base, self.reading.read(stages.transient, x - stages.base, stages.base, seen)
+            found = cascade(x, seen, self.widths, self._level)
+            *slower, stages = found.answers
+            rest = x - found.base - sum(found.transients[:-1])
+            transient = self.reading.read(stages.transient, rest, stages.base, seen)
+            for width, answer in zip(self.widths, slower):
+                transient = transient + torch.where(seen, hold(answer, width, x.shape[-2]), 0.0)
+            slow = torch.stack(found.bases[:-1]) if slower else x[None][:0]
+            return stages, slow, found.base, transient
+
+    def _level(self, values: Any, known: Any, width: int) -> tuple[Tensor, Tensor, Any]:
+        """One level of the cascade: its stages, or, of a slower level, what stands out of the noise of its blocks."""
+        k = self.widths.index(width)
+        unrolled: Any = self.unrolled if width == 1 else self.slower[k]
+        stages = unrolled(values, known)
+        if width == 1:
+            return stages.base, stages.transient, stages
+        reading: Any = self.slower_reading[k]
+        reported = reading.read(stages.transient, values - stages.base, stages.base, known)
+        return stages.base, stages.transient, reported

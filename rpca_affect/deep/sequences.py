@@ -77,16 +77,12 @@ class SequenceDataset(Dataset):
         An integer class, a vector, or an array (T_i, C) for each sequence.
     corruption : float
         Training only: every second sequence, drawn by torch's generator, gets up to this share of its frames broken.
-    jitter : float
-        Training only: each feature of each sequence moves by this many standard deviations (over all sequences) times
-        a normal number, and is stretched around its mean by the exponential of another.
     """
 
-    def __init__(self, sequences: list[np.ndarray], targets: Any = None, corruption: float = 0.0, jitter: float = 0.0):
+    def __init__(self, sequences: list[np.ndarray], targets: Any = None, corruption: float = 0.0):
         if targets is not None and len(targets) != len(sequences):
             raise ValueError(f"there are {len(targets)} targets for {len(sequences)} sequences; give one for each.")
-        self.sequences, self.targets, self.corruption, self.jitter = sequences, targets, corruption, jitter
-        self.spread = np.nanstd(np.concatenate(sequences), axis=0) if jitter else None
+        self.sequences, self.targets, self.corruption = sequences, targets, corruption
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -96,12 +92,6 @@ class SequenceDataset(Dataset):
         if self.corruption and torch.rand(()) < 0.5:
             share, seed = float(torch.rand(())) * self.corruption, int(torch.randint(2**31, ()))
             sequence = corrupt([sequence], share, "mixed", seed)[0]
-        if self.jitter:
-            offset, stretch = self.jitter * torch.randn(2, sequence.shape[1]).numpy()
-            count = np.isfinite(sequence).sum(0).clip(1)
-            middle = np.nansum(sequence, axis=0) / count
-            moved = middle + (sequence - middle) * np.exp(stretch) + self.spread * offset
-            sequence = moved.astype(np.float32)
         return sequence, 0 if self.targets is None else self.targets[i]
 
 

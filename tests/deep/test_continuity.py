@@ -6,7 +6,8 @@ import torch
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deep import LSEF, LSEFClassifier, LSEFRegressor, corrupt
-from rpca_affect.deep.continuity import Continuity, bridge
+from rpca_affect.deep.continuity import Continuity, _longest, bridge
+from rpca_affect.engine import jit
 from rpca_affect.solvers import InexactALM
 
 BAD = [5, 6, 11, 19, 20, 21, 30]
@@ -196,3 +197,15 @@ def test_learners_fit_it_for_clips_and_leave_it_off_per_frame():
     assert LSEFClassifier(track=False, **small).fit(X, [0, 1] * 6).net_.module_.track is None
     assert LSEFRegressor(**small).fit(X, X).net_.module_.track is None
     assert LSEFRegressor(track=True, **small).fit(X, X).net_.module_.track is not None
+
+
+def test_compiled_tracks_are_torchs(monkeypatch):
+    pytest.importorskip("numba")
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        costs = 4.0 * (torch.rand(8, 30, 8, generator=generator) < 0.3)
+        frames = torch.rand(8, 30, generator=generator) < 0.85
+        compiled = _longest(costs, frames, 4.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(jit, "available", lambda: False)
+            assert torch.equal(_longest(costs, frames, 4.0), compiled)

@@ -116,19 +116,3 @@ def test_planted_affect_is_what_it_says():
         fitted = scores @ np.linalg.lstsq(scores, target - target.mean(), rcond=None)[0]
         share = 1 - np.var(target - target.mean() - fitted) / np.var(target)
         assert low <= share <= high
-
-
-def test_jitter_moves_whole_sequences_and_nothing_else():
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    X = [rng.normal(size=(30, 4)).astype(np.float32) for _ in range(5)]
-    X[1][:, 2], X[2][3:6] = np.nan, np.nan
-    plain, moved = SequenceDataset(X), SequenceDataset(X, jitter=0.3)
-    assert plain[0][0] is X[0]
-    for i, x in enumerate(X):
-        other = moved[i][0]
-        assert other.dtype == np.float32 and np.array_equal(np.isnan(other), np.isnan(x))
-        known = np.isfinite(x).all(1)
-        for a, b in zip(x[known].T, other[known].T):
-            if np.isfinite(a).all() and len(a):
-                assert np.corrcoef(a, b)[0, 1] > 0.999 and abs(a.mean() - b.mean()) > 1e-3

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from rpca_affect.arrays import Observed
+from rpca_affect.deep.model import LSEF
 from rpca_affect.deep.modules import DDM, SEM
 from rpca_affect.deep.unroll import Unrolled
+from rpca_affect.levels import cascade
 from rpca_affect.prox import sparse_group_threshold
 from rpca_affect.solvers import ADMM, InexactALM
 
@@ -194,3 +197,44 @@ def test_diagnostics():
         ("rank", "sparsity", "residual"), (10, 3)
     )
     assert (found["rank"][-1] <= 2.2).all() and (found["residual"][-1] < 0.05).all()
+
+
+@pytest.mark.parametrize("widths", [(8, 1), (12, 4, 1)])
+def test_untrained_levels_are_the_classical_levels(widths):
+    torch.manual_seed(0)
+    network = LSEF(6, 3, n_stages=4, widths=widths, track=False).double().eval()
+    x = 0.3 * torch.randn(3, 50, 6, dtype=torch.float64).cumsum(1)
+    mask = torch.ones(3, 50, dtype=torch.bool)
+    mask[1, 40:] = False
+    cells = mask[..., None].expand_as(x)
+
+    def split(values, known, width):
+        counts = known.double().sum((-2, -1), keepdim=True)
+        frames = known.any(-1, keepdim=True).sum(-2, keepdim=True)
+        lam = 1 / torch.sqrt(counts / (frames * 6) * frames.clamp_min(6))
+        observed = Observed(torch.where(known, values, 0.0), known)
+        solver = InexactALM(relax=1.0, lam=lam).tuned(observed)
+        state = solver.init(observed)
+        for _ in range(4):
+            state = solver.step(observed, state)
+        return state.low_rank * known.any(-1, keepdim=True), state.sparse, None
+
+    classical = cascade(x, cells, widths, split)
+    with torch.no_grad():
+        found = network(x, mask)
+        longer = network(F.pad(x, (0, 0, 0, 9)), F.pad(mask, (0, 9)))
+    assert (found.base - classical.base)[mask].norm() < 1e-10 * x.norm()
+    assert (found.stages.transient - classical.transients[-1])[mask].norm() < 1e-10 * x.norm()
+    torch.testing.assert_close(longer.prediction, found.prediction, rtol=1e-7, atol=1e-8)
+
+
+def test_the_prediction_reaches_every_level():
+    torch.manual_seed(0)
+    model = LSEF(6, 3, widths=(6, 1), track=False, dropout=0.0, split_share=1.0)
+    model(torch.randn(2, 40, 6).cumsum(1)).prediction.square().sum().backward()
+    for name, parameter in model.slower.named_parameters():
+        if name.split(".")[-1] not in {"log_share", "log_sigmas", "relax"}:
+            assert parameter.grad.abs().max() > 0, name
+    assert model.level_share.grad.abs().max() > 0
+    with pytest.raises(ValueError, match="end with 1"):
+        LSEF(6, 3, widths=(4, 2))
