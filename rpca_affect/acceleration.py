@@ -48,9 +48,11 @@ class Anderson:
         self._room: tuple[Array, Array, Array] | None = None
         # What was extrapolated: the length of its residual, and what the plain step had made of it.
         self._tried: tuple[float, Array] | None = None
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Begin anew: what was remembered belongs to another iteration."""
+        self._tried = None
         self._last: tuple[Array, Array] | None = None
         self._known = 0  # differences seen so far; the last ones are kept
         self._new: list[int] = []  # places of those whose products with the others are not known yet
@@ -71,7 +73,7 @@ class Anderson:
         length = float(residual @ residual) ** 0.5
         tried, self._tried = self._tried, None
         if tried is not None and not length <= tried[0]:
-            self._forget()
+            self.forget()
             return tried[1]
         kept = after + 0
         if self._last is not None:

@@ -111,6 +111,8 @@ class Decomposition:
         Name of the solver that produced the answer.
     factors : Factors or None
         The low-rank part in factored form, where it was asked for.
+    mu : float, or array (...), or None
+        Penalty of the last step, in units of one over the input's; a warm start goes on from it.
     dual : array, shape (..., m, n), or None
         The dual matrix Y that proves ``gap``, where it was asked for; also what a warm start needs.
 
@@ -137,6 +139,7 @@ class Decomposition:
     solver: str = ""
     factors: Factors | None = field(default=None, repr=False)
     dual: Array = field(default=None, repr=False)
+    mu: Any = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Array]:
         return iter((self.low_rank, self.sparse))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.decomposition import Decomposition, Status, doubts_about
+from rpca_affect.penalty import STILL, Travel, factor, lines
 from rpca_affect.solvers.admm import ADMM
 
 __all__ = ["solve_chunked"]
@@ -76,14 +77,21 @@ def solve_chunked(
     slack = 0.0 if noise is None else noise * np.sqrt(2 * cells / np.prod(shape) * max(shape))
     mu = ADMM(slack=slack).penalty(np.full((1, 1), total / cells))
     numbers = _Numbers(lam, slack, float(mu[0, 0]), relax)
+    # The penalty follows the distances travelled, as in `rpca_affect.penalty`; a few rows of each chunk stand for all.
+    before: list[Any] = [None] * len(blocks)
+    pace = lines(shape[0]).step
 
     states = dask.persist(*[dask.delayed(np.nan_to_num)(block, copy=True) for block in blocks])
     gram = sum(dask.compute(*[dask.delayed(_gram)(state) for state in states]))
     history: dict[str, list] = {"error": [], "rank": []}
-    size, error = np.sqrt(squares), np.inf
-    for _ in range(max_iter):
+    size, error, growth, total = np.sqrt(squares), np.inf, 1.0, 1.0
+    for step in range(1, max_iter + 1):
         shrink, values = _threshold(gram, numbers.mu)
+        numbers = replace(numbers, before=numbers.mu, mu=numbers.mu * growth)
+        growth = 1.0
         moved = dask.persist(*[dask.delayed(_advance)(b, s, shrink, numbers) for b, s in zip(blocks, states)])
+        looks = not noise and Travel.looks(step)
+        earlier = states if looks else []  # two states of every chunk at seven steps only
         states = [pair[0] for pair in moved]
         reports = dask.compute(*[pair[1] for pair in moved])
         change, kept, gram = (sum(column) for column in zip(*reports))
@@ -93,6 +101,16 @@ def solve_chunked(
         history["rank"].append(int((values > 0).sum()))
         if error <= tol:
             break
+        if looks:
+            found = dask.persist(*[dask.delayed(_sample)(b, s, shrink, numbers, pace) for b, s in zip(blocks, earlier)])
+            if step > 1:
+                apart = dask.compute(*[dask.delayed(_apart)(x, y) for x, y in zip(found, before)])
+                low, dual = (np.sqrt(sum(column)) for column in zip(*apart))
+                ratio = dual / (numbers.mu * low) if low > STILL * np.sqrt(np.sum(values**2)) else np.nan
+                growth = float(factor(step, np.asarray(ratio), np.asarray(total)))
+                total *= growth
+            before = list(found)
+    numbers = replace(numbers, before=None)
     return _decomposition(blocks, states, gram, numbers, shape, observed.dtype, history, tol, int(cells), size)
 
 
@@ -102,6 +120,7 @@ class _Numbers:
     slack: float
     mu: float
     relax: float
+    before: float | None = None  # penalty of the threshold, where the shrinkage has another one
 
     @property
     def give(self) -> float:
@@ -140,6 +159,8 @@ def _split(block: np.ndarray, state: np.ndarray, shrink: np.ndarray, numbers: _N
     """One block's L, e and c, as in `rpca_affect.solvers.base.Splitting.step`."""
     low_rank = state @ shrink.astype(state.dtype, copy=False)
     carried = state - low_rank
+    if numbers.before is not None and numbers.before != numbers.mu:
+        carried *= numbers.before / numbers.mu
     kept = np.nan_to_num((block - low_rank + carried) * numbers.give)
     np.clip(kept, -numbers.lam / numbers.mu, numbers.lam / numbers.mu, out=kept)
     return low_rank, carried, kept
@@ -151,6 +172,16 @@ def _advance(block: np.ndarray, state: np.ndarray, shrink: np.ndarray, numbers: 
     moved = low_rank + carried + numbers.relax * change
     violated = np.where(np.isnan(block), 0.0, change)
     return moved, (float((violated**2).sum()), float((kept**2).sum()), _gram(moved))
+
+
+def _sample(block: np.ndarray, state: np.ndarray, shrink: np.ndarray, numbers: _Numbers, pace: int) -> np.ndarray:
+    """A few rows of L and Y after a step, shape (2, rows, n)."""
+    low_rank, _, kept = _split(block[::pace], state[::pace], shrink, numbers)
+    return np.stack([low_rank, numbers.mu * kept])
+
+
+def _apart(now: np.ndarray, before: np.ndarray) -> np.ndarray:
+    return ((now - before) ** 2).sum(axis=(1, 2))
 
 
 def _finish(block: np.ndarray, state: np.ndarray, shrink: np.ndarray, numbers: _Numbers) -> tuple[np.ndarray, tuple]:

@@ -9,7 +9,7 @@ from rpca_affect.decomposition import Decomposition, gap_limit, largest
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers.ialm import InexactALM
 
-__all__ = ["continued", "finish", "head_start_of", "run_ahead"]
+__all__ = ["continued", "finish", "head_start_of", "run_ahead", "with_penalty_of"]
 
 AHEAD_TOL = 1e-5  # beyond it the growing penalty of inexact ALM only makes the answer feasible, not better
 AHEAD_STEPS = 100
@@ -27,6 +27,13 @@ def head_start_of(solver: Any) -> InexactALM | None:
     if not wanted or not (isinstance(solver.slack, float) and solver.slack == 0.0):
         return None
     return InexactALM(lam=solver.lam, shrink=solver.shrink, lowrank=solver.lowrank)
+
+
+def with_penalty_of(before: Decomposition | None, solver: Any) -> Any:
+    """The solver with the penalty that its earlier answer ended with; itself where there is none."""
+    if before is None or before.mu is None or before.solver != solver.name or not solver.moves_penalty:
+        return solver
+    return replace(solver, mu=before.mu if isinstance(before.mu, float) else before.mu[..., None, None])
 
 
 def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Decomposition:
@@ -104,7 +111,7 @@ def finish(data: Observed, quick: Decomposition, solve_more: Callable[..., Decom
         return xp.stack([flat[k] for k in bad])
 
     matrices: tuple[str, ...] = ("low_rank", "sparse", "noise", "dual")
-    counts = ("n_iter", "rank", "sparsity", "residual", "gap")
+    counts = ("n_iter", "rank", "sparsity", "residual", "gap", "mu")
     part = Observed(chosen(data.values), None if data.mask is None else chosen(data.mask))
     start = replace(
         quick,

@@ -7,6 +7,7 @@ from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, is_array_api_obj, observed_share
 from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Factors, Status
+from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
 
 __all__ = ["run"]
@@ -34,7 +35,9 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     xp = array_namespace(data.values)
     data = request.limited(data)
     observed = Observed(data.values / unit, data.mask)
-    solver = solver.rescaled(unit).tuned(observed)
+    solver = solver.rescaled(unit)
+    travel = Travel() if getattr(solver, "moves_penalty", False) else None
+    solver = solver.tuned(observed)
     state = solver.init(observed) if init is None else solver.resume(observed, init, unit)
     finished = xp.zeros_like(unit, dtype=xp.bool)
     steps = xp.zeros_like(unit, dtype=xp.int64)
@@ -46,7 +49,9 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     accelerate = anderson(solver, tuple(data.values.shape))
     for count in range(1, request.max_iter + 1):
         before = work.state
-        work = _stepped(work, count, request.tol)
+        change = None if travel is None else travel.taken()
+        work = _stepped(work, count, request.tol, change)
+        _look(travel, count, work)
         history["error"].append(max(past["error"], float(xp.max(work.state.error))))
         penalty = max(past["mu"], float(xp.max(work.state.mu))) if hasattr(state, "mu") else None
         history["mu"].append(penalty)
@@ -55,7 +60,9 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
         )
         if stop or bool(xp.all(work.finished)):
             break
-        if accelerate is not None:
+        if accelerate is not None and travel is not None and _changes(travel):
+            accelerate.forget()
+        elif accelerate is not None:
             argument = accelerate(before.argument, work.state.argument)
             work = work._replace(state=work.state._replace(argument=argument))
         if unit.ndim > 2:
@@ -69,6 +76,8 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
                 past["error"] = max(past["error"], float(xp.max(ended.state.error)))
                 past["mu"] = max(past["mu"], float(xp.max(ended.state.mu))) if hasattr(state, "mu") else 0.0
                 work, places = work.rows(order[:left]), xp.take(places, order[:left])
+                if travel is not None:
+                    travel.rows(order[:left])
     if gone:
         order = xp.argsort(xp.concat([*(piece[0] for piece in gone), places]))
         states = [*(piece[1] for piece in gone), work.state]
@@ -112,14 +121,30 @@ class _Work(NamedTuple):
         )
 
 
-def _stepped(work: _Work, count: int, tol: float) -> _Work:
+def _look(travel: Travel | None, count: int, work: _Work) -> None:
+    """Let the penalty follow what the steps have moved."""
+    if travel is not None and travel.looks(count):
+        state = work.state
+        rows, columns = state.low_rank.shape[-2:]
+        some = lines(max(rows, columns))
+        some = (..., some, slice(None)) if rows >= columns else (..., slice(None), some)
+        travel(count, state.low_rank[some], state.dual[some], state.mu)
+
+
+def _changes(travel: Travel) -> bool:
+    return travel.change is not None and bool(array_namespace(travel.change).any(travel.change != 1))
+
+
+def _stepped(work: _Work, count: int, tol: float, change: Array | None = None) -> _Work:
     """One step; a finished matrix keeps its answer, so that it does not depend on its neighbours."""
     observed, solver, state, steps, finished = work
+    if change is not None:
+        solver = replace(solver, growth=change)
     xp = array_namespace(finished)
     moved = solver.step(observed, state)
     state = type(state)(*(xp.where(finished, old, new) for old, new in zip(state, moved))) if count > 1 else moved
     steps = xp.where(finished, steps, xp.full_like(steps, count))
-    return _Work(observed, solver, state, steps, state.error <= tol)
+    return _Work(observed, work.solver, state, steps, state.error <= tol)
 
 
 def _decomposition(
@@ -149,6 +174,7 @@ def _decomposition(
         sparsity=_plain(nonzero / cells, float),
         residual=_plain(frobenius(rest) / xp.where(size > 0, size, xp.ones_like(size)), float),
         gap=None if gap is None else _plain(xp.maximum(gap, xp.zeros_like(gap)), float),
+        mu=_plain(state.mu / unit, float) if hasattr(state, "mu") else None,
         lam=_plain(solver.lam + xp.zeros_like(unit), float) if solver.convex else None,
         history=history,
         solver=solver.name,

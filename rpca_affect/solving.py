@@ -246,7 +246,7 @@ def _solve_with(
             return (engine if engine.accepts(data, one) else loop).run(data, unit, one, start, asked)
 
         if ahead is None:
-            return run_one(solver, init, request)
+            return run_one(handover.with_penalty_of(init, solver), init, request)
         return handover.run_ahead(run_one, solver, ahead, request)
 
     answer = None

@@ -26,7 +26,7 @@ CALLS = {
     "admm-frames": {"solver": "admm", "sparse": "frames", "lam": 0.5},
     "own-weights": {"solver": "admm", "lam": np.linspace(0.12, 0.2, 11)[:, None, None]},
 }
-COMMON = {"max_iter": 400, "keep_dual": True}
+COMMON = {"max_iter": 600, "keep_dual": True}
 needs_numba = pytest.mark.skipif(not jit.available(), reason="numba is not installed: there is no compiled path")
 every_call = pytest.mark.parametrize("name", CALLS)
 

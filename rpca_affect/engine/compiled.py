@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.engine import jit
+from rpca_affect.penalty import MARKS, NOTCHES, SMALLEST, STILL, lines
 
 __all__ = ["iterate", "kernel", "suits"]
 
@@ -43,7 +44,9 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
     data = (group.values, group.argument, known, slack, *numbers, group.two_sided)
     parts = (answer.low_rank, answer.sparse, noise, answer.dual)
     ends = (answer.error, answer.steps, answer.mu, answer.rank, answer.nuclear, answer.violation)
-    kernel()(*data, tol, max_iter, *parts, *ends, errors, penalties)
+    marks = np.array([(step, *bounds) for step, bounds in MARKS.items()] if group.travels else np.empty((0, 3)))
+    pace = lines(group.values.shape[-1]).step
+    kernel()(*data, tol, max_iter, *parts, *ends, errors, penalties, marks, pace, NOTCHES, STILL, SMALLEST)
     last = int(answer.steps.max())
     return answer._replace(errors=errors[:last], penalties=penalties[:last])
 
@@ -51,7 +54,7 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    return jit.built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _steps), globals())
+    return jit.built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _travelled, _steps), globals())
 
 
 def _diagonalise(gram, vectors, allowed, levels):
@@ -245,9 +248,32 @@ def _parts(values, known, slack, argument, base, lam, ratio, mu, sparse, noise, 
                 noise[i, j] = loose - loose / loosening
 
 
+def _travelled(step, marks, notches, still, smallest, total, a, base, following, ratio, relax, mu, before):
+    """Factor on the penalty of `rpca_affect.penalty.factor`; ``before`` holds L and Y, and receives those of now."""
+    multiplier, low, size, dual_size = 0.0, 0.0, 0.0, 0.0
+    pace = -(-a.shape[1] // before.shape[2])
+    for i in range(before.shape[1]):
+        for k in range(before.shape[2]):
+            j = k * pace
+            carried = (a[i, j] - base[i, j]) * ratio
+            dual = mu * (carried + (following[i, j] - base[i, j] - carried) / relax)
+            low += (base[i, j] - before[0, i, k]) ** 2
+            size += base[i, j] ** 2
+            dual_size += dual * dual
+            multiplier += (dual - before[1, i, k]) ** 2
+            before[0, i, k], before[1, i, k] = base[i, j], dual
+    for m in range(marks.shape[0]):
+        if step == marks[m, 0] and low > 0 and (low > still**2 * size or multiplier > 100 * still**2 * dual_size):
+            lowest = max(smallest, min(1.0, marks[m, 1] / total))
+            found = min(max(np.sqrt(multiplier / low) / mu, lowest), max(marks[m, 2], 1 / total))
+            return 2 ** (np.round(notches * np.log2(found)) / notches)
+    return 1.0
+
+
 def _steps(
     values, start, known, slack, lam, cap, growth, relax, size, two_sided, tol, max_iter,
     low_rank, sparse, noise, dual, error, steps, mu, rank, nuclear, violation, errors, penalties,
+    marks, pace, notches, still, smallest,
 ):  # fmt: skip
     """Run every matrix to its end; a lane that is done takes the next matrix."""
     count, d, n = values.shape
@@ -263,6 +289,13 @@ def _steps(
     turned, part, weights = np.empty((d, d)), np.empty((d, d)), np.zeros((rows, rows))
     gram, vectors = np.zeros((d, d * LANES)), np.zeros((d, d * LANES))
     allowed, levels = np.ones(LANES), np.ones(LANES)
+    looks = np.zeros(max_iter + 1, dtype=np.bool_)
+    looks[1] = marks.shape[0] > 0
+    for m in range(marks.shape[0]):
+        if marks[m, 0] <= max_iter:
+            looks[int(marks[m, 0])] = True
+    before = np.zeros((lanes, 2, d, -(-n // pace)))
+    change, grown = np.ones(lanes), np.ones(lanes)
     for b in range(lanes):
         argument[b, :d] = start[b]
         _gram(argument[b], square[b])
@@ -301,7 +334,8 @@ def _steps(
             np.dot(own[b].T, turned, part)
             weights[:d, :d] = part
             a, following = argument[place[b]], argument[spare]
-            mu_next = min(growth[c] * mu[c], cap[c])
+            mu_next = min(growth[c] * change[b] * mu[c], cap[c])
+            change[b] = 1.0
             ratio = mu[c] / mu_next
             seen = known[c] if known.size else known[:0].reshape(0, 0)
             loosen = slack[c] if slack.size else slack[:0].reshape(0, 0)
@@ -314,12 +348,29 @@ def _steps(
             errors[steps[c]] = max(errors[steps[c]], error[c])
             penalties[steps[c]] = max(penalties[steps[c]], mu_next)
             steps[c] += 1
+            if looks[steps[c]]:
+                change[b] = _travelled(
+                    steps[c],
+                    marks,
+                    notches,
+                    still,
+                    smallest,
+                    grown[b],
+                    a,
+                    base,
+                    following,
+                    ratio,
+                    relax[c],
+                    mu_next,
+                    before[b],
+                )
+                grown[b] *= change[b]
             if error[c] <= tol or steps[c] == max_iter:
                 hidden = noise[c] if noise.size else noise[:0].reshape(0, 0)
                 _parts(values[c], seen, loosen, a, base, lam[c], ratio, mu_next, sparse[c], hidden, dual[c])
                 low_rank[c] = base[:d]
                 rank[c], nuclear[c] = above, total
-                clip[b] = -1
+                clip[b], change[b], grown[b] = -1, 1.0, 1.0
                 if waiting < count:
                     clip[b] = waiting
                     a[:d] = start[waiting]

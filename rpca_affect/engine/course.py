@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Sums
+from rpca_affect.penalty import Travel, lines, multiplier
 from rpca_affect.protocol import Progress, Request
 
 __all__ = ["Course"]
@@ -21,22 +23,49 @@ class Course:
     two_sided : bool
         Whether the error looks at the kept part as well.
     history : dict of lists
-        Grows by every step.
+        Grows by every step; penalties are written down times ``unit``.
     stopped : bool
         Whether the callback said so.
     ended : bool
         Whether the last step was to be the last.
     """
 
-    def __init__(self, solver: Any, request: Request, norm: float, history: dict[str, list]) -> None:
+    def __init__(
+        self,
+        solver: Any,
+        request: Request,
+        norm: float,
+        history: dict[str, list],
+        unit: float = 1.0,
+        travel: Travel | None = None,
+    ) -> None:
         self.growth, self.relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
         self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.name == "admm"
         self.request, self.norm, self.history = request, norm, history
+        self.travel, self.unit = travel, unit
         self.stopped = self.ended = False
 
     def mu_after(self, mu: float) -> float:
         """Return the next penalty."""
-        return min(self.growth * mu, self.largest_mu)
+        change = None if self.travel is None else self.travel.taken()
+        return min(self.growth * (1.0 if change is None else float(change[0, 0])) * mu, self.largest_mu)
+
+    @property
+    def looks(self) -> bool:
+        """Whether `follow` wants to see the last step."""
+        return self.travel is not None and self.travel.looks(len(self.history["error"]))
+
+    def follow(self, argument: np.ndarray, low: LowRank, following: np.ndarray, mu: float, mu_next: float) -> bool:
+        """Let the penalty follow what a step has moved; return whether it will change."""
+        if not self.looks:
+            return False
+        assert self.travel is not None
+        step = len(self.history["error"])
+        some = lines(len(argument))
+        base = low.alone().of(argument[some])
+        dual = multiplier(argument[some], base, following[some], mu, mu_next, self.relax)
+        change = self.travel(step, base, dual, np.full((1, 1), mu_next))
+        return change is not None and float(change[0, 0]) != 1.0
 
     def judge(self, sums: Sums, rank: int, mu: float) -> tuple[float, float]:
         """Note a step; return the length of the violated constraint, and the error of the step."""
@@ -46,8 +75,8 @@ class Course:
         errors = self.history["error"]
         errors.append(error)
         self.history["rank"].append(rank)
-        self.history["mu"].append(mu)
+        self.history["mu"].append(mu * self.unit)
         if self.request.callback is not None:
-            self.stopped = bool(self.request.callback(Progress(len(errors), error, rank, mu)))
+            self.stopped = bool(self.request.callback(Progress(len(errors), error, rank, mu * self.unit)))
         self.ended = self.stopped or error <= self.request.tol or len(errors) >= self.request.max_iter
         return violated, error

@@ -10,6 +10,7 @@ from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine.gpu_kernels import Cells, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.gpu_spectral import GramThreshold, SubspaceThreshold, gram, largest
+from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.solvers.admm import ADMM
@@ -112,6 +113,7 @@ class _Solve:
         self.observed = Observed(self.flat(data.values) / self.unit, mask)
         self.given, self.init = solver.rescaled(unit), init
         self.work, self.solver = self.first()
+        self.travels = self.given.moves_penalty
         single = len(self.unit) == 1 and min(self.shape[-2:]) > GRAM_SIDE
         self.threshold: Any = SubspaceThreshold(xp, min(self.shape[-2:])) if single else GramThreshold(xp)
 
@@ -194,9 +196,15 @@ class _Solve:
         pieces: list[dict] = []
         course: list[tuple[Array, Array]] = []
         past = [xp.zeros(()), xp.zeros(())]
+        travel = Travel() if self.travels else None
+        some = lines(work.values.shape[-1])
+        pace = work.growth
         for count in range(1, request.max_iter + 1):
             low = self.threshold(work.argument, work.mu)
-            mu = xp.minimum(work.growth * work.mu, work.cap)
+            change = None if travel is None else travel.taken()
+            # What is frozen keeps the factor of its last step too.
+            pace = xp.where(work.done, pace, work.growth if change is None else change)
+            mu = xp.minimum(pace * work.mu, work.cap)
             cells = work.cells(low.low_rank, mu)
             violation = xp.sqrt(violated_square(cells))
             scale = work.size
@@ -209,6 +217,8 @@ class _Solve:
             )
             work = work._replace(done=work.error <= request.tol)
             course.append((xp.maximum(past[0], work.error.max()), xp.maximum(past[1], mu.max())))
+            if travel is not None and travel.looks(count):
+                travel(count, low.low_rank[..., some], mu * kept_and_carried(cells)[0][..., some], mu)
             last = count == request.max_iter
             looks = last or request.callback is not None or count % CHECK_EVERY == 0
             if request.callback is not None:
@@ -234,7 +244,9 @@ class _Solve:
                 some = type(low)(low.low_rank[leave], low.shrunk[leave])
                 pieces.append(self.parts(work.rows(leave), some, mu[leave], violation[leave]))
                 past = [xp.maximum(past[0], work.error[leave].max()), xp.maximum(past[1], mu[leave].max())]
-                work = work.rows(stay)
+                work, pace = work.rows(stay), pace[stay]
+                if travel is not None:
+                    travel.rows(stay)
         raise AssertionError("the last step returns")
 
     def parts(self, work: _Work, low: Any, mu: Array, violation: Array) -> dict:
@@ -262,6 +274,7 @@ class _Solve:
             "sparse": sparse,
             "noise": None if work.slack is None else loose - kept,
             "dual": dual,
+            "mu": mu / self.unit[work.place],
             "steps": work.steps,
             "error": work.error,
             "rank": (low.shrunk > 0).sum(axis=-1)[:, None, None],
@@ -324,6 +337,7 @@ class _Solve:
             residual=numbers("residual", float),
             gap=numbers("gap", float),
             lam=numbers("lam", float),
+            mu=numbers("mu", float),
             history={"error": history[:, 0].tolist(), "mu": history[:, 1].tolist()},
             solver=self.solver.name,
             factors=factors,

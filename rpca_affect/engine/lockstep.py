@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.prox import group_threshold
 
@@ -26,6 +27,8 @@ class Group(NamedTuple):
         Axis of a sparse line; None when single cells are sparse.
     two_sided : bool
         Whether the error also looks at the multiplier, as ADMM's does.
+    travels : bool
+        Whether the penalty follows the distances travelled.
     """
 
     values: np.ndarray
@@ -40,6 +43,7 @@ class Group(NamedTuple):
     slack: np.ndarray | None
     axis: int | None
     two_sided: bool
+    travels: bool
 
     def rows(self, which: Any) -> "Group":
         """Return some of the matrices with their numbers."""
@@ -74,12 +78,15 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
     place = np.arange(len(work.values))
     errors, penalties = [], []
     low, kept = np.empty_like(work.values), np.empty_like(work.values)
+    travel = Travel() if group.travels else None
+    some = lines(work.values.shape[-1])
     now = work  # views of the first rows: those of the matrices still at work
     for step in range(1, request.max_iter + 1):
         change, base = now.argument, low[: len(place)]
         shrunk, weights = _threshold(change, now.mu)
         np.matmul(weights, change, out=base)
-        mu = np.minimum(now.growth * now.mu, now.cap)
+        change_of_mu = None if travel is None else travel.taken()
+        mu = np.minimum((now.growth if change_of_mu is None else change_of_mu) * now.mu, now.cap)
         change -= base
         if not np.array_equal(mu, now.mu):
             change *= now.mu / mu
@@ -92,6 +99,8 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
         violation = length(change if now.known is None else change * now.known)
         error = violation / _scale(now, held)
         now.mu[...] = mu
+        if travel is not None and travel.looks(step):
+            travel(step, base[..., some], mu * held[..., some], mu)
         done = error <= request.tol
         errors.append(error.max())
         penalties.append(mu.max())
@@ -108,8 +117,10 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
                 break
         _advance(now, base, held, change)
         if done.any():
-            place = _close_up(work, place, done)
+            place, stay = _close_up(work, place, done)
             now = work.rows(slice(len(place)))
+            if travel is not None:
+                travel.rows(stay)
     return answer._replace(errors=np.array(errors), penalties=np.array(penalties))
 
 
@@ -218,15 +229,17 @@ def _record(
         answer.noise[rows] = loose - kept
 
 
-def _close_up(work: Group, place: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """Move the last matrices at work into the rows of those that are done; return the rows' new owners."""
+def _close_up(work: Group, place: np.ndarray, done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move the last matrices at work into the rows of those that are done; return the rows' new owners and old rows."""
     left = int(np.count_nonzero(~done))
     holes = np.flatnonzero(done[:left])
     fillers = left + np.flatnonzero(~done[left:])
     for x in (*work, place):
         if isinstance(x, np.ndarray):
             x[holes] = x[fillers]
-    return place[:left]
+    stay = np.arange(left)
+    stay[holes] = fillers
+    return place[:left], stay
 
 
 def gap(group: Group, answer: Answer) -> np.ndarray:

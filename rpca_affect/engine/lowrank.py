@@ -59,6 +59,10 @@ class LowRank:
             return np.multiply(self.basis.T, weights[:, None], order="C")
         return weighed_square(self.basis, weights, np.empty((len(self.basis),) * 2, self.basis.dtype))
 
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of the low-rank part that belong to these rows of A; without ``left`` only."""
+        return (rows @ self.basis) @ self.right if self.thin else rows @ self.right
+
     def alone(self) -> "LowRank":
         """The same without ``left``."""
         return self if self.left is None else replace(self, left=None, factor=None)

@@ -3,11 +3,9 @@
 They are those of `rpca_affect.engine.passes` and `rpca_affect.engine.threshold`, one after the other.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
+from rpca_affect.acceleration import Anderson
 from rpca_affect.engine.course import Course
 from rpca_affect.engine.lowrank import SQUARE, LowRank
 from rpca_affect.engine.parts import Step
@@ -31,7 +29,7 @@ def advance(
     argument: np.ndarray,
     spare: np.ndarray,
     mu: float,
-    accelerate: Callable[[np.ndarray, np.ndarray], Any] | None,
+    accelerate: Anderson | None,
 ) -> Step:
     """Step on from ``argument`` to ``spare`` and back; return the last step.
 
@@ -43,8 +41,7 @@ def advance(
     course : Course
     argument, spare : array, shape (m, n)
     mu : float
-    accelerate : callable (before, after), optional
-        Returns the next argument.
+    accelerate : Anderson, optional
     """
     values, noisy, relax = passes.values, passes.noisy, course.relax
     base, kept = passes.pair(0)
@@ -76,9 +73,14 @@ def advance(
         np.multiply(kept, relax, out=carried)
         carried += base
         violated, error = course.judge(Sums(square_length(kept), own), rank, mu_next)
-        if course.ended:
+        changes = False
+        if course.ended or course.looks:
             found = LowRank(np.array(basis, dtype=values.dtype, order="C"), singular, level, True)
+            changes = course.follow(argument, found, spare, mu, mu_next)
+        if course.ended:
             return Step(argument, spare, found, mu, mu_next, violated, error)
-        if accelerate is not None:
+        if accelerate is not None and changes:
+            accelerate.forget()
+        elif accelerate is not None:
             np.copyto(spare, accelerate(argument, spare))
         argument, spare, mu = spare, argument, mu_next

@@ -19,6 +19,7 @@ from rpca_affect.engine.spectra import crowded, largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.engine.units import in_unit, safe_unit
+from rpca_affect.penalty import Travel
 from rpca_affect.protocol import Request
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.solvers.admm import ADMM
@@ -66,6 +67,7 @@ class _Solve:
     ) -> None:
         rows, columns = data.given.shape
         self.unit = safe_unit(unit)
+        self.magnitude = unit / self.unit  # of the data in their unit
         self.data, self.init, self.request = data, init, request
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
@@ -82,7 +84,9 @@ class _Solve:
         if not self.spends:
             memory = [np.empty(shape, dtype) for _ in range(2)]
         self.room, self.spare = memory
+        self.travel: Travel | None = None
         self.rough = self._rounded() if self.mixed and not self.spends else None
+        self.moves_penalty = solver.moves_penalty
         self.solver = self.tuned(solver)
         self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
         self.guessed = False  # whether a step trusted a subspace
@@ -169,6 +173,7 @@ class _Solve:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
         history: dict[str, list] = {"error": [], "rank": [], "mu": []}
         passes, mu, request = self.passes, self.solver.mu, self.request
+        self.travel = Travel() if self.moves_penalty else None
         if exact or not self.mixed:
             threshold = Thresholder(passes, exact)
             self.first_argument(passes, self.room)
@@ -178,6 +183,7 @@ class _Solve:
                 for values in history.values():
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
+                self.travel = None
         step = self._advance(passes, threshold, self.room, self.spare, mu, history, request)
         del threshold  # holds a subspace
         if step is None:
@@ -220,7 +226,7 @@ class _Solve:
         request: Request,
     ) -> Any:
         """Step on from ``argument`` to ``spare`` and back; return the last step, see `_in_blocks`."""
-        course = Course(self.solver, request, passes.norm, history)
+        course = Course(self.solver, request, passes.norm, history, self.magnitude, self.travel)
         accelerate = None if passes is not self.passes else anderson(self.solver, argument.shape)
         advance = small.advance if small.suits(passes) else self._in_blocks
         step = advance(passes, threshold, course, argument, spare, mu, accelerate)
@@ -263,9 +269,12 @@ class _Solve:
             low = low.after(spare)
             violated, error = course.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
+            changes = course.follow(argument, low, spare, mu, mu_next)
             if course.ended:
                 return step
-            if accelerate is not None:
+            if accelerate is not None and changes:
+                accelerate.forget()
+            elif accelerate is not None:
                 np.copyto(spare, accelerate(argument, spare))
             argument, spare, mu = spare, argument, mu_next
 
@@ -305,6 +314,7 @@ class _Solve:
             residual=step.violated / (passes.norm or 1.0),
             gap=proof.gap,
             lam=passes.lam,
+            mu=step.mu_next / self.unit,
             history=history,
             solver=self.solver.name,
             factors=factors,

@@ -118,6 +118,7 @@ class _Stack:
             top = np.sqrt(np.maximum(np.linalg.eigvalsh(gram(values))[:, -1:, None], 0))
             top = np.where(top > 0, top, 1.0)
             solver = solver if solver.mu is not None else replace(solver, mu=1.25 / top)
+        travels = solver.moves_penalty
         solver = solver.tuned(observed)
         slack = self.turned(solver.slack) if np.any(solver.slack != 0) else None
         axis = None if solver.sparse_kind == "cells" else (-1 if self.wide else -2)
@@ -136,6 +137,7 @@ class _Stack:
             slack=slack,
             axis=axis,
             two_sided=solver.name == "admm",
+            travels=travels,
         )
         return group._replace(argument=self.start(block, observed, solver, group, top))
 
@@ -169,6 +171,7 @@ class _Result:
         self.steps, self.rank = np.empty(count, np.int64), np.empty(count, np.int64)
         names = ("error", "mu", "gap", "residual", "sparsity", "lam")
         self.numbers = {name: np.empty(count) for name in names}
+        self.penalty = np.empty(count)  # in units of one over the input's
         self.courses: list[tuple[np.ndarray, np.ndarray]] = []
 
     def room(self, block: slice, group: Group) -> Answer:
@@ -204,6 +207,7 @@ class _Result:
         }
         for name, value in found.items():
             self.numbers[name][block] = value
+        self.penalty[block] = answer.mu / unit[:, 0, 0]
         self.courses.append((answer.errors, answer.penalties))
 
     def decomposition(self) -> Decomposition:
@@ -227,6 +231,7 @@ class _Result:
             residual=numbers["residual"],
             gap=numbers["gap"],
             lam=numbers["lam"],
+            mu=shaped(self.penalty),
             history={"error": self._worst(0, "error"), "mu": self._worst(1, "mu")},
             solver=stack.solver.name,
             dual=shaped(self.dual),

@@ -1,4 +1,4 @@
-"""ADMM with a kept penalty: the solver that reaches the true optimum, with noise, masks and whole frames."""
+"""ADMM with a penalty that comes to rest: it finds the true optimum, with noise, masks and whole frames."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,14 +14,19 @@ class ADMM(Splitting):
     """Over-relaxed alternating direction method of multipliers (as relaxed Douglas-Rachford splitting).
 
     Solves ``argmin ||L||_* + lam g(S) + ||N||_F^2 / (2 slack)  subject to  L + S + N = M`` on the observed cells, with
-    ``g`` the sum of absolute cells or of row lengths. The penalty is kept, so the iteration converges to an optimum of
-    the convex problem from anywhere; it stops when the constraint *and* the multipliers agree.
+    ``g`` the sum of absolute cells or of row lengths. The penalty is kept after a few bounded changes, so the iteration
+    converges to an optimum of the convex problem from anywhere; it stops when the constraint *and* the multipliers
+    agree.
 
     Attributes
     ----------
     head_start : bool
         Let `rpca_affect.solve` begin with a few tens of steps of inexact ALM, without a noise part or a given ``mu``:
         the same optimum in a fraction of the steps.
+    adaptive : bool
+        Let the penalty change at steps 5, 10, 20, 40, 80 and 160, without a noise part or a given ``mu``: by how far
+        the multiplier has travelled relative to the base. The good penalty differs by a factor of a hundred between
+        data sets. See `rpca_affect.penalty.factor`.
     memory : int
         Steps that a solve of more than 100 steps is extrapolated from; 0 for the plain iteration. Single matrices of
         at most 839,000 cells (from 210,000 on fewer steps), and not on CuPy; they take 64 MB at most, whatever the
@@ -45,11 +50,19 @@ class ADMM(Splitting):
 
     relax: Any = 1.6
     head_start: bool = True
+    adaptive: bool = True
     memory: int = 20
 
     name: ClassVar[str] = "admm"
     # The error is relative to the multiplier, which is small against the rounding of the data.
     float32_tol: ClassVar[float] = 1e-4
+
+    @property
+    def moves_penalty(self) -> bool:
+        """Whether the penalty follows the distances travelled: nobody has chosen it, and no noise part decides it."""
+        if not self.adaptive or self.mu is not None or self.sparse_kind == "custom":
+            return False
+        return _all_equal(self.slack, 0.0) and _all_equal(self.growth, 1.0)
 
     def first_mu(self, observed: Observed) -> Array:
         """Return ``2.5 p m n / (4 sum |M|)``, shape (..., 1, 1); p is the observed share.
@@ -89,3 +102,7 @@ class ADMM(Splitting):
         size, scale = frobenius(observed.values), frobenius(kept)
         smaller = xp.where(scale > 0, xp.minimum(size, scale), size)
         return frobenius(violated) / xp.where(smaller > 0, smaller, xp.ones_like(smaller))
+
+
+def _all_equal(number: Any, value: float) -> bool:
+    return bool(number == value) if isinstance(number, int | float) else not bool((number != value).any())

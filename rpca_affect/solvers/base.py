@@ -128,6 +128,11 @@ class Splitting:
         """``"cells"``, ``"frames"``, or ``"custom"`` for an operator of the user's."""
         return {cellwise: "cells", framewise: "frames"}.get(self.shrink, "custom")
 
+    @property
+    def moves_penalty(self) -> bool:
+        """Whether the penalty follows the distances travelled, see `rpca_affect.penalty`."""
+        return False
+
     def rescaled(self, unit: Array) -> Self:
         """Return the same solver for data divided by ``unit``."""
         mu = None if self.mu is None else self.mu * unit
