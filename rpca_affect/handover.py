@@ -52,6 +52,8 @@ def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Dec
         callback=None if told is None else watch,  # without one, a GPU need not report every step
         keep_dual=True,
         start_above=-1.0,
+        gap=None,
+        calm=None,
     )
     first = run(ahead, None, loose)
     spent = int(largest(first.n_iter))

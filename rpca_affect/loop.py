@@ -1,5 +1,6 @@
 """The reference loop: a solver's own ``step``, repeated on any array library, one matrix or a stack."""
 
+import math
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
+from rpca_affect.stopping import Watch
 
 __all__ = ["run"]
 
@@ -47,11 +49,14 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     places = xp.arange(unit.shape[0], device=device(unit))
     past = {"error": 0.0, "mu": 0.0}  # largest among the matrices that have left
     accelerate = anderson(solver, tuple(data.values.shape))
+    watch = _watch_of(solver, request, unit.ndim > 2)
     for count in range(1, request.max_iter + 1):
         before = work.state
         change = None if travel is None else travel.taken()
         work = _stepped(work, count, request.tol, change)
         _look(travel, count, work)
+        if watch is not None and watch.looks(count):
+            work = _watched(watch, count, work)
         history["error"].append(max(past["error"], float(xp.max(work.state.error))))
         penalty = max(past["mu"], float(xp.max(work.state.mu))) if hasattr(state, "mu") else None
         history["mu"].append(penalty)
@@ -73,6 +78,8 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
                 order = xp.argsort(xp.astype(done, xp.int64), stable=True)
                 ended = work.rows(order[left:])
                 gone.append((xp.take(places, order[left:]), ended.state, ended.steps))
+                if watch is not None:
+                    watch.base = None
                 past["error"] = max(past["error"], float(xp.max(ended.state.error)))
                 past["mu"] = max(past["mu"], float(xp.max(ended.state.mu))) if hasattr(state, "mu") else 0.0
                 work, places = work.rows(order[:left]), xp.take(places, order[:left])
@@ -85,7 +92,11 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
         steps = xp.take(xp.concat([*(piece[2] for piece in gone), work.steps]), order, axis=0)
     else:
         state, steps = work.state, work.steps
-    return _decomposition(observed, unit, solver, state, steps, history, request)
+    reason = "" if watch is None else watch.reason
+    answer = _decomposition(observed, unit, solver, state, steps, history, request)
+    if reason and bool(xp.all(work.finished)):
+        answer = replace(answer, status=Status(True, reason))
+    return answer
 
 
 class _Work(NamedTuple):
@@ -126,9 +137,37 @@ def _look(travel: Travel | None, count: int, work: _Work) -> None:
     if travel is not None and travel.looks(count):
         state = work.state
         rows, columns = state.low_rank.shape[-2:]
-        some = lines(max(rows, columns))
-        some = (..., some, slice(None)) if rows >= columns else (..., slice(None), some)
+        every = lines(max(rows, columns))
+        some = (..., every, slice(None)) if rows >= columns else (..., slice(None), every)
         travel(count, state.low_rank[some], state.dual[some], state.mu)
+
+
+def _watch_of(solver: Any, request: Request, stack: bool) -> Watch | None:
+    """What ends a run before its error does; a stack ends on its errors and a wanted gap."""
+    if not solver.convex or solver.sparse_kind == "custom":
+        return None
+    keeps = solver.name == "admm" and not stack
+    return Watch(request.tol, request.gap, request.calm) if keeps or request.gap is not None else None
+
+
+def _watched(watch: Watch, count: int, work: _Work) -> _Work:
+    """Mark the matrices as finished whose gap, or whose base at rest, says so."""
+    observed, solver, state, _, finished = work
+    xp = array_namespace(finished)
+    if bool(xp.all(finished)):
+        return work
+    residual = math.inf
+    if watch.calm is not None:
+        residual = float(xp.max(frobenius(_rest(observed, state)) / frobenius(observed.values)))
+    if not watch.asks(count, state.low_rank, residual):
+        return work
+    gaps = relative_gap(observed, state.low_rank, state.dual, solver.lam, solver.slack, solver.sparse_kind)
+    if finished.ndim == 2:
+        watch.reason = watch.verdict(count, float(gaps[0, 0]))
+        return work._replace(finished=xp.ones_like(finished)) if watch.reason else work
+    met = ~finished & (gaps <= watch.gap)
+    watch.reason = "gap" if bool(xp.any(met)) else watch.reason
+    return work._replace(finished=finished | met)
 
 
 def _changes(travel: Travel) -> bool:
@@ -144,7 +183,7 @@ def _stepped(work: _Work, count: int, tol: float, change: Array | None = None) -
     moved = solver.step(observed, state)
     state = type(state)(*(xp.where(finished, old, new) for old, new in zip(state, moved))) if count > 1 else moved
     steps = xp.where(finished, steps, xp.full_like(steps, count))
-    return _Work(observed, work.solver, state, steps, state.error <= tol)
+    return _Work(observed, work.solver, state, steps, finished | (state.error <= tol))
 
 
 def _decomposition(
@@ -156,9 +195,7 @@ def _decomposition(
     gap = None
     if solver.convex and solver.sparse_kind != "custom":
         gap = relative_gap(observed, state.low_rank, dual, solver.lam, solver.slack, solver.sparse_kind)
-    rest = values - state.low_rank - state.sparse - state.noise
-    if observed.mask is not None:
-        rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
+    rest = _rest(observed, state)
     size = frobenius(values)
     cells = values.shape[-1] * values.shape[-2] * observed_share(observed)
     nonzero = xp.sum(xp.astype(state.sparse != 0, values.dtype), axis=(-2, -1), keepdims=True)
@@ -181,6 +218,12 @@ def _decomposition(
         factors=_factors(state.low_rank, unit) if request.factored else None,
         dual=dual if request.needs_dual else None,
     )
+
+
+def _rest(observed: Observed, state: Any) -> Array:
+    xp = array_namespace(observed.values)
+    rest = observed.values - state.low_rank - state.sparse - state.noise
+    return rest if observed.mask is None else xp.where(observed.mask, rest, xp.zeros_like(rest))
 
 
 def _rank(low_rank: Array) -> Array:

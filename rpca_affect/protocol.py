@@ -73,6 +73,10 @@ class Request:
         Largest error to stop at.
     max_iter : int
         Largest number of steps.
+    gap : float or None
+        Relative duality gap, once proved, to stop at as well.
+    calm : float or None
+        Gap with which a base that hardly moves is an answer; None: the tolerance decides, see `rpca_affect.stopping`.
     callback : callable or None
         Called with a `Progress` after every step; a true return value stops the run.
     factored : bool
@@ -96,6 +100,8 @@ class Request:
     start_above: float | None = None
     spend_init: bool = False
     limits: Limits | None = None
+    gap: float | None = None
+    calm: float | None = None
 
     def limited(self, data: Observed) -> Observed:
         """Return the data with no cell beyond the limits: themselves, or a copy."""

@@ -111,7 +111,11 @@ def ending(converged: bool, reason: str, measure: Mapping[str, Any], door: Door 
     proof = f"error {measure.get('error', 0.0):.1e}"
     if measure.get("gap") is not None:
         proof += f", relative duality gap {measure['gap']:.1e}"
-    if converged:
+    if converged and reason == "gap":
+        text = f"The wanted duality gap was proved after {steps} steps ({proof})."
+    elif converged and reason == "still":
+        text = f"Ended after {steps} steps: the base stands still ({proof})."
+    elif converged:
         text = f"Converged in {steps} steps ({proof})."
     elif reason == "callback":
         text = f"Stopped by the callback after {steps} steps ({proof})."

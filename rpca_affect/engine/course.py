@@ -1,6 +1,7 @@
 """The rules of a run of steps, and what has happened in it so far."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,12 @@ from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Sums
 from rpca_affect.penalty import Travel, lines, multiplier
 from rpca_affect.protocol import Progress, Request
+from rpca_affect.stopping import Watch
 
 __all__ = ["Course"]
+
+
+PATIENCE = 10  # steps in which the error must halve, once the penalty has stopped growing
 
 
 class Course:
@@ -28,6 +33,8 @@ class Course:
         Whether the callback said so.
     ended : bool
         Whether the last step was to be the last.
+    reason : str
+        Why, where it was not its error.
     """
 
     def __init__(
@@ -43,7 +50,12 @@ class Course:
         self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.name == "admm"
         self.request, self.norm, self.history = request, norm, history
         self.travel, self.unit = travel, unit
+        # Only a kept penalty leaves a base that stands still; a growing one forces it to.
+        self.watch = (
+            Watch(request.tol, request.gap, request.calm) if self.two_sided or request.gap is not None else None
+        )
         self.stopped = self.ended = False
+        self.reason, self.residual = "", math.inf
 
     def mu_after(self, mu: float) -> float:
         """Return the next penalty."""
@@ -54,6 +66,21 @@ class Course:
     def looks(self) -> bool:
         """Whether `follow` wants to see the last step."""
         return self.travel is not None and self.travel.looks(len(self.history["error"]))
+
+    @property
+    def watches(self) -> bool:
+        """Whether `ends` wants to see the last step."""
+        return not self.ended and self.watch is not None and self.watch.looks(len(self.history["error"]))
+
+    def ends(self, argument: np.ndarray, low: LowRank, prove: Callable[[], float]) -> bool:
+        """Let a proved gap or a base that stands still end the run; ``prove`` returns the gap of the last step."""
+        assert self.watch is not None
+        step = len(self.history["error"])
+        if not self.watch.asks(step, low.alone().of(argument[lines(len(argument))]), self.residual):
+            return False
+        self.reason = self.watch.verdict(step, prove())
+        self.ended = bool(self.reason)
+        return True
 
     def follow(self, argument: np.ndarray, low: LowRank, following: np.ndarray, mu: float, mu_next: float) -> bool:
         """Let the penalty follow what a step has moved; return whether it will change."""
@@ -72,6 +99,7 @@ class Course:
         violated = math.sqrt(sums.violated)
         scale = min(self.norm, math.sqrt(sums.kept) or self.norm) if self.two_sided else self.norm
         error = violated / (scale or 1.0)
+        self.residual = violated / (self.norm or 1.0)
         errors = self.history["error"]
         errors.append(error)
         self.history["rank"].append(rank)
@@ -79,4 +107,8 @@ class Course:
         if self.request.callback is not None:
             self.stopped = bool(self.request.callback(Progress(len(errors), error, rank, mu * self.unit)))
         self.ended = self.stopped or error <= self.request.tol or len(errors) >= self.request.max_iter
+        # A penalty that has grown to its limit without an end: rounding has the last word.
+        grown = self.growth > 1 and mu >= self.largest_mu and len(errors) > PATIENCE
+        if grown and not self.ended and error > errors[-1 - PATIENCE] / 2:
+            self.ended, self.reason = True, "still"
         return violated, error

@@ -1,14 +1,15 @@
 """Inexact ALM and ADMM on CuPy arrays: one fused pass and one batched eigenproblem per step, few synchronisations."""
 
+import math
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine.gpu_kernels import Cells, advanced, held_square, kept_and_carried, violated_square
+from rpca_affect.engine.gpu_kernels import Cells, Work, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.gpu_spectral import GramThreshold, SubspaceThreshold, gram, largest
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
@@ -16,6 +17,7 @@ from rpca_affect.prox import singular_value_threshold
 from rpca_affect.solvers.admm import ADMM
 from rpca_affect.solvers.base import cellwise, default_lam
 from rpca_affect.solvers.ialm import InexactALM
+from rpca_affect.stopping import FIRST, LATER
 
 __all__ = ["accepts", "namespace", "run"]
 
@@ -63,33 +65,6 @@ def fits(data: Observed, solver: Any) -> bool:
     )
 
 
-class _Work(NamedTuple):
-    """Matrices (b, d, n) still at work. Arrays of numbers (b, 1, 1) are float64 and stay on the device."""
-
-    values: Array
-    argument: Array
-    seen: Array | None
-    slack: Array | None
-    lam: Array
-    mu: Array
-    cap: Array
-    growth: Array
-    relax: Array
-    size: Array
-    error: Array
-    steps: Array
-    done: Array
-    place: Array
-
-    def rows(self, which: Array) -> "_Work":
-        chosen: list[Any] = [x if x is None or (name == "slack" and len(x) == 1) else x[which]
-                             for name, x in zip(self._fields, self)]  # fmt: skip
-        return _Work(*chosen)
-
-    def cells(self, base: Array, mu: Array) -> Cells:
-        return Cells(self.values, self.argument, base, self.seen, self.slack, self.lam, self.mu / mu, mu)
-
-
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     """Do what `rpca_affect.loop.run` does; the host looks at the errors every few steps only.
 
@@ -132,7 +107,7 @@ class _Solve:
             x = self.flat(self.xp.broadcast_to(x, (*self.shape[:-2], *x.shape[-2:])))
         return x.reshape((1,) * (3 - x.ndim) + x.shape)
 
-    def first(self) -> tuple[_Work, Any]:
+    def first(self) -> tuple[Work, Any]:
         """Fill in the solver's open numbers, and the argument of the first threshold."""
         xp, observed, solver, init = self.xp, self.observed, self.given, self.init
         given = {name: getattr(solver, name) for name in NUMBERS}
@@ -168,7 +143,7 @@ class _Solve:
             cells = Cells(values, values * shift, nothing, self.seen(), slack, solver.lam * column, mu / mu, mu)
             argument = kept_and_carried(cells)[0]
         flags = xp.zeros((len(values), 1, 1), dtype=bool)
-        work = _Work(
+        work = Work(
             values,
             xp.ascontiguousarray(argument),
             self.seen(),
@@ -198,7 +173,7 @@ class _Solve:
         past = [xp.zeros(()), xp.zeros(())]
         travel = Travel() if self.travels else None
         some = lines(work.values.shape[-1])
-        pace = work.growth
+        pace, look = work.growth, FIRST
         for count in range(1, request.max_iter + 1):
             low = self.threshold(work.argument, work.mu)
             change = None if travel is None else travel.taken()
@@ -215,7 +190,11 @@ class _Solve:
             work = work._replace(
                 error=xp.where(work.done, work.error, error), steps=work.steps + (~work.done).astype(xp.int64)
             )
-            work = work._replace(done=work.error <= request.tol)
+            work = work._replace(done=work.done | (work.error <= request.tol))
+            if request.gap is not None and count >= look:
+                look = math.ceil(LATER * count)
+                gaps = self.gap(work, low, (mu * kept_and_carried(cells)[0]).astype(work.values.dtype))
+                work = work._replace(done=work.done | (gaps <= request.gap))
             course.append((xp.maximum(past[0], work.error.max()), xp.maximum(past[1], mu.max())))
             if travel is not None and travel.looks(count):
                 travel(count, low.low_rank[..., some], mu * kept_and_carried(cells)[0][..., some], mu)
@@ -249,7 +228,7 @@ class _Solve:
                     travel.rows(stay)
         raise AssertionError("the last step returns")
 
-    def parts(self, work: _Work, low: Any, mu: Array, violation: Array) -> dict:
+    def parts(self, work: Work, low: Any, mu: Array, violation: Array) -> dict:
         """The parts of matrices whose argument is that of their last step, with their certificates."""
         xp = self.xp
         cells = work.cells(low.low_rank, mu)
@@ -284,7 +263,15 @@ class _Solve:
             "lam": work.lam,
         }
 
-    def gap(self, work: _Work, low: Any, dual: Array) -> Array:
+    def status(self, errors: Array, gaps: Array) -> Status:
+        """Whether every matrix has met its error or the wanted gap."""
+        met = errors <= self.request.tol
+        if self.request.gap is None or bool(met.all()):
+            return Status(bool(met.all()), "")
+        done = bool((met | (gaps <= self.request.gap)).all())
+        return Status(done, "gap" if done else "")
+
+    def gap(self, work: Work, low: Any, dual: Array) -> Array:
         """Relative duality gap, as `rpca_affect.certificate.relative_gap`, without a singular value decomposition."""
         xp = self.xp
         top = xp.sqrt(xp.maximum(largest(xp, gram(xp, dual)), 1))
@@ -331,7 +318,7 @@ class _Solve:
             sparse=matrices("sparse", self.unit),
             noise=noise,
             n_iter=numbers("steps", int),
-            status=Status(bool((joined("error") <= request.tol).all()), ""),
+            status=self.status(joined("error"), joined("gap")),
             rank=numbers("rank", int),
             sparsity=numbers("sparsity", float),
             residual=numbers("residual", float),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from rpca_affect.arrays import Array, is_cupy_array
 
-__all__ = ["Cells", "advanced", "held_square", "kept_and_carried", "violated_square"]
+__all__ = ["Cells", "Work", "advanced", "held_square", "kept_and_carried", "violated_square"]
 
 
 class Cells(NamedTuple):
@@ -29,6 +29,33 @@ class Cells(NamedTuple):
     lam: Array
     ratio: Array
     mu: Array
+
+
+class Work(NamedTuple):
+    """Matrices (b, d, n) still at work. Arrays of numbers (b, 1, 1) are float64 and stay on the device."""
+
+    values: Array
+    argument: Array
+    seen: Array | None
+    slack: Array | None
+    lam: Array
+    mu: Array
+    cap: Array
+    growth: Array
+    relax: Array
+    size: Array
+    error: Array
+    steps: Array
+    done: Array
+    place: Array
+
+    def rows(self, which: Array) -> "Work":
+        chosen: list[Any] = [x if x is None or (name == "slack" and len(x) == 1) else x[which]
+                             for name, x in zip(self._fields, self)]  # fmt: skip
+        return Work(*chosen)
+
+    def cells(self, base: Array, mu: Array) -> Cells:
+        return Cells(self.values, self.argument, base, self.seen, self.slack, self.lam, self.mu / mu, mu)
 
 
 def advanced(cells: Cells, relax: Array, frozen: Array) -> Array:

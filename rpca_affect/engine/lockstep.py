@@ -1,5 +1,6 @@
 """Matrices that advance together: one step for a whole group by the eigenproblem of the smaller Gram matrix."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.prox import group_threshold
+from rpca_affect.stopping import FIRST, LATER
 
 __all__ = ["Answer", "Group", "empty", "gap", "gram", "iterate", "length", "shrink"]
 
@@ -79,6 +81,7 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
     errors, penalties = [], []
     low, kept = np.empty_like(work.values), np.empty_like(work.values)
     travel = Travel() if group.travels else None
+    look = FIRST
     some = lines(work.values.shape[-1])
     now = work  # views of the first rows: those of the matrices still at work
     for step in range(1, request.max_iter + 1):
@@ -102,6 +105,9 @@ def iterate(group: Group, answer: Answer, request: Request) -> Answer:
         if travel is not None and travel.looks(step):
             travel(step, base[..., some], mu * held[..., some], mu)
         done = error <= request.tol
+        if request.gap is not None and step >= look:
+            look = math.ceil(LATER * step)
+            done |= _gap(now, base, mu * held, shrunk.sum(axis=-1)) <= request.gap
         errors.append(error.max())
         penalties.append(mu.max())
         stop = request.callback and request.callback(Progress(step, errors[-1], None, penalties[-1]))
@@ -247,9 +253,13 @@ def gap(group: Group, answer: Answer) -> np.ndarray:
 
     The threshold has told the nuclear norm of L; the spectral norm of the dual matrix comes from its Gram matrix.
     """
-    dual, lam = answer.dual, group.lam
+    return _gap(group, answer.low_rank, answer.dual, answer.nuclear)
+
+
+def _gap(group: Group, low_rank: np.ndarray, dual: np.ndarray, nuclear: np.ndarray) -> np.ndarray:
+    lam = group.lam
     top = np.sqrt(np.maximum(np.linalg.eigvalsh(gram(dual))[:, -1:, None], 1))
-    rest = group.values - answer.low_rank
+    rest = group.values - low_rank
     if group.known is not None:
         rest *= group.known
     cells = np.reshape(group.values, (len(dual), -1)), np.reshape(dual, (len(dual), -1))
@@ -262,5 +272,5 @@ def gap(group: Group, answer: Answer) -> np.ndarray:
         knee = lam * group.slack
         square = size * size / (2 * np.where(group.slack > 0, group.slack, 1))
         loss = np.sum(np.where(size > knee, lam * (size - knee / 2), square), axis=(-2, -1))
-    best = answer.nuclear + loss
+    best = nuclear + loss
     return np.where(best > 0, np.maximum(best - value, 0) / np.where(best > 0, best, 1), 0)

@@ -6,6 +6,7 @@ They are those of `rpca_affect.engine.passes` and `rpca_affect.engine.threshold`
 import numpy as np
 
 from rpca_affect.acceleration import Anderson
+from rpca_affect.engine import certify
 from rpca_affect.engine.course import Course
 from rpca_affect.engine.lowrank import SQUARE, LowRank
 from rpca_affect.engine.parts import Step
@@ -74,9 +75,12 @@ def advance(
         carried += base
         violated, error = course.judge(Sums(square_length(kept), own), rank, mu_next)
         changes = False
-        if course.ended or course.looks:
+        if course.ended or course.looks or course.watches:
             found = LowRank(np.array(basis, dtype=values.dtype, order="C"), singular, level, True)
             changes = course.follow(argument, found, spare, mu, mu_next)
+            if course.watches:
+                memory = np.empty_like(spare)
+                course.ends(argument, found, lambda: certify.prove(passes, argument, found, mu, mu_next, memory).gap)  # noqa: B023
         if course.ended:
             return Step(argument, spare, found, mu, mu_next, violated, error)
         if accelerate is not None and changes:

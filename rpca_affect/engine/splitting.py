@@ -14,6 +14,7 @@ from rpca_affect.engine.course import Course
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.parts import Step
 from rpca_affect.engine.passes import Passes
+from rpca_affect.engine.scope import accepts
 from rpca_affect.engine.source import Source, patches_of
 from rpca_affect.engine.spectra import crowded, largest_singular_value
 from rpca_affect.engine.threads import Crew, crew
@@ -21,36 +22,12 @@ from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.penalty import Travel
 from rpca_affect.protocol import Request
-from rpca_affect.prox import singular_value_threshold
-from rpca_affect.solvers.admm import ADMM
-from rpca_affect.solvers.base import cellwise, default_lam, framewise
-from rpca_affect.solvers.ialm import InexactALM
+from rpca_affect.solvers.base import default_lam, framewise
 
 __all__ = ["accepts", "run"]
 
 MIXED = 1 << 17  # cells from which the first steps are taken in single precision
 ROUGH = {"ialm": 2e-6, "admm": 1e-3}  # error down to which its rounding does no harm
-
-
-def accepts(data: Observed, solver: Any) -> bool:
-    """Tell whether the tuned form knows this solver: stock operators, numbers that are numbers, slack per column."""
-    if type(solver) not in (InexactALM, ADMM) or solver.lowrank is not singular_value_threshold:
-        return False
-    if solver.shrink not in (cellwise, framewise):
-        return False
-    if any(np.size(x) != 1 for x in (solver.growth, solver.relax, *_given(solver.lam, solver.mu))):
-        return False
-    shape = np.shape(solver.slack)
-    rows, columns = data.given.shape
-    if np.size(solver.slack) == 1:
-        return True
-    if solver.shrink is framewise:
-        return shape == (rows, 1)
-    return shape in ((columns,), (1, columns), (rows, 1))
-
-
-def _given(*numbers: Any) -> list[Any]:
-    return [number for number in numbers if number is not None]
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
@@ -92,6 +69,7 @@ class _Solve:
         self.guessed = False  # whether a step trusted a subspace
         self.holds_dual = False  # whether the spare memory does
         self.stopped = False  # whether the callback said so
+        self.reason = ""
 
     def turned(self, x: np.ndarray) -> np.ndarray:
         """Transpose where the matrix is wide; its own inverse."""
@@ -231,6 +209,7 @@ class _Solve:
         advance = small.advance if small.suits(passes) else self._in_blocks
         step = advance(passes, threshold, course, argument, spare, mu, accelerate)
         self.stopped |= course.stopped
+        self.reason = course.reason
         return step
 
     def _in_blocks(
@@ -270,6 +249,8 @@ class _Solve:
             violated, error = course.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
             changes = course.follow(argument, low, spare, mu, mu_next)
+            if passes is self.passes and course.watches and self._proves(course, step):
+                passes.step(argument, spare, low, mu, mu_next, course.relax, course.two_sided)  # written over by it
             if course.ended:
                 return step
             if accelerate is not None and changes:
@@ -277,6 +258,10 @@ class _Solve:
             elif accelerate is not None:
                 np.copyto(spare, accelerate(argument, spare))
             argument, spare, mu = spare, argument, mu_next
+
+    def _proves(self, course: Course, step: Step) -> bool:
+        """Let a proof end the run; return whether the next argument has been written over."""
+        return course.ends(step.argument, step.low, lambda: self.prove(step).gap)
 
     def answer(self) -> Decomposition:
         """Iterate, check, and write the parts over the working memory."""
@@ -287,7 +272,7 @@ class _Solve:
             del step  # its factors may be twice as large as the data
             step, history = self.iterate(exact=True)
             proof = self.prove(step)
-        low, converged = step.low, step.error <= request.tol
+        low, converged = step.low, step.error <= request.tol or self.reason != ""
         is_start = request.start_above is not None and proof.gap > request.start_above
         is_start &= converged and not self.stopped and len(history["error"]) < request.max_iter
         dual = step.spare if request.keep_dual or is_start else None
@@ -308,7 +293,7 @@ class _Solve:
             sparse=sparse,
             noise=np.broadcast_to(np.zeros((1, 1), dtype), shape) if noise is None else noise,
             n_iter=len(history["error"]),
-            status=Status(converged, ""),
+            status=Status(converged, self.reason),
             rank=int(np.count_nonzero(shrunk > floor * shrunk[0])) if low.rank else 0,
             sparsity=found.sparsity,
             residual=step.violated / (passes.norm or 1.0),
@@ -345,8 +330,8 @@ class _Solve:
         The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
         decides: what a missed value could add to L then is below ten times the tolerance.
         """
-        if proof.gap <= 10 * self.request.tol:
-            return True
+        if self.reason or proof.gap <= 10 * self.request.tol:
+            return True  # proved as it is
         if step.low.exact:
             # A growing penalty does not forgive what the steps before may have missed: then at least it has not ended.
             return step.error <= self.request.tol or self.solver.growth == 1 or not self.guessed

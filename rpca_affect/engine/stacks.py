@@ -47,6 +47,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     fast = (
         stack.count >= COMPILED_CLIPS
         and request.callback is None
+        and request.gap is None
         and compiled.suits(min(stack.shape[-2:]), solver.sparse_kind != "cells")
     )
     together = max(1, (2 if fast else 1) * GROUP_CELLS // (stack.frames * stack.features))
@@ -225,7 +226,7 @@ class _Result:
             sparse=shaped(self.sparse),
             noise=np.broadcast_to(np.zeros((), dtype), stack.shape) if noise is None else shaped(noise),
             n_iter=shaped(self.steps),
-            status=Status(bool(np.all(self.numbers["error"] <= self.request.tol)), ""),
+            status=self.status(),
             rank=shaped(self.rank),
             sparsity=numbers["sparsity"],
             residual=numbers["residual"],
@@ -236,6 +237,14 @@ class _Result:
             solver=stack.solver.name,
             dual=shaped(self.dual),
         )
+
+    def status(self) -> Status:
+        """Whether every matrix has met its error or the wanted gap."""
+        met = self.numbers["error"] <= self.request.tol
+        if self.request.gap is None or met.all():
+            return Status(bool(met.all()), "")
+        met |= self.numbers["gap"] <= self.request.gap
+        return Status(bool(met.all()), "gap" if met.all() else "")
 
     def _worst(self, which: int, final: str) -> list[float]:
         """Per step the largest value of the whole stack: matrices at work by their course, others by their last."""

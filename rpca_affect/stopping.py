@@ -1,0 +1,91 @@
+"""When a run may end before its error says so: on a proved duality gap, or because the base stands still."""
+
+import math
+from typing import Any
+
+from rpca_affect.arrays import Array, array_namespace, frobenius
+
+__all__ = ["Watch", "proved", "standing"]
+
+FIRST = 20  # steps before the first look
+LATER = 1.5  # from one look to the next
+STANDS = 2.0  # tolerances that a base which stands still may have moved between two looks
+PROOF = 10.0  # tolerances that its gap may have
+CALM = 1.5e-4  # tolerance of a base whose tolerance nobody has given
+PATIENCE = 1000  # steps until then
+LOOSE = 1e-5  # with a larger tolerance, the gap may not be larger than either
+
+
+def standing(low_rank: Array, before: Array, tol: float) -> Array:
+    """Tell whether the base, or a sample of it, stands still between two looks, shape (..., 1, 1)."""
+    return frobenius(low_rank - before) <= STANDS * tol * frobenius(low_rank)
+
+
+def proved(tol: float) -> float:
+    """Return the largest relative duality gap with which a base that stands still is an answer."""
+    return min(PROOF * tol, max(tol, LOOSE))
+
+
+class Watch:
+    """Looks at a run after 20, 30, 45, 68 ... steps and says whether a proof is worth its price, and whether it ends.
+
+    A proof costs about a step. With a wanted ``gap`` every look asks for one, and the next look is where the last two
+    say that the gap could be met. Without, only a base that stands still does: its error may fall for thousands of
+    steps more (small outliers: the multiplier drifts), and nobody would see a difference.
+
+    Parameters
+    ----------
+    tol : float
+        Of the run.
+    gap : float, optional
+        Largest relative duality gap to stop at.
+    calm : float, optional
+        From step 1000 on, with a gap of at most this, a base that moves by less than 3e-4 stands still, where
+        the parts add up to ten tolerances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> watch, base = Watch(1e-7), np.ones((3, 2))
+    >>> watch.asks(20, base), watch.asks(30, base), watch.verdict(30, 1e-3), watch.asks(45, base)
+    (False, True, '', True)
+    >>> watch.verdict(45, 5e-7)
+    'still'
+    """
+
+    def __init__(self, tol: float, gap: float | None = None, calm: float | None = None) -> None:
+        self.tol, self.gap, self.calm = tol, gap, calm
+        self.next, self.proof = FIRST, proved(tol)
+        self.base: Array = None
+        self.still: Any = False
+        self.last: tuple[int, float] | None = None
+        self.reason = ""
+
+    def looks(self, step: int) -> bool:
+        """Tell whether this step is to be shown to `asks`."""
+        return step >= self.next
+
+    def asks(self, step: int, low_rank: Array, residual: float = math.inf) -> bool:
+        """Compare the base, or a sample of it, with that of the last look; tell whether the gap has to be known."""
+        self.next = math.ceil(LATER * step)
+        tol, self.proof = self.tol, proved(self.tol)
+        if self.calm is not None and step >= PATIENCE and residual <= PROOF * tol:
+            tol, self.proof = max(tol, CALM), self.calm
+        self.still = self.base is not None and standing(low_rank, self.base, tol)
+        self.base = low_rank + 0
+        if not isinstance(self.still, bool):
+            self.still = bool(array_namespace(self.still).all(self.still))
+        return self.gap is not None or self.still
+
+    def verdict(self, step: int, gap: float) -> str:
+        """Return ``"gap"`` or ``"still"`` where a run with this proved gap ends, otherwise an empty string."""
+        if self.gap is not None and gap <= self.gap:
+            return "gap"
+        if self.still and gap <= self.proof:
+            return "still"
+        if self.gap is not None and self.last is not None and 0 < gap < self.last[1]:
+            rate = math.log(self.last[1] / gap) / (step - self.last[0])
+            wanted = step + math.ceil(math.log(gap / self.gap) / rate)
+            self.next = min(max(wanted, step + 5), self.next)
+        self.last = (step, gap)
+        return ""
