@@ -23,7 +23,7 @@ from judge import report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from rpca_affect.deep import corrupt
+from rpca_affect.deep import centred_per_person, corrupt
 from rpca_affect.deep.corruption import KINDS
 from rpca_affect.deep.metrics import uar, war
 
@@ -64,6 +64,11 @@ def one_fold(name, data, rows, test_rows, args, seed):
     """Choose, train and test one model."""
     X, y = [data.X[i] for i in rows], data.y[rows]
     X_test, y_test = [data.X[i] for i in test_rows], data.y[test_rows]
+
+    def level(sequences, rows):
+        return centred_per_person(sequences, data.group[rows]) if args.level == "person" else sequences
+
+    X = level(X, rows)
     group = None if data.group is None else data.group[rows]
     begin = time.process_time()
     size, epochs, means = choose(name, X, y, group, args, seed)
@@ -73,7 +78,7 @@ def one_fold(name, data, rows, test_rows, args, seed):
     tests = []
     for kind, share in [("clean", 0.0), *((k, s) for k in KINDS for s in SHARES)]:
         broken = X_test if kind == "clean" else corrupt(X_test, share, kind, seed)
-        guess = model.predict(broken)
+        guess = model.predict(level(broken, test_rows))
         tests.append({"kind": kind, "share": share, "uar": uar(y_test, guess), "war": war(y_test, guess)})
     per_epoch = seconds / max(epochs, 1)
     return {
@@ -108,6 +113,12 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="each with folds of its own")
     parser.add_argument("--epochs", type=int, nargs="+", default=[15, 30, 60], help="to choose from")
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 32], help="widths to choose from")
+    parser.add_argument(
+        "--level",
+        choices=["training", "person"],
+        default="training",
+        help="person: every model sees features less the median of the same person's unlabelled recordings",
+    )
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in the folder")
     parser.add_argument("--table", action="store_true", help="only print the tables of what is there")
     args = parser.parse_args()
@@ -118,9 +129,11 @@ def main():
             args.models.remove("minirocket")
             print("minirocket is left out: it needs aeon (pip install aeon), best in an environment of its own")
     data = sets.read(args.data)
-    folder = args.out / data.name
+    if args.level == "person" and data.group is None:
+        raise SystemExit(f"{data.name} does not say who is who; --level person needs groups.")
+    folder = args.out / (data.name + ("-person" if args.level == "person" else ""))
     settings = {"data": fingerprint(data), "folds": args.folds, "inner": args.inner}
-    settings |= {"epochs": sorted(args.epochs), "sizes": sorted(args.sizes)}
+    settings |= {"level": args.level, "epochs": sorted(args.epochs), "sizes": sorted(args.sizes)}
     for seed in range(0 if args.table else args.seeds):
         for fold, (rows, test_rows) in enumerate(outer(data, args.folds, seed)):
             for name in args.models:
@@ -132,7 +145,7 @@ def main():
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)  # the choice decides how strong is right
                     found = one_fold(name, data, rows, test_rows, args, seed)
-                write(path, {"set": data.name, "seed": seed, "fold": fold, "settings": settings, **found})
+                write(path, {"set": folder.name, "seed": seed, "fold": fold, "settings": settings, **found})
                 clean = found["tests"][0]["uar"]
                 print(f"{data.name} {name} seed {seed} fold {fold}: {clean:.3f} {found['chosen']}", flush=True)
     text, summary = report([json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))])

@@ -27,6 +27,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "no SEM, no DDM, no track": {"model": "identity", "track": False},
     "K = 1": {"n_stages": 1},
     "K = 8": {"n_stages": 8},
+    "two levels": {"widths": (16, 1)},
     "frozen SEM, DDM": {"change": lambda module: frozen(module)},
     "SEM only": {"n_stages": 1, "change": lambda module: only_base(module)},
     "scale 1 only": {"change": lambda module: first_scale(module)},

@@ -16,7 +16,11 @@ def main():
     parser.add_argument("--fresh", action="store_true", help="start again although there is a checkpoint")
     parser.add_argument("--quiet", action="store_true", help="no progress display")
     args = parser.parse_args()
-    print(json.dumps(train(args.recipe, args.out, resume=not args.fresh, quiet=args.quiet), indent=2))
+    try:
+        found = train(args.recipe, args.out, resume=not args.fresh, quiet=args.quiet)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{error}\n".replace("resume=False", "--fresh"))
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rpca_affect.deep.model import LSEF, FeatureScale, LSEFOutput
 from rpca_affect.deep.modules import DDM, SEM
 from rpca_affect.deep.planted import planted_affect, planted_parts
 from rpca_affect.deep.rao import RAO
+from rpca_affect.deep.sequences import centred_per_person
 from rpca_affect.deep.spectral import effective_rank, singular_value_shrink
 from rpca_affect.deep.storage import load, save
 from rpca_affect.deep.training import predict, train
@@ -35,6 +36,7 @@ __all__ = [
     "Stages",
     "Unrolled",
     "build",
+    "centred_per_person",
     "concordance",
     "corrupt",
     "effective_rank",

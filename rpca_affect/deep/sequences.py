@@ -61,6 +61,41 @@ def as_sequences(X: Any, mask: Any = None) -> list[np.ndarray]:
     return sequences
 
 
+def centred_per_person(X: Sequence[np.ndarray], person: Sequence) -> list[np.ndarray]:
+    """Sequences less the median of each feature over all frames of the same person; no label is looked at.
+
+    People differ in level more than in what a mood does to them, and a model has never seen the level of somebody new.
+    This takes recordings of the person in more than one mood, before the first prediction.
+
+    Parameters
+    ----------
+    X : sequence of ndarray (T_i, D)
+        NaN where missing; never modified.
+    person : sequence
+        Who each sequence is of.
+
+    Returns
+    -------
+    list of ndarray (T_i, D), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = [np.full((2, 1), 7.0), np.full((2, 1), 9.0), np.full((2, 1), 1.0)]
+    >>> [x[0].tolist() for x in centred_per_person(X, ["a", "a", "b"])]
+    [[-1.0], [1.0], [0.0]]
+    """
+    person = np.asarray(person)
+    if len(person) != len(X):
+        raise ValueError(f"there are {len(person)} people for {len(X)} sequences; name one for each.")
+    level = {}
+    for who in np.unique(person):
+        frames = np.concatenate([x for x, other in zip(X, person) if other == who])
+        known = np.isfinite(frames).any(0)
+        level[who] = np.where(known, np.nanmedian(np.where(known, frames, 0.0), axis=0), 0.0)
+    return [(x - level[who]).astype(np.float32) for x, who in zip(X, person)]
+
+
 def _last(sequence: np.ndarray) -> int:
     known = np.flatnonzero(np.isfinite(sequence).any(1))
     return int(known[-1]) + 1 if len(known) else len(sequence)

@@ -54,6 +54,21 @@ def test_an_unseen_file_runs_with_one_command_and_goes_on_where_it_was(tmp_path,
         run(tmp_path, tiny, *SMALL[:-2], "--seeds", 1, "--sizes", 4, *models, monkeypatch=monkeypatch)
 
 
+def test_people_at_their_own_level(tmp_path, tiny, monkeypatch, capsys):
+    with np.load(tiny) as file:
+        arrays = {key: file[key] for key in file.files}
+    for i in range(24):  # people differ by far more than the two classes do
+        arrays[f"x{i:03d}"] = arrays[f"x{i:03d}"] + 30 * (i // 4)
+    np.savez(tiny, **arrays)
+    for level in ("training", "person"):
+        run(tmp_path, tiny, *SMALL, "--models", "mean + std", "--level", level, monkeypatch=monkeypatch)
+    scores = {}
+    for folder in ("unseen", "unseen-person"):
+        folds = [json.loads(path.read_text()) for path in (tmp_path / "out" / folder).glob("*-*-*.json")]
+        scores[folder] = np.mean([fold["tests"][0]["uar"] for fold in folds])
+    assert scores["unseen-person"] > scores["unseen"] and scores["unseen-person"] > 0.9
+
+
 def test_nobody_is_on_both_sides_at_either_level(tiny):
     benchmark, sets = importlib.import_module("benchmark"), importlib.import_module("sets")
     data = sets.read(str(tiny))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rpca_affect.deep import corrupt, planted_affect
+from rpca_affect.deep import centred_per_person, corrupt, planted_affect
 from rpca_affect.deep.sequences import SequenceDataset, as_sequences, collate, read_clip, read_folder
 
 
@@ -116,3 +116,20 @@ def test_planted_affect_is_what_it_says():
         fitted = scores @ np.linalg.lstsq(scores, target - target.mean(), rcond=None)[0]
         share = 1 - np.var(target - target.mean() - fitted) / np.var(target)
         assert low <= share <= high
+
+
+def test_a_person_is_centred_by_their_own_frames_alone():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(9 + i, 3)).astype(np.float32) + i for i in range(4)]
+    X[0][2:4, 1], X[1][:, 2], X[3][:, 2] = np.nan, np.nan, np.nan
+    person = np.array(["b", "a", "b", "a"])
+    found = centred_per_person(X, person)
+    for who in "ab":
+        frames = np.concatenate([x for x, p in zip(found, person) if p == who])
+        known = np.isfinite(frames).any(0)
+        assert np.abs(np.nanmedian(frames[:, known], axis=0)).max() < 1e-6
+    changed = centred_per_person([X[0], X[1] + 100, X[2], X[3] + 100], person)
+    assert all(np.allclose(a, b, atol=1e-4, equal_nan=True) for a, b in zip(found, changed))
+    assert np.array_equal(np.isnan(found[1]), np.isnan(X[1]))
+    with pytest.raises(ValueError, match="3 people for 4"):
+        centred_per_person(X, person[:3])
