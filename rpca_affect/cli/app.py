@@ -244,6 +244,21 @@ def bench(
     run_bench(frames, features, repeat, as_json=json)
 
 
+@app.command(epilog=_examples("rpca-affect init clips labels.csv -o recipe.toml"))
+def init(
+    clips: Annotated[Path, typer.Argument(help="Folder with one (T, D) .npy file for each clip.")],
+    labels: Annotated[Path, typer.Argument(help="CSV file with the columns clip and TARGET.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="TOML file for the recipe.")] = Path("recipe.toml"),
+    target: Annotated[str, typer.Option(help="Column of the labels, or of the ratings.")] = "label",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a recipe that `train` understands."""
+    from rpca_affect.cli.learn import run_init
+
+    run_init(out, clips, labels, target, overwrite=overwrite, quiet=quiet)
+
+
 @app.command(epilog=_examples("rpca-affect train recipe.toml -o model"))
 def train(
     recipe: Annotated[Path, typer.Argument(help="TOML file that says data, network and training.")],

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.text import Text
 from rpca_affect.cli.console import answer, say
 from rpca_affect.results.folder import FolderError, ResultsFolder
 
-__all__ = ["run_prediction", "run_training"]
+__all__ = ["run_init", "run_prediction", "run_training"]
 
 TRAINED = ("model.safetensors", "checkpoint.safetensors", "history.csv", "summary.json")
 
@@ -25,6 +26,64 @@ def _deep() -> Any:
         raise ImportError(
             f"train and predict need {error.name}: install the deep part with: pip install 'rpca-affect[deep]'."
         ) from error
+
+
+RECIPE = """\
+# Trained by: rpca-affect train {name} -o model
+task = "{task}"
+validation = 0.2         # share of the training clips{whose} held out to choose the best epoch
+patience = 10            # epochs without a better score before training stops; 0 = never
+
+[data]
+kind = "folder"
+folder = {folder}        # one (frames, features) array for each clip, <clip>.npy
+labels = {labels}        # CSV with the columns clip, {target} and, if there are any, person and split (train, test)
+target = {target}
+
+[estimator]
+model = "lsef"           # or a baseline: gru, tcn, transformer
+hidden = 32
+epochs = 50
+batch_size = 16
+{balance}random_state = 0
+"""
+
+
+def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bool, quiet: bool) -> None:
+    """Write a recipe for a folder of clips and a table of labels, and say what was taken for what."""
+    import pandas as pd
+
+    if os.path.lexists(out) and not overwrite:
+        raise FolderError(f"{out} exists already", "overwrite", "elsewhere")
+    if not clips.is_dir():
+        raise ValueError(f"{clips} is not a folder, expected one with a .npy file for each clip.")
+    if not labels.is_file():
+        raise ValueError(f"{labels} does not exist, expected a CSV file with the columns clip and {target}.")
+    table = pd.read_csv(labels, dtype={"clip": str})
+    for column in ("clip", target):
+        if column not in table:
+            raise ValueError(f"{labels.name} has no column {column}; it has {', '.join(map(str, table.columns))}.")
+    ratings = pd.api.types.is_float_dtype(table[target])
+
+    def place(path: Path) -> str:
+        return json.dumps(Path(os.path.relpath(path, out.parent)).as_posix())
+
+    text = RECIPE.format(
+        name=out.name,
+        task="regression" if ratings else "classification",
+        whose=" (of the persons: nobody is on both sides)" if "person" in table else "",
+        folder=place(clips),
+        labels=place(labels),
+        target=json.dumps(target),
+        balance="" if ratings else 'class_weight = "balanced"   # every class counts alike, however rare\n',
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(out.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, out)
+    kind = "ratings" if ratings else f"{table[target].nunique()} classes"
+    people = f"{table['person'].nunique()} persons" if "person" in table else "no column person: clips are mixed freely"
+    say(quiet).print(Text(f"{target}: {kind}, {len(table)} clips, {people} -> {out}"))
 
 
 def run_training(recipe: Path, out: Path, *, resume: bool, quiet: bool, as_json: bool, overwrite: bool = False) -> None:

@@ -85,15 +85,15 @@ def centred_per_person(X: Sequence[np.ndarray], person: Sequence) -> list[np.nda
     >>> [x[0].tolist() for x in centred_per_person(X, ["a", "a", "b"])]
     [[-1.0], [1.0], [0.0]]
     """
-    person = np.asarray(person)
-    if len(person) != len(X):
-        raise ValueError(f"there are {len(person)} people for {len(X)} sequences; name one for each.")
+    names = np.asarray(person)
+    if len(names) != len(X):
+        raise ValueError(f"there are {len(names)} people for {len(X)} sequences; name one for each.")
     level = {}
-    for who in np.unique(person):
-        frames = np.concatenate([x for x, other in zip(X, person) if other == who])
+    for who in np.unique(names):
+        frames = np.concatenate([x for x, other in zip(X, names) if other == who])
         known = np.isfinite(frames).any(0)
         level[who] = np.where(known, np.nanmedian(np.where(known, frames, 0.0), axis=0), 0.0)
-    return [(x - level[who]).astype(np.float32) for x, who in zip(X, person)]
+    return [(x - level[who]).astype(np.float32) for x, who in zip(X, names)]
 
 
 def _last(sequence: np.ndarray) -> int:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from rpca_affect.cli.learn import run_init
 from rpca_affect.deep import Unrolled, load, predict, train
 from rpca_affect.deep.recipe import Recipe
 from rpca_affect.deep.storage import read_tensors
@@ -182,3 +183,23 @@ def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, words):
 def test_the_recipes_that_come_along_are_valid(path):
     plan = Recipe.read(path)
     assert plan.new_estimator().get_params()["epochs"] > 0
+
+
+@pytest.mark.parametrize("ratings", [False, True])
+def test_init_writes_a_recipe_that_trains(tmp_path, ratings):
+    rng = np.random.default_rng(0)
+    clips = tmp_path / "in here" / "clips"
+    clips.mkdir(parents=True)
+    for i in range(8):
+        np.save(clips / f"c{i}.npy", rng.normal(size=(9, 3)) + i % 2)
+    table = pd.DataFrame(
+        {"clip": [f"c{i}" for i in range(8)], "mood": [0.5 * (i % 2) if ratings else "ab"[i % 2] for i in range(8)]}
+    )
+    table["person"] = np.repeat(["p", "q", "r", "s"], 2)
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    out = tmp_path / "recipes" / "mood.toml"
+    run_init(out, clips, tmp_path / "labels.csv", "mood", overwrite=False, quiet=True)
+    out.write_text(out.read_text().replace("epochs = 50", "epochs = 1"))
+    assert train(out, tmp_path / "run", quiet=True)["epochs"] == 1
+    with pytest.raises(ValueError, match="no column label; it has clip, mood, person"):
+        run_init(tmp_path / "other.toml", clips, tmp_path / "labels.csv", "label", overwrite=False, quiet=True)
