@@ -130,7 +130,7 @@ def observe(x: Any, mask: Any = None) -> Observed:
         )
     trusted = None
     if mask is not None:
-        trusted = xp.asarray(mask, dtype=xp.bool, device=device(x))
+        trusted = _yes_or_no(xp, mask, device(x))
         try:
             trusted = xp.broadcast_to(trusted, x.shape)
         except (ValueError, RuntimeError) as error:
@@ -152,6 +152,18 @@ def observe(x: Any, mask: Any = None) -> Observed:
     # The tuned forms read a NumPy matrix around its holes, where infinity (not trusted, so allowed) would stay.
     around = is_numpy_array(x) and x.ndim == 2 and (mask is None or clean or not np.isinf(x).any())
     return observed if around else Observed(observed.values, trusted)
+
+
+def _yes_or_no(xp: Any, mask: Any, place: Any) -> Array:
+    """A mask as booleans; anything else than yes and no is no mask (a confidence, say)."""
+    marks = mask if is_array_api_obj(mask) else np.asarray(mask)
+    dtype = str(marks.dtype)
+    if "bool" not in dtype:
+        given = array_namespace(marks) if is_array_api_obj(marks) else np
+        if dtype == "object" or not bool(given.all((marks == 0) | (marks == 1))):
+            raise ValueError("mask holds values other than True and False: give True where a cell may be trusted")
+        marks = marks == 1
+    return xp.asarray(marks, dtype=xp.bool, device=place)
 
 
 def _not_missing(xp: Any, x: Array, trusted: Array | None) -> Array:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rpca_affect.arrays import Array, array_namespace, observe
+from rpca_affect.noise import noise_level, slack
 from rpca_affect.solving import solve
 
 __all__ = ["Levels", "cascade", "lift", "pool", "solve_levels"]
@@ -109,8 +110,16 @@ def solve_levels(
         words = dict(options)
         if noise is not None:
             share = 1.0 if known is None else float(known.sum()) / math.prod(known.shape)
-            words |= {"noise": noise if width == 1 else "auto"}
-            words.setdefault("lam", threshold / math.sqrt(2 * share * max(values.shape[-2:])))
+            # A slow level has few blocks, and its noise is what moves quickly: a lighter weight than that of white
+            # noise shrinks it less.
+            weight = math.sqrt(2 * share * max(values.shape[-2:]))
+            level = (
+                noise_level(values, known)
+                if width > 1 or isinstance(noise, str)
+                else array_namespace(values).asarray(noise) + array_namespace(values).zeros_like(values[..., 0, :])
+            )
+            words |= {"noise": level[..., None, :] * (weight / slack(1.0, tuple(values.shape), share=share))}
+            words.setdefault("lam", threshold / weight)
         answer = solve(values, mask=known, **words)
         return answer.low_rank, answer.sparse, answer
 

@@ -98,12 +98,13 @@ def spread(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
 def slack(sigma: Any, shape: Sequence[int], *, share: Any = 1.0) -> Any:
     r"""Weight of the noise part of stable principal component pursuit.
 
-    In ``minimise ||L||_* + lam ||S||_1 + ||N||_F^2 / (2 slack)`` with the usual ``lam = 1 / sqrt(share max(m, n))``,
+    In ``minimise ||L||_* + lam ||S||_1 + ||N||_F^2 / (2 slack)`` noise N alone makes no component of L as long as
+    ``||N||_2 <= slack``. So the weight is the operator norm of an ``m x n`` matrix of noise of which a share is
+    observed,
 
-    .. math:: \mathrm{slack} = \sqrt{2 \; \mathrm{share} \; \max(m, n)} \; \sigma
+    .. math:: \mathrm{slack} = (\sqrt m + \sqrt n) \sqrt{\mathrm{share}} \; \sigma .
 
-    is about the largest singular value of an ``m x n`` matrix of noise of which a share is observed: noise alone
-    makes no component of L. A single cell enters S from :math:`\mathrm{lam} \cdot \mathrm{slack} = \sqrt 2 \sigma` on.
+    A single cell enters S from :math:`\mathrm{lam} \cdot \mathrm{slack}` on.
 
     Parameters
     ----------
@@ -127,16 +128,16 @@ def slack(sigma: Any, shape: Sequence[int], *, share: Any = 1.0) -> Any:
     References
     ----------
     .. [1] Z. Zhou, X. Li, J. Wright, E. Candès and Y. Ma, "Stable principal component pursuit", ISIT (2010).
-    .. [2] E. J. Candès and Y. Plan, "Matrix completion with noise", Proc. IEEE 98 (2010): the share.
+    .. [2] K. R. Davidson and S. J. Szarek, "Local operator theory, random matrices and Banach spaces" (2001): the norm.
 
     Examples
     --------
-    >>> slack(0.5, (1800, 200))
-    30.0
+    >>> slack(0.5, (1600, 100))
+    25.0
     """
     if len(shape) < 2:
         raise ValueError(f"shape {tuple(shape)} has no frames and features: give at least two entries")
-    return math.sqrt(2.0 * max(shape[-2], shape[-1])) * share**0.5 * sigma
+    return (shape[-2] ** 0.5 + shape[-1] ** 0.5) * share**0.5 * sigma
 
 
 @dataclass(frozen=True)

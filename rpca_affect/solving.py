@@ -4,14 +4,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import engine, extremes, handover, loop
-from rpca_affect.arrays import Observed, array_namespace, device, observe, pad_clips, power_of_two
+from rpca_affect import checks, engine, extremes, handover, loop
+from rpca_affect.arrays import (
+    Observed,
+    array_namespace,
+    device,
+    observe,
+    observed_extent,
+    observed_share,
+    pad_clips,
+    power_of_two,
+)
 from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit, largest
 from rpca_affect.doubts import Doubt
-from rpca_affect.noise import noise_level, slack
+from rpca_affect.measuring import measured_levels
+from rpca_affect.noise import slack
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers import available_solvers
-from rpca_affect.solvers.base import framewise, larger_side
+from rpca_affect.solvers.base import framewise
 
 __all__ = ["lambda_path", "solve"]
 
@@ -38,7 +48,7 @@ def solve(
     """Split a matrix, or a stack of matrices, into low-rank, sparse and noise parts.
 
     Convex solvers solve ``argmin_{L,S,N} ||L||_* + lam g(S) + ||N||_F^2 / (2 slack)  subject to  L + S + N = M`` on the
-    observed cells, with ``g(S) = ||S||_1`` or the sum of row lengths and ``slack = sqrt(2 p max(m, n)) noise``,
+    observed cells, with ``g(S) = ||S||_1`` or the sum of row lengths and ``slack = (sqrt(m) + sqrt(n)) sqrt(p) noise``,
     p the observed share (no N without ``noise``).
 
     Parameters
@@ -56,7 +66,8 @@ def solve(
         Weight of the sparse part; default ``1 / sqrt(p max(m, n))`` with p the observed share.
     noise : float, array (n,), "auto" or None
         Standard deviation of dense noise, in the units of the input. ``"auto"`` measures it per feature from first
-        differences over frames; None means no noise part.
+        differences over frames, or, where the frames show no order in time (a doubt says so), from the bulk of the
+        singular values; None means no noise part.
     mask : array-like of bool, broadcastable to ``observed``, optional
         True where a cell may be trusted.
     sparse : {"cells", "frames"}
@@ -113,14 +124,18 @@ def solve(
     data = observe(observed, mask)
     calm = tol is None
     tol = 1e-7 if tol is None else tol
-    if not tol > 0:
-        raise ValueError(f"tol is {tol}: it must be positive")
-    if gap is not None and not gap > 0:
-        raise ValueError(f"gap is {gap}: it must be positive")
-    if max_iter is not None and max_iter < 1:
-        raise ValueError(f"max_iter is {max_iter}: at least one step is needed")
-    if not (isinstance(sparse, str) and sparse in ("cells", "frames")):
-        raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
+    checks.number("tol", tol, above=0)
+    checks.one_of("sparse", sparse, ("cells", "frames"))
+    if gap is not None:
+        checks.number("gap", gap, above=0)
+    if max_iter is not None:
+        checks.whole("max_iter", max_iter, least=1)
+    if rank is not None:
+        checks.whole("rank", rank, least=0, most=min(data.given.shape[-2:]))
+    if cardinality is not None:
+        checks.number("cardinality", cardinality, least=0)
+    if lam is not None:
+        checks.weight("lam", lam)
     if factored and data.given.ndim > 2:
         raise ValueError("factored=True is for one matrix at a time: loop over the stack")
     if init is not None and tuple(init.sparse.shape) != tuple(data.given.shape):
@@ -128,9 +143,10 @@ def solve(
             f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.given.shape)}: "
             "start from an answer of the same shape"
         )
+    weight, unsure = (None, ()) if noise is None else _slack(data, noise, sparse)
     numbers = {
         "lam": lam,
-        "slack": None if noise is None else _slack(data, noise, sparse),
+        "slack": weight,
         "shrink": framewise if sparse == "frames" else None,
         "rank": rank,
         "cardinality": cardinality,
@@ -141,8 +157,12 @@ def solve(
     if solver == "auto" and calm and gap is None:
         request = replace(request, calm=gap_limit(data.given))
     if isinstance(solver, str) and solver == "auto":
-        return _solve_auto(data, numbers, init, request)
-    return _solve_with(data, _configured(solver, numbers), init, request)
+        answer = _solve_auto(data, numbers, init, request)
+    else:
+        answer = _solve_with(data, _configured(solver, numbers), init, request)
+    if not unsure:
+        return answer
+    return replace(answer, status=replace(answer.status, doubts=(*unsure, *answer.status.doubts)))
 
 
 def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: Any) -> list[Decomposition]:
@@ -175,18 +195,24 @@ def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **op
     return answers if options.get("keep_dual") else [replace(answer, dual=None) for answer in answers]
 
 
-def _slack(data: Observed, noise: Any, sparse: str) -> Any:
-    """Weight of the noise part, from a standard deviation, one per feature, or the data."""
-    frames, features = data.given.shape[-2:]
+def _slack(data: Observed, noise: Any, sparse: str) -> tuple[Any, tuple[Doubt, ...]]:
+    """Weight of the noise part, from a standard deviation, one per feature, or the data; and what may be doubted."""
+    shape: Any = tuple(data.given.shape)
+    features = shape[-1]
     xp = array_namespace(data.given)
-    share = 1.0 if data.mask is None else larger_side(data) / max(frames, features)
+    share: Any = 1.0
+    if data.mask is not None:  # frames and features without an observed cell have no influence
+        rows, columns = observed_extent(data)
+        share = observed_share(data) * (shape[-2] * features) / (rows * columns)
+        shape = (rows, columns)
     if isinstance(noise, str):
         if noise != "auto":
             raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
-        sigma = noise_level(data.given, data.mask)[..., None, :]
+        sigma, doubts = measured_levels(data)
+        sigma = sigma[..., None, :]
         if sparse == "frames":  # one level per frame keeps the proximal operator closed: take the root mean square
             sigma = xp.sqrt(xp.mean(sigma * sigma, axis=-1, keepdims=True))
-        return slack(sigma, (frames, features), share=share)
+        return slack(sigma, shape, share=share), doubts
     sigma = xp.asarray(noise, dtype=data.given.dtype, device=device(data.given))
     if not bool(xp.all(sigma >= 0)):
         raise ValueError("noise must be at least 0 everywhere")
@@ -194,7 +220,7 @@ def _slack(data: Observed, noise: Any, sparse: str) -> Any:
         raise ValueError("frame-wise sparsity needs one noise level: scale the columns by their noise, then noise=1.0")
     if sigma.ndim and sigma.shape[-1] not in (1, features):
         raise ValueError(f"noise has {sigma.shape[-1]} values for {features} features: give one per feature, or one")
-    return slack(sigma, (frames, features), share=share)
+    return slack(sigma, shape, share=share), ()
 
 
 def _configured(solver: Any, numbers: dict[str, Any]) -> Any:

@@ -106,7 +106,7 @@ def test_noise_and_unrelated_features_are_told_from_shared_structure(columns, se
 def test_the_check_can_be_left_out_and_changes_nothing_else():
     values = np.random.default_rng(0).standard_normal((300, 10))
     asked, unasked = ra.decompose(values), ra.decompose(values, check=False)
-    assert unasked.prediction is None and not unasked.status.doubts
+    assert unasked.prediction is None and not unasked.status.severe
     assert unasked.summary()["predicted"] is None
     assert np.array_equal(asked.base_values, unasked.base_values)
     assert ra.decompose(values).prediction == asked.prediction

@@ -240,7 +240,7 @@ def test_summary_is_json_and_prints(split):
         ({"threshold": 0.0}, "threshold is 0.0"),
         ({"sparse": "rows"}, "sparse is 'rows'"),
         ({"solver": "magic"}, "solver 'magic' is not known"),
-        ({"scale": "std"}, "by='std'"),
+        ({"scale": "std"}, "scale is 'std'"),
         ({"features": "nose"}, "No feature or feature group is called 'nose'"),
     ],
 )

@@ -160,8 +160,8 @@ def test_matrices_that_cannot_be_decomposed_are_refused(matrix, kind, words):
     [
         ({"solver": "pcp"}, "'pcp' is not known"),
         ({"tol": 0}, "tol is 0"),
-        ({"max_iter": 0}, "at least one step"),
-        ({"sparse": "rows"}, "'cells' or 'frames'"),
+        ({"max_iter": 0}, "max_iter is 0"),
+        ({"sparse": "rows"}, "one of 'cells', 'frames'"),
         ({"noise": "some"}, "'auto'"),
         ({"noise": -1.0}, "at least 0"),
         ({"noise": np.ones(3)}, "3 values for 40 features"),

@@ -11,7 +11,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, device, is_numpy_array, observe
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
-from rpca_affect.estimators.projection import KNEE, robust_scores, split_rest
+from rpca_affect.lags import averaged, surrounded
+from rpca_affect.projection import KNEE, robust_scores, split_rest
 from rpca_affect.protocol import Progress
 
 __all__ = ["OUTPUTS", "BaseModel", "Documented", "is_foreign", "oriented"]
@@ -76,6 +77,8 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
                 raise ValueError(f"{type(self).__name__} needs at least {least} frames, n_samples = {X.shape[0]}")
             validate_data(self, X, reset=reset, skip_check_array=True)
         else:
+            if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
+                X = np.ma.filled(X.astype(np.float64), np.nan)
             finite = "allow-nan" if self.missing == "mask" else True
             X = validate_data(
                 self,
@@ -106,8 +109,16 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             values = xp.where(observed.mask, values, xp.zeros_like(values))
         # A whole outlying frame is down-weighted as one, which leaves its own best fit where it is.
         knee = KNEE if self.sparse == "cells" else math.inf
-        scores = robust_scores(values, observed.mask, self.components_, self.noise_scale_, knee=knee)
-        return scores, scores @ self.components_ + self.mean_
+        lags = getattr(self, "lags_", 1)
+        scale = self.noise_scale_ if lags == 1 else xp.concat([self.noise_scale_] * lags)
+        windows, mask = surrounded(values, observed.mask, lags)
+        scores = robust_scores(windows, mask, self.components_, scale, knee=knee)
+        return scores, self._low_rank(scores)
+
+    def _low_rank(self, scores: Array) -> Array:
+        """The low-rank part that belongs to scores of frames in a row."""
+        lags = getattr(self, "lags_", 1)
+        return averaged(scores @ self.components_, lags)[lags // 2 :, :][: scores.shape[0], :] + self.mean_
 
     def _parts(self, observed: Observed) -> tuple[Array, Array, Array, Array]:
         """Scores, low-rank, sparse and noise part of frames."""
@@ -116,7 +127,8 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         if observed.mask is not None:
             xp = array_namespace(rest)
             rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
-        sparse = split_rest(rest, self.noise_scale_, self.sparse)
+        knees = getattr(self, "_knees", KNEE * self.noise_scale_)
+        sparse = split_rest(rest, knees, self.sparse, whole=getattr(self, "refit", False))
         return scores, low_rank, sparse, rest - sparse
 
     def transform(self, X: Any) -> Array:
@@ -168,7 +180,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
                 f"one column for each of the {self.components_.shape[0]} components"
             )
         scores = xp.asarray(scores, dtype=self.components_.dtype, device=device(self.components_))
-        return scores @ self.components_ + self.mean_
+        return self._low_rank(scores)
 
     def decompose(self, X: Any) -> Decomposition:
         """Split frames on the learned base into low-rank, sparse and noise parts.

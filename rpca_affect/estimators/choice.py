@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.search import FACTORS, RobustPCASearch, curve
 
 __all__ = ["Choice", "choose_lambda"]
@@ -65,7 +66,7 @@ def choose_lambda(
     lams : array-like, optional
         Weights to try; default a quarter to four times ``1 / sqrt(max(m, n))``, in nine steps.
     estimator : RobustPCA, optional
-        Everything but ``lam``. Default ``RobustPCA()``.
+        Everything but ``lam``. Default ``RobustPCA(lags=1)``.
     share, n_repeats, n_jobs, random_state
         As in `RobustPCASearch`.
 
@@ -91,7 +92,7 @@ def choose_lambda(
     if grid.ndim != 1 or grid.size == 0 or not (grid > 0).all():
         raise ValueError("lams must be a list of positive weights")
     search = RobustPCASearch(
-        estimator,
+        RobustPCA(lags=1) if estimator is None else estimator,
         {"lam": grid.tolist()},
         share=share,
         n_repeats=n_repeats,

@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from rpca_affect.estimators.base import Documented
 from rpca_affect.estimators.collections import in_parallel, is_collection, split_rows, stacked
-from rpca_affect.estimators.projection import KNEE, robust_scores
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.spectrum import floored
+from rpca_affect.projection import KNEE, robust_scores
 
 __all__ = ["SequenceDescriptors"]
 
@@ -40,7 +40,7 @@ class SequenceDescriptors(TransformerMixin, Documented):
     Parameters
     ----------
     estimator : RobustPCA, optional
-        Learns the base and splits frames. Default ``RobustPCA(tol=1e-4)``.
+        Learns the base and splits frames. Default ``RobustPCA(tol=1e-4, lags=1)``.
     parts : {"both", "base", "transient"}, default "both"
         Which descriptors to return. Those of the base are the ones that hold up under corrupted frames: a corrupted
         frame *is* a transient.
@@ -130,7 +130,9 @@ class SequenceDescriptors(TransformerMixin, Documented):
             raise ValueError(f"groups has {len(self.groups)} entries for {table.shape[1]} features: give one for each")
         self.estimator_ = None
         if table.shape[1] > 1:
-            self.estimator_ = (RobustPCA(tol=1e-4) if self.estimator is None else clone(self.estimator)).fit(table)
+            self.estimator_ = (RobustPCA(tol=1e-4, lags=1) if self.estimator is None else clone(self.estimator)).fit(
+                table
+            )
         spread = MAD_TO_SIGMA * np.nanmedian(np.abs(table - np.nanmedian(table, axis=0)), axis=0)
         self.noise_scale_ = self.estimator_.noise_scale_ if self.estimator_ is not None else floored(spread, spread)
         # The unit of the fit over time is what an ordinary least-squares fit leaves over in ordinary clips.

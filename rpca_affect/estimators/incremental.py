@@ -10,11 +10,13 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from rpca_affect.arrays import Array, Observed, array_namespace
+from rpca_affect.doubts import Doubt
 from rpca_affect.estimators.base import BaseModel, oriented
-from rpca_affect.estimators.scaling import noise_unit, split_scaled
+from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import centred_rank, floored, principal
 from rpca_affect.noise import slack as noise_weight
 from rpca_affect.noise import spread
+from rpca_affect.noise_model import NoiseModel, split_beside
 from rpca_affect.solvers import ADMM
 
 __all__ = ["IncrementalRobustPCA"]
@@ -22,6 +24,7 @@ __all__ = ["IncrementalRobustPCA"]
 SPARE = 10  # directions kept beyond the components, so that a rising one is not cut off batch after batch
 MU_SLACK = 0.07  # penalty of the splits, times the weight of the noise part: about the fastest
 HEAD_BLOCKS = 1  # the base so far weighs at most as much as this many blocks when a block is split
+FEW = 20  # frames from which on a block measures its own noise
 SCALE_GAIN = 0.1  # least share of the newest block in the noise scale
 
 
@@ -45,7 +48,7 @@ class IncrementalRobustPCA(BaseModel):
         (``fit`` leaves none waiting).
     n_warmup : int, default 200
         Frames gathered before the first base is learned. ``fit`` makes do with fewer.
-    lam, noise : as in `RobustPCA`
+    lam, noise, threshold, floor : as in `RobustPCA`
     tol : float, default 1e-3
         Relative error at which the split of a block stops.
     sparse : {"cells", "frames"}, default "cells"
@@ -102,6 +105,8 @@ class IncrementalRobustPCA(BaseModel):
         n_warmup: int = 200,
         lam: float | None = None,
         noise: Any = "auto",
+        threshold: float = 2.0,
+        floor: float = 0.02,
         sparse: str = "cells",
         output: str = "scores",
         missing: str = "mask",
@@ -114,6 +119,8 @@ class IncrementalRobustPCA(BaseModel):
         self.n_warmup = n_warmup
         self.lam = lam
         self.noise = noise
+        self.threshold = threshold
+        self.floor = floor
         self.sparse = sparse
         self.output = output
         self.missing = missing
@@ -180,7 +187,8 @@ class IncrementalRobustPCA(BaseModel):
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it must be at least {least}")
         if self.half_life is not None and not self.half_life > 0:
             raise ValueError(f"half_life is {self.half_life!r}: it must be a positive number of frames, or None")
-        for name in ("components_", "noise_scale_"):
+        self._kept_doubts: tuple[Doubt, ...] = ()
+        for name in ("components_", "noise_scale_", "_cutoffs"):
             self.__dict__.pop(name, None)
         self.n_samples_seen_ = 0
         self.n_iter_ = 0
@@ -211,16 +219,23 @@ class IncrementalRobustPCA(BaseModel):
             # norm, a direction that many frames share can still enter, and single cells cannot.
             most = HEAD_BLOCKS * block.values.shape[0]
             head = self._sketch[: self.n_components_, :] * min(1.0, math.sqrt(most / self._weight))
-        unit, doubt = noise_unit(block, self.noise) if block.values.shape[0] > 2 else (None, ())
-        if unit is None and not first and self.noise is not None:
-            unit, doubt = self.noise_scale_, ()
         rows = head.shape[0] + block.values.shape[0]
         # A penalty from the noise instead of the size of the cells: the heavy rows of the base leave it alone.
-        mu = None if unit is None else MU_SLACK / noise_weight(1.0, (rows, block.values.shape[1]))
-        split, low_rank, sparse = split_scaled(
-            block, unit, head, solver=ADMM(mu=mu), lam=self.lam, sparse=self.sparse, tol=self.tol
+        mu = None if self.noise is None else MU_SLACK / noise_weight(1.0, (rows, block.values.shape[1]))
+        model = NoiseModel(
+            noise=self.noise if block.values.shape[0] > FEW or first else self.noise_scale_,
+            threshold=self.threshold,
+            lam=self.lam,
+            solver=ADMM(mu=mu),
+            sparse=self.sparse,
+            floor=self.floor,
+            options={"tol": self.tol},
         )
-        self.status_ = replace(split.status, doubts=(*doubt, *split.status.doubts))
+        status, low_rank, sparse = split_beside(head, block, model)
+        # A block without order in time is not mended by the next one: what was learned from it stays.
+        found = {doubt.kind: doubt for doubt in (*self._kept_doubts, *status.doubts)}
+        self._kept_doubts = tuple(doubt for doubt in found.values() if doubt.kind == "unordered")
+        self.status_ = replace(status, doubts=tuple(found.values()))
         cleaned = block.values - sparse
         if block.mask is not None:
             cleaned = xp.where(block.mask, cleaned, low_rank)
@@ -228,6 +243,11 @@ class IncrementalRobustPCA(BaseModel):
             self.n_components_ = self.n_components or centred_rank(low_rank)
         self._absorb(cleaned)
         self._follow_noise(block, cleaned)
+        if block.values.shape[0] > FEW or not hasattr(self, "_cutoffs"):
+            gain = max(cleaned.shape[0] / self._weight, SCALE_GAIN)
+            new, old = cutoffs(self, block), getattr(self, "_cutoffs", (0.0, 0.0))
+            share = gain if old[1] else 1.0
+            self._cutoffs = (old[0] + share * (new[0] - old[0]), old[1] + share * (new[1] - old[1]))
 
     def _absorb(self, cleaned: Array) -> None:
         """Merge frames without their sparse part into mean and sketch, and read the base off the sketch."""

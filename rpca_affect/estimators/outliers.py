@@ -4,15 +4,17 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device
-from rpca_affect.estimators.projection import KNEE, standardised_size
-from rpca_affect.noise import spread
+from rpca_affect.noise import MAD_TO_SIGMA, spread
+from rpca_affect.projection import KNEE, standardised_size
 
-__all__ = ["OutlierMap", "absolute_skill", "cell_folds", "cell_score", "outlier_map"]
+__all__ = ["OutlierMap", "absolute_skill", "cell_folds", "cell_score", "cutoffs", "outlier_map"]
 
 QUANTILE = 0.975
+CLEAN = 4.0  # units of ``noise_scale_`` beyond which a cell is none of a clean frame
+FEW = 40  # frames from which on their own distances say where the cutoffs lie
 
 
 class OutlierMap(NamedTuple):
@@ -44,23 +46,79 @@ def outlier_map(model: Any, observed: Observed) -> OutlierMap:
     rest = observed.values - low_rank
     if observed.mask is not None:
         rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
+    size = xp.abs(rest / model.noise_scale_)
+    loss = xp.where(size <= KNEE, size * size / 2, KNEE * (size - KNEE / 2))
+    count = float(rest.shape[1])
+    if observed.mask is not None:
+        count = xp.maximum(xp.sum(xp.astype(observed.mask, rest.dtype), axis=1), xp.ones_like(rest[:, 0]))
+    score_cutoff, orthogonal_cutoff = model._cutoffs
+    return OutlierMap(
+        score_distance=_score_distance(model, scores),
+        orthogonal_distance=standardised_size(rest, observed.mask, model.noise_scale_),
+        score_cutoff=score_cutoff,
+        orthogonal_cutoff=orthogonal_cutoff,
+        typical=-xp.sum(loss, axis=1) / count,
+    )
+
+
+def _score_distance(model: Any, scores: Array) -> Array:
+    xp = array_namespace(scores)
     variance = model.explained_variance_
     floor = xp.max(variance) * xp.finfo(variance.dtype).eps
     variance = xp.where(variance > floor, variance, xp.ones_like(variance) * (floor if float(floor) > 0 else 1.0))
-    features, rank = rest.shape[1], scores.shape[1]
-    size = xp.abs(rest / model.noise_scale_)
-    loss = xp.where(size <= KNEE, size * size / 2, KNEE * (size - KNEE / 2))
-    count = float(features)
+    return xp.sqrt(xp.sum(scores * scores / variance, axis=1))
+
+
+def cutoffs(model: Any, observed: Observed) -> tuple[float, float]:
+    """Values that 97.5 % of clean frames stay below: score distance and orthogonal distance.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    observed : Observed
+        The frames it was fitted to, outliers included.
+
+    Returns
+    -------
+    score_cutoff, orthogonal_cutoff : float
+        The orthogonal one as in ROBPCA: distances to the power 2/3 are about normal, so median and median absolute
+        deviation tell their quantile whatever the outliers do. The scores of a recording are not normal; their cutoff
+        is the quantile among the frames whose orthogonal distance is not conspicuous. Too few frames, or frames that
+        the base explains exactly, leave those of a Gaussian model.
+    """
+    xp = array_namespace(observed.values)
+    rank = model.components_.shape[0]
+    free = max(1, observed.values.shape[1] - min(rank, observed.values.shape[1] - 1))
+    plain = math.sqrt(chi2.ppf(QUANTILE, rank)), math.sqrt(chi2.ppf(QUANTILE, free) / free)
+    scores, low_rank = model._model(observed)
+    rest = observed.values - low_rank
+    near = xp.abs(rest) <= CLEAN * model.noise_scale_  # a frame without its outlying cells is a clean frame
     if observed.mask is not None:
-        count = xp.maximum(xp.sum(xp.astype(observed.mask, rest.dtype), axis=1), xp.ones_like(rest[:, 0]))
-    free = max(1, features - rank)
-    return OutlierMap(
-        score_distance=xp.sqrt(xp.sum(scores * scores / variance, axis=1)),
-        orthogonal_distance=standardised_size(rest, observed.mask, model.noise_scale_),
-        score_cutoff=math.sqrt(chi2.ppf(QUANTILE, rank)),
-        orthogonal_cutoff=math.sqrt(chi2.ppf(QUANTILE, free) / free),
-        typical=-xp.sum(loss, axis=1) / count,
-    )
+        near = near & observed.mask
+    few = 2 * xp.sum(xp.astype(near, xp.int64), axis=1) <= observed.values.shape[1]
+    inside = _score_distance(model, scores)[~few]
+    root = standardised_size(rest, near, model.noise_scale_)[~few] ** (2 / 3)
+    frames = root.shape[0]
+    if frames < FEW:
+        return plain
+    middle = _quantile(root, 0.5)
+    # At least as wide as independent features make it.
+    least = middle * float(chi2.ppf(QUANTILE, free) / chi2.ppf(0.5, free)) ** (1 / 3) - middle
+    size = max(MAD_TO_SIGMA * _quantile(xp.abs(root - middle), 0.5), least / float(norm.ppf(QUANTILE)))
+    # What was fitted lies closer than what comes later, by a share of components and features per frame.
+    drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
+    clean = inside[root <= middle + float(norm.ppf(0.999)) * size]
+    return drawn * _quantile(clean, QUANTILE), drawn * (middle + float(norm.ppf(QUANTILE)) * size) ** 1.5
+
+
+def _quantile(x: Array, share: float) -> float:
+    """Quantile of a vector in its own library, interpolated; one number from the device."""
+    xp = array_namespace(x)
+    place = share * (x.shape[0] - 1)
+    low = int(place)
+    ordered = xp.sort(x)
+    high = min(low + 1, x.shape[0] - 1)
+    return float(ordered[low]) + (place - low) * (float(ordered[high]) - float(ordered[low]))
 
 
 def cell_folds(shape: tuple[int, ...], folds: int, seed: Any) -> np.ndarray:

@@ -1,19 +1,18 @@
 """Robust PCA in scikit-learn's grammar: learn a base from some frames, apply it to others."""
 
 import warnings
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 
-from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.decomposition import Decomposition
-from rpca_affect.doubts import Doubt
+from rpca_affect.arrays import Observed, array_namespace
 from rpca_affect.estimators.base import BaseModel
-from rpca_affect.estimators.scaling import noise_unit, split_scaled
+from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import learned_base
+from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
+from rpca_affect.projection import KNEE
 from rpca_affect.solvers import available_solvers
 
 __all__ = ["Certificate", "RobustPCA"]
@@ -56,11 +55,16 @@ class RobustPCA(BaseModel):
     solver : str or solver object, default "auto"
         As in `rpca_affect.solve`. A solver with a rank (``"godec"``, ``"altproj"``) takes ``n_components`` for it.
     lam : float, optional
-        Weight of the sparse part; default ``1 / sqrt(p max(m, n))``.
+        Weight of the sparse part in scaled units; replaces ``threshold``.
     noise : "auto", float, array (n_features,) or None, default "auto"
-        Standard deviation of dense noise per feature. ``"auto"`` measures it from differences of neighbouring frames,
-        which must therefore be in time order; where they show no order, no noise part is used and ``status_`` says
-        so. None: no noise part.
+        Standard deviation of dense noise per feature. ``"auto"`` measures it from differences of neighbouring frames;
+        where the frames show no order in time, from the bulk of the singular values, and ``status_`` says so. None:
+        no noise part.
+    threshold, scale, floor, refit
+        As in `rpca_affect.decompose`, which gives the same split of the same frames.
+    lags : int or "auto", default "auto"
+        As in `rpca_affect.decompose`; ``"auto"`` is 1 where ``n_components`` is given. With more than one, components
+        are patterns of ``lags_`` frames in a row, and a frame is transformed together with its neighbours.
     sparse : {"cells", "frames"}, default "cells"
         Whether single cells or whole frames are outliers. In the latter case a new frame is projected plainly, which
         is then the optimum.
@@ -68,7 +72,7 @@ class RobustPCA(BaseModel):
         What ``transform`` returns.
     missing : {"mask", "error"}, default "mask"
         NaN is a missing cell, or an error.
-    tol : float, default 1e-6
+    tol : float, default 1e-5
         Relative error at which the solve stops.
     max_iter : int, optional
         Largest number of solver steps; default the solver's own.
@@ -77,7 +81,7 @@ class RobustPCA(BaseModel):
 
     Attributes
     ----------
-    components_ : array, shape (n_components_, n_features)
+    components_ : array, shape (n_components_, lags_ * n_features)
         Orthonormal rows, by decreasing variance; the largest cell of each is positive.
     mean_ : array, shape (n_features,)
         Mean of the frames without their sparse part.
@@ -95,7 +99,7 @@ class RobustPCA(BaseModel):
         Duality gap, residual, rank and sparsity of the split.
     history_ : dict of str to list
         Per step of the solver.
-    n_components_, n_iter_, n_features_in_ : int
+    n_components_, lags_, n_iter_, n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only when ``fit`` saw names.
 
@@ -123,10 +127,15 @@ class RobustPCA(BaseModel):
         solver: Any = "auto",
         lam: float | None = None,
         noise: Any = "auto",
+        threshold: float = 2.0,
         sparse: str = "cells",
+        scale: str = "noise",
+        floor: float = 0.02,
+        lags: Any = "auto",
+        refit: bool = True,
         output: str = "scores",
         missing: str = "mask",
-        tol: float = 1e-6,
+        tol: float = 1e-5,
         max_iter: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -134,7 +143,12 @@ class RobustPCA(BaseModel):
         self.solver = solver
         self.lam = lam
         self.noise = noise
+        self.threshold = threshold
         self.sparse = sparse
+        self.scale = scale
+        self.floor = floor
+        self.lags = lags
+        self.refit = refit
         self.output = output
         self.missing = missing
         self.tol = tol
@@ -166,9 +180,10 @@ class RobustPCA(BaseModel):
         self._check_rank(observed)
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        split, low_rank, sparse, doubt = self._split(observed, self._watched(context))
-        self._learn(observed, low_rank, sparse)
-        self.status_ = replace(split.status, doubts=(*doubt, *split.status.doubts))
+        found = split_frames(observed, self._noise_model(self._watched(context)))
+        split = found.decomposition
+        self._learn(observed, found)
+        self.status_ = split.status
         self.certificate_ = Certificate(split.gap, split.residual, int(split.rank), split.sparsity)
         self.history_ = split.history
         self.n_iter_ = int(split.n_iter)
@@ -185,37 +200,46 @@ class RobustPCA(BaseModel):
         if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank <= most:
             raise ValueError(f"n_components is {rank!r}: give a whole number from 1 to {most}, or None")
 
-    def _split(self, observed: Observed, callback: Any) -> tuple[Decomposition, Array, Array, tuple[Doubt, ...]]:
-        """Split the frames with what the parameters say and the solver takes."""
+    def _noise_model(self, callback: Any = None) -> NoiseModel:
+        """The model of `rpca_affect.decompose` under the parameters of this estimator."""
         kind = available_solvers().get(self.solver, self.solver) if isinstance(self.solver, str) else self.solver
-        named = isinstance(self.solver, str)
-        own_noise = not named and bool(np.any(np.asarray(getattr(kind, "slack", 0.0)) != 0))
-        takes_noise = self.solver == "auto" or (hasattr(kind, "slack") and not own_noise)
-        unit, doubt = noise_unit(observed, self.noise) if takes_noise else (None, ())
-        split, low_rank, sparse = split_scaled(
-            observed,
-            unit,
-            solver=self.solver,
+        options = {
+            "rank": self.n_components if hasattr(kind, "rank") else None,
+            "tol": self.tol,
+            "max_iter": self.max_iter,
+            "random_state": self.random_state,
+            "callback": callback,
+        }
+        return NoiseModel(
+            noise=self.noise,
+            threshold=self.threshold,
             lam=self.lam,
+            solver=self.solver,
             sparse=self.sparse,
-            rank=self.n_components if hasattr(kind, "rank") else None,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
-            callback=callback,
+            scale=self.scale,
+            floor=self.floor,
+            # A given number of components is one of patterns within a frame.
+            lags=1 if self.lags == "auto" and self.n_components is not None else self.lags,
+            refit=self.refit,
+            options={name: value for name, value in options.items() if value is not None},
         )
-        return split, low_rank, sparse, doubt
 
-    def _learn(self, observed: Observed, low_rank: Array, sparse: Array) -> None:
+    def _learn(self, observed: Observed, split: ModelSplit) -> None:
         xp = array_namespace(observed.values)
-        cleaned = observed.values - sparse
+        self.lags_ = split.lags
+        cleaned = observed.values - split.transient
         if observed.mask is not None:
-            cleaned = xp.where(observed.mask, cleaned, low_rank)
-        base = learned_base(observed, low_rank, cleaned, self.n_components)
-        self.low_rank_, self.sparse_ = low_rank, sparse
+            cleaned = xp.where(observed.mask, cleaned, split.base)
+        rank = self.n_components
+        if rank is None and split.lags > 1:
+            rank = max(1, int(split.decomposition.rank))  # the mean over copies of a cell has a higher one
+        base = learned_base(observed, split.base, cleaned, rank, split.lags)
+        self.low_rank_, self.sparse_ = split.base, split.transient
         self.n_components_ = base.components.shape[0]
         self.mean_, self.components_ = base.mean, base.components
         self.singular_values_ = base.singular_values
         self.explained_variance_ = base.variance
         self.explained_variance_ratio_ = base.share
         self.noise_variance_, self.noise_scale_ = base.noise_variance, base.noise_scale
+        self._knees = self.threshold * split.sigma if self.noise is not None else KNEE * base.noise_scale
+        self._cutoffs = cutoffs(self, observed)

@@ -31,7 +31,7 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
     Parameters
     ----------
     estimator : RobustPCA, optional
-        Default ``RobustPCA()``.
+        Default ``RobustPCA(lags=1)``.
     param_grid : dict or list of dict, optional
         As in `sklearn.model_selection.ParameterGrid`; default nine values of ``lam`` around its default.
     share : float, default 0.1
@@ -119,7 +119,7 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
             self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
         observed = observe(frames)
-        estimator = RobustPCA() if self.estimator is None else self.estimator
+        estimator = RobustPCA(lags=1) if self.estimator is None else self.estimator
         grid = {"lam": (np.asarray(FACTORS) / np.sqrt(max(frames.shape))).tolist()}
         candidates = list(ParameterGrid(grid if self.param_grid is None else self.param_grid))
         hidden = _hidden(observed, self.share, self.n_repeats, self.random_state)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.estimators.base import oriented
+from rpca_affect.lags import averaged, embedded
 from rpca_affect.noise import spread
 
 __all__ = ["Base", "centred_rank", "floored", "learned_base", "principal"]
@@ -48,7 +49,7 @@ def principal(centred: Array) -> tuple[Array, Array]:
     return xp.sqrt(xp.maximum(squares, xp.zeros_like(squares))), xp.matrix_transpose(columns)
 
 
-def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_components: int | None) -> Base:
+def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_components: int | None, lags: int = 1) -> Base:
     """Learn a base from split frames.
 
     Parameters
@@ -61,6 +62,8 @@ def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_componen
         Frames without their sparse part, missing cells filled from the low-rank part. Unlike the low-rank part, their
         components and variances are not shrunk by the nuclear norm.
     n_components : int or None
+    lags : int
+        Frames in a row that a component spans.
 
     Returns
     -------
@@ -68,12 +71,13 @@ def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_componen
     """
     xp = array_namespace(cleaned)
     mean = xp.mean(cleaned, axis=0)
-    values, rows = principal(cleaned - mean)
-    rank = centred_rank(low_rank) if n_components is None else n_components
+    windows = embedded(cleaned - mean, lags)
+    values, rows = principal(windows)
+    rank = centred_rank(embedded(low_rank, lags)) if n_components is None else n_components
     components = oriented(rows[:rank, :])
-    squares = values * values / (cleaned.shape[0] - 1)
+    squares = values * values / (windows.shape[0] - 1)
     total = float(xp.sum(squares))
-    rest = observed.values - mean - ((cleaned - mean) @ xp.matrix_transpose(components)) @ components
+    rest = observed.values - mean - averaged((windows @ xp.matrix_transpose(components)) @ components, lags)
     if observed.mask is not None:
         rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
     left = squares[rank:]

@@ -1,6 +1,5 @@
 """The front door for recordings: read, solve every sequence on its own, return everything in the input's units."""
 
-import math
 import platform
 import time as clock
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.noise import ColumnScale
+from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
-from rpca_affect.session.model import SequenceSplit, bridged, split_sequence, status_of
+from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
 from rpca_affect.session.prediction import CELLS, Prediction, predict_hidden
 from rpca_affect.session.split import Split
 
@@ -31,6 +31,9 @@ def decompose(
     sparse: Literal["cells", "frames"] = "cells",
     scale: Literal["noise", "spread", "none"] = "noise",
     floor: float = 0.02,
+    lags: int | Literal["auto"] = "auto",
+    max_transient: float | None = None,
+    refit: bool = True,
     features: str | Sequence[str] | None = None,
     min_confidence: float = 0.8,
     format: str | None = None,
@@ -118,31 +121,46 @@ def decompose(
     >>> bool(np.allclose(split.base + split.transient + split.residual, table))
     True
     """
-    if not 0 < threshold < math.inf:
-        raise ValueError(f"threshold is {threshold}: give standard deviations of the noise, such as 2.0")
-    if sparse not in ("cells", "frames"):
-        raise ValueError(f"sparse is {sparse!r}: give 'cells' or 'frames'")
     reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
     columns = {"key": key, "time": time, "confidence": confidence, "drop": drop, "missing": missing}
     recording = _recording(source, format, min_confidence, columns, reading)
     if features is None:
         recording = without_presence(recording)
-    model = {"noise": noise, "threshold": threshold, "lam": lam, "solver": solver, "sparse": sparse, "scale": scale}
+    model = NoiseModel(
+        noise=noise,
+        threshold=threshold,
+        lam=lam,
+        solver=solver,
+        sparse=sparse,
+        scale=scale,
+        floor=floor,
+        lags=lags,
+        refit=refit,
+        fps=recording.fps,
+        max_transient=max_transient,
+        options={"tol": tol, **options},
+    )
     started = clock.perf_counter()
-    whole = ColumnScale.fit(recording.values, recording.mask, by=scale)
+    whole = ColumnScale.fit(recording.values, recording.mask, by="none")
     base = np.repeat(whole.center[None, :], recording.n_frames, axis=0)
     transient, residual = np.zeros_like(base), np.zeros_like(base)
     sequences = []
     for rows in _sequence_rows(recording):
         values, known = recording.values[rows], recording.mask[rows]
-        part = split_sequence(values, known, whole, rows, model, floor, {"tol": tol, **options})
+        part, parts = split_sequence(values, known, whole.center, rows, model)
         sequences.append(part)
-        if part.decomposition is not None:
-            base[rows] = bridged(part.scale.undo(part.decomposition.low_rank, center=True), known.any(axis=1))
-            transient[rows] = part.scale.undo(part.decomposition.sparse)
+        if parts is not None:
+            base[rows], transient[rows] = parts
             residual[rows] = np.where(known, values - base[rows] - transient[rows], 0.0)
     parameters = {
-        **model,
+        "threshold": threshold,
+        "lam": lam,
+        "sparse": sparse,
+        "scale": scale,
+        "lags": lags,
+        "lags_used": [part.lags for part in sequences],
+        "max_transient": max_transient,
+        "refit": refit,
         "noise": noise if noise is None or isinstance(noise, str) else np.asarray(noise).tolist(),
         "solver": solver if isinstance(solver, str) else repr(solver),
         "solver_used": sorted({p.decomposition.solver for p in sequences if p.decomposition is not None}),
@@ -159,8 +177,8 @@ def decompose(
     seconds = clock.perf_counter() - started
     prediction = None
     if check:
-        again = {name: value for name, value in {"tol": tol, **options}.items() if name != "callback"}
-        prediction = _predicted(recording, transient, sequences, whole, model, floor, again)
+        again = {name: value for name, value in model.options.items() if name != "callback"}
+        prediction = _predicted(recording, transient, sequences, whole.center, replace(model, options=again))
     status = status_of(recording, sequences, prediction)
     split = Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
     return replace(split, prediction=prediction)
@@ -170,10 +188,8 @@ def _predicted(
     recording: Recording,
     transient: np.ndarray,
     sequences: list[SequenceSplit],
-    whole: ColumnScale,
-    model: dict,
-    floor: float,
-    options: dict,
+    center: np.ndarray,
+    model: NoiseModel,
 ) -> Prediction | None:
     """How well the base predicts hidden cells of the recording: the longest sequences, as far as time allows."""
     total, looked = None, 0
@@ -182,10 +198,8 @@ def _predicted(
             continue
 
         def base_of(values: np.ndarray, known: np.ndarray, rows: slice, part: SequenceSplit = part) -> np.ndarray:
-            answer = split_sequence(values, known, whole, part.rows[rows], model, floor, options)
-            if answer.decomposition is None:
-                return np.broadcast_to(whole.center, values.shape)
-            return answer.scale.undo(answer.decomposition.low_rank, center=True)
+            _, parts = split_sequence(values, known, center, part.rows[rows], model)
+            return np.broadcast_to(center, values.shape) if parts is None else parts[0]
 
         values, known = recording.values[part.rows], recording.mask[part.rows]
         found = predict_hidden(values, known, transient[part.rows] == 0, base_of)

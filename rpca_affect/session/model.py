@@ -1,22 +1,19 @@
-"""The noise-aware model of one sequence: features scaled by their noise, solved, and what may be doubted about it."""
+"""One unbroken sequence of a recording under the noise-aware model, and how the solves of all of them ended."""
 
-import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
+from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.doubts import Doubt, merged
-from rpca_affect.noise import ColumnScale, noise_level
+from rpca_affect.noise import ColumnScale
+from rpca_affect.noise_model import NoiseModel, split_frames
 from rpca_affect.recordings import Recording
 from rpca_affect.session.prediction import Prediction
-from rpca_affect.solvers import available_solvers
-from rpca_affect.solving import solve
 
 __all__ = ["SequenceSplit", "split_sequence", "status_of"]
 
-ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
 SHORT = 30  # frames below which first differences say little about the noise
 
 
@@ -33,13 +30,20 @@ class SequenceSplit:
     scale : ColumnScale
         What was subtracted and divided by before the solve.
     decomposition : Decomposition or None
-        The solve in scaled units; None for a sequence without any observed cell.
+        The solve in scaled units, of the embedded matrix where ``lags`` exceeds 1; None for a sequence without any
+        observed cell.
+    lags : int
+        Frames stacked beside each other for the solve.
+    rank : int
+        Rank of the base over frames and features.
     """
 
     rows: np.ndarray
     sigma: np.ndarray
     scale: ColumnScale
     decomposition: Decomposition | None
+    lags: int = 1
+    rank: int = 0
 
     @property
     def stretch(self) -> slice | np.ndarray:
@@ -49,95 +53,32 @@ class SequenceSplit:
 
 
 def split_sequence(
-    values: np.ndarray,
-    known: np.ndarray,
-    whole: ColumnScale,
-    rows: np.ndarray,
-    model: dict,
-    floor: float,
-    options: dict,
-) -> SequenceSplit:
-    """Scale one sequence, solve it, and keep what undoes the scale."""
+    values: np.ndarray, known: np.ndarray, center: np.ndarray, rows: np.ndarray, model: NoiseModel
+) -> tuple[SequenceSplit, tuple[np.ndarray, np.ndarray] | None]:
+    """Split one sequence; return its record, and base and transients in the units of the input.
+
+    Parameters
+    ----------
+    values, known : ndarray, shape (frames, n_features)
+    center : ndarray, shape (n_features,)
+        Where a feature rests that this sequence never shows: its median over the recording.
+    rows : ndarray of int, shape (frames,)
+    model : NoiseModel
+
+    Returns
+    -------
+    SequenceSplit
+    (base, transient) : arrays, shape (frames, n_features), or None
+        None for a sequence without any observed cell.
+    """
     if not known.any():
-        return SequenceSplit(rows, whole.scale, whole, None)
-    noisy = _noise_scale(values, known, floor)
-    scale = noisy if model["scale"] == "noise" else ColumnScale.fit(values, known, by=model["scale"])
-    # A feature that this sequence never shows rests where it rests in the others.
-    scale = replace(scale, center=np.where(known.any(axis=0), scale.center, whole.center))
-    sigma = noisy.scale
-    if model["noise"] is not None and not isinstance(model["noise"], str):
-        sigma = np.broadcast_to(np.asarray(model["noise"], dtype=np.float64), sigma.shape)
-        if not (sigma >= 0).all():
-            raise ValueError("noise must be at least 0 everywhere")
-    elif model["noise"] not in (None, "auto"):
-        raise ValueError(f"noise is {model['noise']!r}: give a standard deviation, one per feature, 'auto' or None")
-    scaled = np.where(known, scale.apply(values), 0.0)
-    answer = solve(scaled, mask=known, **_weights(known, sigma / scale.scale, model, options), **options)
-    return SequenceSplit(rows, sigma, scale, answer)
-
-
-def _noise_scale(values: np.ndarray, known: np.ndarray, floor: float) -> ColumnScale:
-    """Noise of every feature, at least ``floor`` of its standard deviation between its half-percent quantiles.
-
-    The robust spread would be no floor for a feature that rests most of the time (a tongue that comes out once): its
-    few moves would count as thousands of standard deviations and outweigh all others. The quantiles keep glitches out.
-    """
-    some = slice(None, None, max(1, len(values) // 5000))
-    seen = known[some].any(axis=0)
-    table = np.where(known[some], values[some], np.nan)[:, seen]
-    low, high = np.nanquantile(table, (0.005, 0.995), axis=0)
-    deviation, size = np.zeros(values.shape[1]), np.zeros(values.shape[1])
-    unit = np.maximum(np.abs(low), np.abs(high))
-    unit = np.where(unit > 0, unit, 1.0)  # the squares of gigantic values would overflow
-    deviation[seen] = unit * np.nanstd(np.clip(table, low, high) / unit, axis=0)
-    size[seen] = np.nanmedian(np.abs(table), axis=0)
-    scale = np.maximum(noise_level(values, known), floor * deviation)
-    # A feature that is constant up to rounding is left alone: dividing would turn rounding into signal.
-    scale = np.where(scale > ROUNDING * np.finfo(float).eps * size, scale, 1.0)
-    return replace(ColumnScale.fit(values, known, by="none"), scale=scale)
-
-
-def bridged(base: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Lay the base of frames without any observation on the line between their neighbours.
-
-    Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
-    base stays in the space that its frames span, so the rank does not grow.
-    """
-    if seen.all() or not seen.any():
-        return base
-    places = np.arange(len(base))
-    lost = ~seen
-    before = np.maximum.accumulate(np.where(seen, places, -1))[lost]
-    after = np.minimum.accumulate(np.where(seen, places, len(base))[::-1])[::-1][lost]
-    before, after = np.where(before < 0, after, before), np.where(after == len(base), before, after)
-    share = ((places[lost] - before) / np.maximum(after - before, 1))[:, None]
-    filled = base.copy()
-    filled[lost] = (1 - share) * base[before] + share * base[after]
-    return filled
-
-
-def _weights(known: np.ndarray, sigma: np.ndarray, model: dict, options: dict) -> dict[str, Any]:
-    """What `solve` is told about one sequence whose noise, in scaled units, is ``sigma``."""
-    features = known.shape[1]
-    share = known.mean()
-    solver, lam, sparse = model["solver"], model["lam"], model["sparse"]
-    words = {"solver": solver, "lam": lam, "sparse": sparse}
-    kind = available_solvers().get(solver) if isinstance(solver, str) else solver
-    if model["noise"] is None or not sigma.any():
-        return words
-    # Solvers that are given the rank have no noise part of this form; for them the scaling is all there is.
-    if (solver == "auto" and "rank" in options) or (kind is not None and not hasattr(kind, "slack")):
-        return words
-    reach = model["threshold"]
-    if sparse == "frames":
-        # One noise level per frame, and a frame of pure noise has length sqrt(p n) +- 0.7.
-        sigma = np.sqrt(np.mean(sigma**2, keepdims=True))
-        reach = math.sqrt(share * features) + model["threshold"]
-    # as in solve: p max(m, n) over the frames and features that were observed at all
-    unit = math.sqrt(2 * known.sum() / min(known.any(axis=1).sum(), known.any(axis=0).sum()))
-    words["lam"] = reach / unit if lam is None else lam
-    words["noise"] = float(sigma[0]) if np.ptp(sigma) == 0 else sigma
-    return words
+        unit = np.ones_like(center)
+        return SequenceSplit(rows, unit, ColumnScale(center, unit), None), None
+    filled = np.where(known, values, 0.0)
+    found = split_frames(Observed(filled, None if known.all() else known), model)
+    base = np.where(known.any(axis=0), found.base, center)
+    part = SequenceSplit(rows, found.sigma, found.scale, found.decomposition, found.lags, found.rank)
+    return part, (base, found.transient)
 
 
 def status_of(recording: Recording, sequences: list[SequenceSplit], prediction: Prediction | None = None) -> Status:

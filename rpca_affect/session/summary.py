@@ -39,7 +39,7 @@ def summarise(split: Any) -> Summary:
     """Sum a split up; see `rpca_affect.Split.summary`."""
     recording, known = split.recording, split.recording.mask
     solved = split.decompositions
-    ranks = [int(part.rank) for part in solved]
+    ranks = [part.rank for part in split.sequences if part.decomposition is not None]
     gaps = [float(part.gap) for part in solved if part.gap is not None]
     asked = split.prediction if split.prediction is not None and split.prediction.says_something else None
     residual, in_units = _residual_shares(split)
@@ -52,6 +52,8 @@ def summarise(split: Any) -> Summary:
         sequences=len(split.sequences),
         missing_share=float(1 - known.mean()),
         rank=ranks,
+        lags=[part.lags for part in split.sequences],
+        rank_with_lags=[int(part.rank) for part in solved],
         rank_share=max(ranks, default=0) / recording.n_features,
         density=float(np.count_nonzero(split.transient_values) / np.count_nonzero(known)),
         residual=residual,

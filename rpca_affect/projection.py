@@ -6,10 +6,11 @@ from typing import Any
 from rpca_affect.arrays import Array, array_namespace, device
 from rpca_affect.prox import group_threshold, soft_threshold
 
-__all__ = ["KNEE", "robust_scores", "split_rest", "standardised_size"]
+__all__ = ["KNEE", "predicted", "robust_scores", "split_rest", "standardised_size"]
 
 # lam * slack = sqrt(2) sigma: the size from which a cell enters the sparse part of the model that learned the base.
 KNEE = math.sqrt(2.0)
+SMALLEST_SHARE = 0.01  # least spread of a score, as a share of its noise
 CHUNK_CELLS = 4_000_000  # cells of the largest array held at once: memory stays flat however many frames come
 
 
@@ -137,27 +138,80 @@ def _solved(xp: Any, weights: Array, pull: Array, design: Array, outer: Array) -
     return xp.linalg.solve(gram, right[..., None])[..., 0]
 
 
-def split_rest(rest: Array, scale: Array, sparse: str, knee: float = KNEE) -> Array:
-    """Return the sparse part of what the base leaves over: cells, or frames, beyond ``knee`` standard deviations.
+def predicted(values: Array, weights: Array, components: Array, scale: Array, low_rank: Array) -> Array:
+    """Predict every cell of frames from their other cells, on the space of the components.
 
-    Solves ``argmin_s ||(rest - s) / scale||^2 / 2 + knee g(s / scale)`` with g as in `rpca_affect.solve`.
+    The best linear prediction for scores t of known spread, ``argmin_t sum_j w_j ((x_j - (t V)_j) / scale_j)^2 +
+    sum_k (t_k / spread_k)^2`` for every frame: one with few cells falls back on the centre, and components that the
+    noise hides are not fitted to it.
+
+    Parameters
+    ----------
+    values : array, shape (m, n)
+        Centred frames.
+    weights : array, shape (m, n)
+        Between 0, a cell that does not count, and 1.
+    components : array, shape (k, n)
+        Orthonormal rows.
+    scale : array, shape (n,)
+        Standard deviation of the noise, positive.
+    low_rank : array, shape (m, n)
+        Where the frames are about: what the spread of the scores is first read from.
+
+    Returns
+    -------
+    array, shape (m, n)
+    """
+    xp = array_namespace(values)
+    rank, features = components.shape
+    usable = xp.where(scale > 0, scale, xp.max(scale) * xp.ones_like(scale))
+    # Scores of the frames with their held-out cells filled in say how far scores spread; noise adds its own.
+    step = max(1, CHUNK_CELLS // max(rank * rank, features))
+    rows = [slice(first, min(first + step, values.shape[0])) for first in range(0, values.shape[0], step)]
+    total = xp.zeros_like(components[:, 0])
+    for part in rows:
+        filled = low_rank[part, :] + weights[part, :] * (values[part, :] - low_rank[part, :])
+        scores = filled @ xp.matrix_transpose(components)
+        total = total + xp.sum(scores * scores, axis=0)
+    own = xp.sum((components * usable) ** 2, axis=1)
+    variance = xp.maximum(total / values.shape[0] - own, SMALLEST_SHARE * own)
+    design = components / usable
+    outer = xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features))
+    prior = xp.eye(rank, dtype=values.dtype, device=device(values)) / variance
+    pieces = []
+    for part in rows:
+        gram = xp.reshape(weights[part, :] @ xp.matrix_transpose(outer), (-1, rank, rank)) + prior
+        right = (weights[part, :] * values[part, :] / usable) @ xp.matrix_transpose(design)
+        pieces.append(xp.linalg.solve(gram, right[..., None])[..., 0] @ components)
+    return pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
+
+
+def split_rest(rest: Array, knees: Array, sparse: str, *, whole: bool = False) -> Array:
+    """Return the sparse part of what the base leaves over: cells, or frames, beyond the knees.
+
+    Solves ``argmin_s ||(rest - s) / knees||^2 / 2 + g(s / knees)`` with g as in `rpca_affect.solve`.
 
     Parameters
     ----------
     rest : array, shape (m, n)
         0 where a cell is missing.
-    scale : array, shape (n,)
+    knees : array, shape (n,)
+        Size that a cell must exceed, in the units of the input; for frames, the root mean square of ``rest / knees``
+        must exceed 1.
     sparse : {"cells", "frames"}
-    knee : float
-        For frames, the root mean square over the features that a frame must exceed.
+    whole : bool
+        Give a cell beyond its knee to the sparse part as a whole, without the shrinkage of the convex model.
 
     Returns
     -------
     array, shape (m, n)
     """
     if sparse == "cells":
-        return soft_threshold(rest, knee * scale)
-    return group_threshold(rest / scale, knee * math.sqrt(rest.shape[-1]), axis=-1) * scale
+        if whole:
+            xp = array_namespace(rest)
+            return xp.where(xp.abs(rest) > knees, rest, xp.zeros_like(rest))
+        return soft_threshold(rest, knees)
+    return group_threshold(rest / knees, math.sqrt(rest.shape[-1]), axis=-1) * knees
 
 
 def standardised_size(rest: Array, mask: Array | None, scale: Array) -> Array:

@@ -1,0 +1,343 @@
+"""The noise-aware model of one unbroken sequence, shared by every door: scale, solve, refit, and back to the units."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rpca_affect import checks
+from rpca_affect.arrays import Array, Observed, array_namespace, device
+from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.lags import averaged, chosen_lags, embedded, embedded_norm
+from rpca_affect.measuring import Measured, measured_noise
+from rpca_affect.noise import ColumnScale, slack, spread
+from rpca_affect.projection import predicted
+from rpca_affect.solvers import available_solvers
+from rpca_affect.solving import solve
+
+__all__ = ["ModelSplit", "NoiseModel", "bridged", "measured_scale", "split_beside", "split_frames", "takes_noise"]
+
+ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
+REFITS = 3  # rounds of predicting the base with less and less of the transients, before one without them
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """What the model is asked to do; the parameters are those of `rpca_affect.decompose`.
+
+    Attributes
+    ----------
+    noise : "auto", float, array (n,) or None
+    threshold : float
+    lam : float or None
+    solver : str or solver object
+    sparse : {"cells", "frames"}
+    scale : {"noise", "spread", "none"}
+    floor : float
+    lags : "auto" or int
+    refit : bool
+    fps, max_transient : float or None
+        Frames per second and the longest transient in seconds, for ``lags="auto"``.
+    options : dict
+        Passed on to `rpca_affect.solve`.
+    """
+
+    noise: Any = "auto"
+    threshold: float = 2.0
+    lam: Any = None
+    solver: Any = "auto"
+    sparse: str = "cells"
+    scale: str = "noise"
+    floor: float = 0.02
+    lags: Any = "auto"
+    refit: bool = True
+    fps: float | None = None
+    max_transient: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.number("threshold", self.threshold, above=0)
+        checks.number("floor", self.floor, least=0)
+        checks.one_of("sparse", self.sparse, ("cells", "frames"))
+        checks.one_of("scale", self.scale, ("noise", "spread", "none"))
+        checks.flag("refit", self.refit)
+        if self.lam is not None:
+            checks.weight("lam", self.lam)
+        if self.max_transient is not None:
+            checks.number("max_transient", self.max_transient, above=0)
+        if self.lags != "auto":
+            checks.whole("lags", self.lags, least=1)
+        if isinstance(self.noise, str) and self.noise != "auto":
+            raise ValueError(f"noise is {self.noise!r}: give a standard deviation, one per feature, 'auto' or None")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSplit:
+    """The split of one sequence in the units of the input.
+
+    Attributes
+    ----------
+    base, transient : array, shape (m, n)
+        A missing cell carries the prediction of the base, and 0 in the transient part.
+    sigma : array, shape (n,)
+        Standard deviation of the noise that the model assumes.
+    scale : ColumnScale
+        What was subtracted and divided by before the solve.
+    decomposition : Decomposition
+        The solve in scaled units (of the embedded matrix where ``lags`` exceeds 1), its certificate and status.
+    lags : int
+        Frames that were stacked beside each other.
+    rank : int
+        Rank of the base as a matrix of frames and features: with lags, directions larger than those of noise. The
+        decomposition holds the rank of the embedded matrix.
+    """
+
+    base: Array
+    transient: Array
+    sigma: Array
+    scale: ColumnScale
+    decomposition: Decomposition
+    lags: int
+    rank: int
+
+
+def split_frames(observed: Observed, model: NoiseModel) -> ModelSplit:
+    r"""Split one unbroken sequence.
+
+    Features are centred at their median and divided by their noise, then
+
+    .. math:: \min \|L\|_* + \lambda g(S) + \|N\|_F^2 / (2\,\mathrm{slack}) \quad\text{subject to}\quad L + S + N = M
+
+    is solved on the observed cells, with the operator norm of the noise for ``slack`` and ``lam = threshold / slack``
+    per unit of noise. Gross cells (see `rpca_affect.measuring`) are set aside: they are transients whatever the base
+    is, which is predicted there from the other cells.
+
+    Parameters
+    ----------
+    observed : Observed
+        Frames (m, n).
+    model : NoiseModel
+
+    Returns
+    -------
+    ModelSplit
+    """
+    xp = array_namespace(observed.values)
+    values, known = observed
+    scale, sigma, found = measured_scale(observed, model)
+    trusted, doubts = found.trusted, found.doubts
+    if trusted is not None and not bool(xp.any(trusted)):
+        trusted = known
+    lags = chosen_lags(model, tuple(values.shape), found.ordered)
+    scaled = scale.apply(values)
+    if trusted is not None:
+        scaled = xp.where(trusted, scaled, xp.zeros_like(scaled))
+    relative = sigma / scale.scale
+    words = _weights(Observed(scaled, trusted), relative, model, lags)
+    data, mask = embedded(scaled, lags), None if trusted is None else embedded(trusted, lags)
+    answer = solve(data, mask=mask, **words, **model.options)
+    if not _measures(model):
+        doubts = ()
+    answer = replace(answer, status=replace(answer.status, doubts=(*doubts, *answer.status.doubts)))
+    low_rank = _low_rank(answer)
+    base = averaged(low_rank, lags)
+    if "noise" in words and model.sparse == "cells" and (model.refit or lags > 1):
+        base, away = _refitted(scaled, trusted, answer, low_rank, relative, model, lags)
+    else:
+        away = answer.sparse if lags == 1 else None
+    base = bridged(base, None if trusted is None else xp.any(trusted, axis=1))
+    whole = scale.undo(base, center=True)
+    rest = values - whole
+    if away is None:
+        away = scaled - base
+    transient = scale.undo(away)
+    if trusted is not None:
+        transient = xp.where(trusted, transient, rest if known is None else xp.where(known, rest, xp.zeros_like(rest)))
+    rank = int(answer.rank) if lags == 1 else _rank(base / xp.where(relative > 0, relative, xp.ones_like(relative)))
+    return ModelSplit(whole, transient, sigma, scale, answer, lags, rank)
+
+
+def split_beside(head: Array, observed: Observed, model: NoiseModel) -> tuple[Status, Array, Array]:
+    """Split a block of frames with a base known before standing as rows beside them.
+
+    Parameters
+    ----------
+    head : array, shape (r, n)
+        Centred rows, in the units of the input.
+    observed : Observed
+        Frames (m, n).
+    model : NoiseModel
+        Its ``lags`` and ``refit`` do not count.
+
+    Returns
+    -------
+    status : Status
+    low_rank, sparse : array, shape (m, n)
+        In the units of the input; ``low_rank`` holds the centre.
+    """
+    xp = array_namespace(observed.values)
+    values, known = observed
+    scale, sigma, found = measured_scale(observed, model)
+    trusted = found.trusted
+    if trusted is not None and not bool(xp.any(trusted)):
+        trusted = known
+    scaled = scale.apply(values)
+    if trusted is not None:
+        scaled = xp.where(trusted, scaled, xp.zeros_like(scaled))
+    skipped = head.shape[0]
+    scaled = xp.concat([head / scale.scale, scaled], axis=0)
+    mask = trusted if trusted is None else xp.concat([xp.ones_like(head, dtype=xp.bool), trusted], axis=0)
+    words = _weights(Observed(scaled, mask), sigma / scale.scale, model, 1)
+    answer = solve(scaled, mask=mask, **words, **model.options)
+    doubts = (*(found.doubts if _measures(model) else ()), *answer.status.doubts)
+    low_rank = scale.undo(answer.low_rank[skipped:, :], center=True)
+    sparse = scale.undo(answer.sparse[skipped:, :])
+    if trusted is not None:
+        rest = values - low_rank
+        sparse = xp.where(trusted, sparse, rest if known is None else xp.where(known, rest, xp.zeros_like(rest)))
+    return replace(answer.status, doubts=doubts), low_rank, sparse
+
+
+def measured_scale(observed: Observed, model: NoiseModel) -> tuple[ColumnScale, Array, Measured]:
+    """Centre and unit of every feature, its noise in the units of the input, and what was measured.
+
+    The unit is the noise, at least ``floor`` of the deviation: without a floor a filtered track would count as exact,
+    and a feature that rarely moves would outweigh all others.
+    """
+    xp = array_namespace(observed.values)
+    found = measured_noise(observed)
+    size = spread(observed.values, observed.mask)
+    level = xp.maximum(found.level, model.floor * found.deviation)
+    typical = xp.maximum(xp.abs(found.center), size)
+    # A feature that is constant up to rounding is left alone: dividing would turn rounding into signal.
+    level = xp.where(level > ROUNDING * xp.finfo(level.dtype).eps * typical, level, xp.ones_like(level))
+    sigma = level
+    if model.noise is not None and not isinstance(model.noise, str):
+        sigma = _given(model.noise, observed.values)
+        level = xp.where(sigma > 0, sigma, level)
+    if model.scale == "noise":
+        return ColumnScale(found.center, level), sigma, found
+    if model.scale == "none":
+        return ColumnScale(found.center, xp.ones_like(level)), sigma, found
+    return ColumnScale(found.center, xp.where(found.deviation > 0, found.deviation, level)), sigma, found
+
+
+def _given(noise: Any, values: Array) -> Array:
+    """Noise as it was given, one number per feature."""
+    xp = array_namespace(values)
+    sigma = xp.asarray(noise, dtype=values.dtype, device=device(values))
+    if sigma.ndim > 1 or (sigma.ndim and sigma.shape[0] not in (1, values.shape[1])):
+        raise ValueError(f"noise has shape {tuple(sigma.shape)}: give one number, or one per feature")
+    if not bool(xp.all(sigma >= 0)):
+        raise ValueError("noise must be at least 0 everywhere")
+    return sigma + xp.zeros_like(values[0, :])
+
+
+def _measures(model: NoiseModel) -> bool:
+    return isinstance(model.noise, str)
+
+
+def takes_noise(solver: Any, options: dict[str, Any]) -> bool:
+    """Whether this solver takes the noise part of the model: not if it is given the rank or has a noise of its own."""
+    if isinstance(solver, str):
+        kind = available_solvers().get(solver)
+        return (kind is None or hasattr(kind, "slack")) and not (solver == "auto" and options.get("rank") is not None)
+    own = getattr(solver, "slack", None)
+    return own is not None and isinstance(own, (int, float)) and own == 0
+
+
+def _weights(data: Observed, sigma: Array, model: NoiseModel, lags: int) -> dict[str, Any]:
+    """What `solve` is told about one sequence whose noise, in scaled units, is ``sigma``."""
+    xp = array_namespace(sigma)
+    words = {"solver": model.solver, "lam": model.lam, "sparse": model.sparse}
+    if model.noise is None or not bool(xp.any(sigma > 0)) or not takes_noise(model.solver, model.options):
+        return words
+    reach = model.threshold
+    rows, columns = data.values.shape
+    share = 1.0
+    if data.mask is not None:  # over the frames and features that were observed at all
+        rows = int(xp.sum(xp.astype(xp.any(data.mask, axis=1), xp.int64)))
+        columns = int(xp.sum(xp.astype(xp.any(data.mask, axis=0), xp.int64)))
+        share = float(xp.sum(xp.astype(data.mask, sigma.dtype))) / (rows * columns)
+    if model.sparse == "frames":
+        # One noise level per frame, and a frame of pure noise has length sqrt(p n) +- 0.7.
+        sigma = xp.sqrt(xp.mean(sigma**2, axis=0, keepdims=True))
+        reach = math.sqrt(share * columns) + model.threshold
+    norm = slack(1.0, (rows, columns), share=share)
+    if lags > 1:
+        # Overlapping windows repeat the noise of a cell: the norm of the embedded noise is measured.
+        plain = slack(1.0, (rows - lags + 1, columns * lags), share=share)
+        norm = embedded_norm((rows, columns), lags) * math.sqrt(share)
+        sigma = xp.concat([sigma + xp.zeros(columns, dtype=sigma.dtype, device=device(sigma))] * lags) * (norm / plain)
+    words["lam"] = reach / norm if model.lam is None else model.lam
+    words["noise"] = float(sigma[0]) if bool(xp.all(sigma == sigma[0])) else sigma
+    return words
+
+
+def _low_rank(answer: Decomposition) -> Array:
+    return answer.low_rank if answer.low_rank is not None else answer.factors.matrix()  # type: ignore[union-attr]
+
+
+def _refitted(
+    scaled: Array,
+    trusted: Array | None,
+    answer: Decomposition,
+    low_rank: Array,
+    sigma: Array,
+    model: NoiseModel,
+    lags: int,
+) -> tuple[Array, Array]:
+    """Base and transients without the shrinkage of the convex model.
+
+    On the space of the base, every frame is the best linear prediction from its observed cells, those far from the
+    base weighing less the farther they are and in the end, as transients, nothing. A transient lies more than
+    ``threshold`` standard deviations of the noise off; where the convex optimum calls it one, of what the base leaves.
+    """
+    xp = array_namespace(scaled)
+    base = averaged(low_rank, lags)
+    reach = model.threshold * sigma
+    known = xp.ones_like(scaled, dtype=xp.bool) if trusted is None else trusted
+    away = known & (xp.abs(scaled - base) > reach)
+    if model.refit and int(answer.rank):
+        convex = away
+        _, values, right = xp.linalg.svd(low_rank, full_matrices=False)
+        rank = int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64)))
+        wide = xp.concat([sigma] * lags) if lags > 1 else sigma
+        zero = xp.zeros_like(scaled)
+        for last in (*[False] * REFITS, True):
+            rest = xp.abs(scaled - base)
+            huber = zero if last else reach / xp.where(rest > reach, rest, zero + 1)
+            weights = xp.where(known, xp.where(rest > reach, huber, zero + 1), zero)
+            windows = predicted(embedded(scaled, lags), embedded(weights, lags), right[:rank, :], wide, low_rank)
+            base = averaged(windows, lags)
+        rest = xp.abs(scaled - base)
+        left = xp.minimum(reach, model.threshold * spread(scaled - base, trusted))
+        away = known & ((rest > reach) | (convex & (rest > left)))
+    return base, xp.where(away, scaled - base, xp.zeros_like(scaled))
+
+
+def bridged(base: Array, seen: Array | None) -> Array:
+    """Lay the base of frames without any observation on the line between their neighbours.
+
+    Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
+    base stays in the space that its frames span, so the rank does not grow.
+    """
+    xp = array_namespace(base)
+    if seen is None or bool(xp.all(seen)) or not bool(xp.any(seen)):
+        return base
+    frames = base.shape[0]
+    places = xp.arange(frames, device=device(base))
+    before = xp.cumulative_sum(xp.astype(seen, xp.int64)) - 1  # position among the seen frames
+    there = places[seen]
+    last = there.shape[0] - 1
+    left = xp.take(there, xp.clip(before, 0, last))
+    right = xp.take(there, xp.clip(before + xp.astype(~seen, xp.int64), 0, last))
+    gap = xp.astype(xp.maximum(right - left, xp.ones_like(left)), base.dtype)
+    share = xp.clip(xp.astype(places - left, base.dtype) / gap, 0.0, 1.0)[:, None]
+    line = (1 - share) * xp.take(base, left, axis=0) + share * xp.take(base, right, axis=0)
+    return xp.where(seen[:, None], base, line)
+
+
+def _rank(base: Array) -> int:
+    """Directions of a base, in units of the noise, that are larger than noise of its shape would make them."""
+    xp = array_namespace(base)
+    return int(xp.sum(xp.astype(xp.linalg.svdvals(base) > slack(1.0, tuple(base.shape)), xp.int64)))
