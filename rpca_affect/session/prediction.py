@@ -17,6 +17,7 @@ LENGTH = 60  # frames of a hidden stretch: two seconds, which no neighbour in ti
 SHARE = 0.05  # of the cells that are hidden at a time, in a long recording
 WANTED = 1000  # hidden cells; a small table is asked several times
 ROUNDS = 4  # at most
+SHORT = 20  # frames below which stretches would be single frames
 LEAST = 30  # cells below which nothing can be said
 CELLS = 400_000  # that the check may look at: more would cost time and say the same
 
@@ -166,8 +167,10 @@ def predict_hidden(
     rng = np.random.default_rng(random_state)
     share = min(max(SHARE, WANTED / max(values.size, 1)), 0.15)
     rounds = int(min(max(math.ceil(WANTED / max(share * values.size, 1)), 1), ROUNDS))
-    unit = _spread(values, usual)
+    unit = _spread(values, known)
     total = Prediction(0.0, 0.0, 0.0, 0)
+    if len(values) < SHORT:
+        return total
     for _ in range(rounds):
         hidden = hidden_stretches(known, length, share, rng)
         left, asked = known & ~hidden, hidden & usual
@@ -178,7 +181,16 @@ def predict_hidden(
     return total
 
 
-def _spread(values: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Standard deviation of every feature over the usual cells; infinite for those that do not vary."""
-    spread = np.array([np.std(column[seen]) if seen.any() else 0.0 for column, seen in zip(values.T, usual.T)])
+def _spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Standard deviation of every feature over its observed cells; infinite for those that do not vary.
+
+    Over all of them: what the split calls usual in a feature that mostly rests is its rest, next to which everything
+    else would weigh without measure.
+    """
+    spread = np.array([_deviation(column[seen]) if seen.any() else 0.0 for column, seen in zip(values.T, known.T)])
     return np.where(spread > 0, spread, np.inf)
+
+
+def _deviation(cells: np.ndarray) -> float:
+    top = float(np.max(np.abs(cells)))  # the squares of gigantic cells would overflow
+    return top * float(np.std(cells / top)) if top > 0 else 0.0
