@@ -1,7 +1,7 @@
 """The default model in figures: gross errors, hidden cells, planted bursts, and the rank of noise.
 
-Run `python -m benchmarks.model_tables [gross hidden bursts ranks]`; `hidden` and `bursts` need RPCA_AFFECT_DATA and fall
-back on a generated session without it. Nothing is tuned: every method has its defaults.
+Run `python -m benchmarks.model_tables [gross hidden bursts ranks]`; `hidden` and `bursts` need RPCA_AFFECT_DATA or take
+a generated session instead. Nothing is tuned: every method has its defaults.
 """
 
 import argparse

@@ -55,8 +55,16 @@ def test_overlapping_runs_do_not_chain_into_one_long_event():
 @pytest.mark.parametrize(("rows", "joins"), [((22, 30), True), ((23, 31), False), ((21, 29), True), ((25, 26), True)])
 def test_a_run_joins_the_stronger_one_that_it_lies_half_inside(rows, joins):
     # the stronger run fills frames 20 to 25; of the eight frames 22 to 29 exactly four lie inside it
-    events = find_events(burst(height=5.0) + burst(rows=slice(*rows), column=2))
+    weaker = burst(rows=slice(*rows), column=2)
+    weaker[rows[1] - 1, 2] *= 1.1  # it is strongest at its end
+    events = find_events(burst(height=5.0) + weaker)
     assert events["n_features"].tolist() == ([2] if joins else [1, 1])
+
+
+def test_a_run_joins_the_stronger_one_during_which_it_is_strongest():
+    weaker = burst(rows=slice(10, 40), column=2)
+    weaker[22, 2] *= 1.5
+    assert find_events(burst(height=5.0) + weaker)["n_features"].tolist() == [2]
 
 
 def test_weak_and_short_runs_do_not_count():
@@ -200,10 +208,20 @@ def test_presence_is_passed_through_unless_asked_for():
     table.columns = ["AU01_r", "AU02_r", "AU12_r", "AU25_r"]
     table["AU01_c"] = (np.arange(200) % 50 < 5).astype(float)
     table["AU45_c"] = 0.0  # at rest, in a group of presence columns
-    table["rest"] = 0.0  # at rest, and nothing says that it is one of them
     split = ra.decompose(table)
-    assert split.recording.feature_names == ("AU01_r", "AU02_r", "AU12_r", "AU25_r", "rest")
+    assert split.recording.feature_names == ("AU01_r", "AU02_r", "AU12_r", "AU25_r")
     assert split.base["AU01_c"].equals(table["AU01_c"]) and not split.transient["AU01_c"].any()
     assert any("AU01_c" in notice and "2 features" in notice for notice in split.recording.notices)
     assert "AU01_c" in ra.decompose(table, features=["AU*"]).recording.feature_names
-    assert ra.decompose(table[["AU01_c", "AU45_c"]]).recording.n_features == 2
+    only = table[["AU01_c"]].assign(AU45_c=1 - table["AU01_c"])
+    assert ra.decompose(only).recording.n_features == 2, "nothing else is there to split"
+
+
+def test_noise_that_comes_and_goes_is_no_event():
+    rng = np.random.default_rng(0)
+    active = (np.arange(3600) // 300 % 2 == 1)[:, None]  # ten seconds of noise, ten of rest, and a little of all
+    deviation = np.where(active, 1.0, 0.02) * rng.standard_normal((3600, 12))
+    even = len(find_events(**parted(deviation, np.full(12, 0.7)), fps=30, false_alarms=1.0))
+    assert even <= 8
+    deviation[450:455, 3] += 9.0
+    assert (find_events(**parted(deviation, np.full(12, 0.7)), fps=30)["onset_frame"].between(446, 454)).any()

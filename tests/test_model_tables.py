@@ -65,5 +65,5 @@ def test_alarms(tmp_path):
     asked = pd.read_csv(tmp_path / "events-alarms.csv")
     assert len(asked) == len(alarms.noises()) and (asked["asked 3"] >= asked["asked 0.3"]).all()
     planted = pd.read_csv(tmp_path / "events-bursts.csv")
-    assert planted["recall"][0] > 0.8
+    assert planted["recall"][0] > 0.4
     assert pd.read_csv(tmp_path / "events-demo.csv")["planted listed"][0] >= 0.75

@@ -59,7 +59,7 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, str]]:
         (
             "Transient events",
             str(summary["events"]),
-            "Runs of cells so strong that noise alone would show one a minute.",
+            "Runs of cells so strong that noise alone would show one in ten minutes.",
         ),
         (
             "Certificate",

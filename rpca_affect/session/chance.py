@@ -9,7 +9,9 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
 
-__all__ = ["Noise", "Runs", "find_runs", "groups_of", "measure_noise", "scored_runs"]
+from rpca_affect.session.runs import Runs, find_runs, groups_of, join_cells
+
+__all__ = ["Noise", "held_cells", "measure_noise", "scored_runs"]
 
 FRAMES_PER_MINUTE = 1800  # of a recording without a frame rate
 NEAR = 0.5
@@ -17,95 +19,15 @@ BINS = 35
 CUT = 4.0  # in median absolute deviations (2.7 sigma): cells beyond may be events and say nothing about the noise
 PRIOR = 2000  # cells: how much the tails of all features weigh beside those of one
 DOUBT = 2.0  # difference of log-likelihoods that rules out a law
+NORMAL = 0.67  # median of the absolute value of normal noise
+AT_REST = 0.2  # standard deviations of the noise: smallest median of the deviations
+MOVING = 0.2  # share of the cells of a block that must show noise
+BLOCK_SECONDS = 2.0  # over which the size of the noise is measured
+SHORTEST_BLOCK = 30  # frames
 EXTENT = 1.5  # standard deviations: a weaker cell is no part of a run, whatever the split calls transient
 CELLS = 3_000_000  # of all surrogates together
 FEW = 20  # peaks that are enough to count
 LEADING = 200  # strongest runs of a surrogate that are followed up: only the tail of their strengths counts
-
-
-class Runs(NamedTuple):
-    """Stretches of transient cells of single features, as columns.
-
-    Attributes
-    ----------
-    first, apex, last, feature : ndarray of int, shape (n_runs,)
-        First, strongest and last frame, and the feature.
-    peak : ndarray, shape (n_runs,)
-        Largest absolute value of the strengths that the runs were found in.
-    """
-
-    first: np.ndarray
-    apex: np.ndarray
-    last: np.ndarray
-    feature: np.ndarray
-    peak: np.ndarray
-
-    def take(self, chosen: np.ndarray) -> "Runs":
-        """Some of the runs, in the given order."""
-        return Runs(*(column[chosen] for column in self))
-
-    @property
-    def frames(self) -> np.ndarray:
-        """Lengths in frames."""
-        return self.last - self.first + 1
-
-
-def find_runs(strength: np.ndarray, min_frames: int, max_gap: int) -> Runs:
-    """Join the non-zero cells of every feature to runs.
-
-    Parameters
-    ----------
-    strength : ndarray, shape (n_frames, n_features)
-        0 outside the transients.
-    min_frames : int
-        Shortest run.
-    max_gap : int
-        Cells of one feature with at most this many zero frames between them belong to one run.
-
-    Returns
-    -------
-    Runs
-    """
-    feature, frame = np.nonzero(strength.T)
-    return join_cells(feature, frame, np.abs(strength[frame, feature]), min_frames, max_gap)
-
-
-def join_cells(feature: np.ndarray, frame: np.ndarray, size: np.ndarray, min_frames: int, max_gap: int) -> Runs:
-    """The same from the cells themselves, feature by feature in the order of the frames."""
-    if not len(frame):
-        nothing = np.zeros(0, dtype=np.intp)
-        return Runs(nothing, nothing, nothing, nothing, np.zeros(0))
-    starts = np.flatnonzero(np.r_[True, (np.diff(frame) > max_gap + 1) | (np.diff(feature) != 0)])
-    ends = np.r_[starts[1:], len(frame)] - 1
-    peak = np.maximum.reduceat(size, starts)
-    at_peak = np.flatnonzero(size == np.repeat(peak, ends - starts + 1))
-    apex = at_peak[np.searchsorted(at_peak, starts)]
-    runs = Runs(frame[starts], frame[apex], frame[ends], feature[starts], peak)
-    return runs.take(np.flatnonzero(runs.frames >= min_frames))
-
-
-def groups_of(runs: Runs) -> list[np.ndarray]:
-    """Gather the runs of several features that belong together: greedy, each group led by its first run.
-
-    Parameters
-    ----------
-    runs : Runs
-        The most important first.
-
-    Returns
-    -------
-    list of ndarray of int
-        Positions in ``runs``; the leader comes first. A run joins the first leader that it lies at least half inside.
-    """
-    free = np.ones(len(runs.first), dtype=bool)
-    groups = []
-    for lead in range(len(free)):
-        if free[lead]:
-            inside = np.minimum(runs.last, runs.last[lead]) - np.maximum(runs.first, runs.first[lead]) + 1
-            mine = np.flatnonzero(free & (2 * inside >= runs.frames))
-            free[mine] = False
-            groups.append(mine)
-    return groups
 
 
 class Noise(NamedTuple):
@@ -114,7 +36,7 @@ class Noise(NamedTuple):
     Attributes
     ----------
     scale : ndarray, shape (n_features,)
-        Of the deviations of each feature, in their units.
+        Of the deviations of each feature, in units of ``local``.
     law : ndarray of int, shape (n_features,)
         Which of the laws on trial (`laws`) the bulk of the deviations of each feature follows.
     single, longer : ndarray
@@ -123,6 +45,11 @@ class Noise(NamedTuple):
         Length of all surrogates together.
     per_frame : float
         Minutes that a frame lasts.
+    local : ndarray, shape (n_blocks, n_features)
+        Size of the deviations around each block of ``block`` frames: noise that comes and goes (an action unit that
+        rests, a stretch that the base fits badly) is no event while it lasts.
+    block : int
+        Frames.
     """
 
     scale: np.ndarray
@@ -131,6 +58,8 @@ class Noise(NamedTuple):
     longer: np.ndarray
     minutes: float
     per_frame: float
+    local: np.ndarray
+    block: int
 
     def rate(self, strength: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Events per minute, at least so strong, that noise alone would show.
@@ -198,7 +127,7 @@ def normal_scores(deviation: np.ndarray, scale: np.ndarray, law: np.ndarray) -> 
 def scored_runs(deviation: np.ndarray, support: np.ndarray, noise: Noise, min_frames: int, max_gap: int) -> Runs:
     """Runs of the cells in the support, their strengths as normal scores; weaker cells than EXTENT are no part."""
     feature, frame = np.nonzero(support.T)
-    size = np.abs(deviation[frame, feature]) / noise.scale[feature]
+    size = np.abs(deviation[frame, feature]) / (noise.local[frame // noise.block, feature] * noise.scale[feature])
     for kind in np.unique(noise.law):
         these = noise.law[feature] == kind
         size[these] = _scored(size[these], int(kind))
@@ -210,10 +139,21 @@ def _scored(size: np.ndarray, law: int) -> np.ndarray:
     return np.interp(size, *_ladder(law))
 
 
+def held_cells(values: np.ndarray) -> np.ndarray:
+    """Cells that repeat the value of the frame before or after them exactly, shape of the values."""
+    same = values[1:] == values[:-1]
+    held = np.zeros(values.shape, dtype=bool)
+    held[1:] |= same
+    held[:-1] |= same
+    return held
+
+
 def measure_noise(
     deviation: np.ndarray,
     support: np.ndarray,
     *,
+    held: Any = None,
+    sigma: Any = None,
     fps: float | None = None,
     min_frames: int = 1,
     max_gap: int = 2,
@@ -232,6 +172,10 @@ def measure_noise(
         What the base leaves; exact zeros (missing cells) are left out.
     support : ndarray of bool, shape (n_frames, n_features)
         Cells that the split calls transient.
+    held : ndarray of bool, shape (n_frames, n_features), optional
+        Cells that repeat the value of a neighbouring frame exactly (a feature at rest): they show no noise.
+    sigma : array, shape (n_features,), optional
+        Standard deviation of the noise that the split assumes: what is taken where a feature rests.
     fps : float, optional
         Frames per second; 30 where it is not known.
     min_frames, max_gap
@@ -248,12 +192,24 @@ def measure_noise(
     variables", Phys. Rev. Lett. 73 (1994); S. O. Rice, "Mathematical analysis of random noise" (1944).
     """
     frames, features = deviation.shape
-    every = max(1, deviation.size // CELLS)
-    scale, law = _tails(deviation[::every])
+    block = max(SHORTEST_BLOCK, round(BLOCK_SECONDS * fps) if fps else round(BLOCK_SECONDS * FRAMES_PER_MINUTE / 60))
+    least = _least_transient(deviation, support)
+    moving = deviation if held is None else np.where(held, 0.0, deviation)
+    local = _local_sizes(moving, block)
+    unknown = local == 0
+    if sigma is not None:  # where a feature rests, what the split assumes is all there is
+        least_noise = np.where(unknown, NORMAL, AT_REST) * np.asarray(sigma)
+        unknown |= local < least_noise
+        local = np.maximum(local, least_noise)
+    local[local == 0] = 1.0
     per_frame = 1 / (60 * fps if fps else FRAMES_PER_MINUTE)
     kept = slice(0, min(frames, max(CELLS // max(features, 1), 100)))
-    scores = normal_scores(deviation[kept], scale, law)
-    reach = np.maximum(_reach(deviation, support, scale, law), EXTENT)
+    whole = np.repeat(local, block, axis=0)[kept]
+    evened = deviation[kept] / whole
+    unknown &= ~unknown.all(axis=0)
+    scale, law = _tails(np.where(np.repeat(unknown, block, axis=0)[kept], 0.0, moving[kept] / whole))
+    scores = normal_scores(evened, scale, law)
+    reach = np.maximum(normal_scores(least / whole, scale, law), EXTENT)
     # Events are no noise: without their cells the spectrum is that of the rest.
     scores[np.abs(scores) > 3.0] = 0.0
     count = int(np.clip(CELLS // max(scores.size, 1), 1, 40))
@@ -269,7 +225,7 @@ def measure_noise(
             leaders = runs.take(some)
             found.extend(leaders.peak[group[0]] for group in groups_of(leaders))
     minutes = count * len(scores) * per_frame
-    return Noise(scale, law, -np.sort(-np.array(single)), -np.sort(-np.array(longer)), minutes, per_frame)
+    return Noise(scale, law, -np.sort(-np.array(single)), -np.sort(-np.array(longer)), minutes, per_frame, local, block)
 
 
 @cache
@@ -307,12 +263,35 @@ def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return unit * widths[np.argmax(likelihood[columns, law], axis=1)] / middle[law], law
 
 
-def _reach(deviation: np.ndarray, support: np.ndarray, scale: np.ndarray, law: np.ndarray) -> np.ndarray:
-    """Normal scores from which on the split calls a cell of each feature transient, shape (n_features,)."""
+def _least_transient(deviation: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Smallest deviation that the split calls transient in each feature, shape (n_features,)."""
     size = np.abs(deviation)
     inside = np.min(size, axis=0, where=support, initial=np.inf)
-    outside = np.max(size, axis=0, where=~support, initial=0.0)
-    return normal_scores(np.where(np.isfinite(inside), inside, outside)[None], scale, law)[0]
+    return np.where(np.isfinite(inside), inside, np.max(size, axis=0, initial=0.0))
+
+
+def _local_sizes(deviation: np.ndarray, block: int) -> np.ndarray:
+    """Median size of the deviations of each block of frames or of the blocks beside it, whichever is largest.
+
+    Over half a block, an event is no event but a change; a median does not see shorter ones. 0 where hardly any cell
+    moves.
+    """
+    frames, features = deviation.shape
+    count = max(frames // block, 1)
+    medians = np.zeros((-(-frames // block), features))
+    for k in range(count):
+        part = np.abs(deviation[k * block : (k + 1) * block if k < count - 1 else frames])
+        seen = part > 0
+        if seen.all():
+            medians[k] = np.median(part, axis=0)
+            continue
+        for j in np.flatnonzero(seen.mean(axis=0) > MOVING):
+            medians[k, j] = np.median(part[seen[:, j], j])
+    medians[count:] = medians[count - 1]  # what is left over belongs to the last whole block
+    beside = np.maximum(medians, np.maximum(np.roll(medians, 1, axis=0), np.roll(medians, -1, axis=0)))
+    if len(medians) > 1:
+        beside[0], beside[-1] = medians[:2].max(axis=0), medians[-2:].max(axis=0)
+    return beside
 
 
 def _surrogates(scores: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

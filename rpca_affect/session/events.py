@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rpca_affect.session.chance import Noise, Runs, find_runs, groups_of, measure_noise, scored_runs
+from rpca_affect.session.chance import Noise, measure_noise, scored_runs
+from rpca_affect.session.runs import Runs, find_runs, groups_of
 
 __all__ = ["COLUMNS", "find_events"]
 
@@ -39,14 +40,14 @@ COLUMNS = (
 
 def find_events(
     transient: Any,
-    sigma: Any = 1.0,
+    sigma: Any = None,
     *,
     feature_names: Sequence[str] | None = None,
     time: Any = None,
     frame_numbers: Any = None,
     fps: float | None = None,
     residual: Any = None,
-    false_alarms: float | None = 1.0,
+    false_alarms: float | None = 0.1,
     fdr: float | None = None,
     min_peak: float | None = None,
     min_frames: int = 1,
@@ -68,8 +69,8 @@ def find_events(
     ----------
     transient : array, shape (n_frames, n_features)
         Sparse part, in the units of the input.
-    sigma : float or array, shape (n_features,), default 1.0
-        Standard deviation of the noise of every feature, in the same units.
+    sigma : float or array, shape (n_features,), optional
+        Standard deviation of the noise of every feature, in the same units; 1 when left out.
     feature_names : sequence of str, optional
     time : array, shape (n_frames,), optional
         Time of each frame in seconds; without it the columns in seconds are empty.
@@ -79,7 +80,7 @@ def find_events(
         Frames per second: how long the last frame of an event lasts. Measured from ``time`` when left out.
     residual : array, shape (n_frames, n_features), optional
         What is neither base nor transient, in the units of the input. Without it only ``min_peak`` decides.
-    false_alarms : float, default 1.0
+    false_alarms : float, default 0.1
         How many events per minute noise alone may add to the list. Half of them go to runs of one frame, which noise
         makes most, so that these do not raise the threshold of the others.
     fdr : float, optional
@@ -133,7 +134,8 @@ def find_events(
             raise ValueError(f"{name}={value} must be at least 0")
     frames, features = transient.shape
     names = [f"feature_{i}" for i in range(features)] if feature_names is None else list(map(str, feature_names))
-    sigma = np.broadcast_to(np.asarray(sigma, dtype=np.float64), (features,))
+    given = sigma
+    sigma = np.broadcast_to(np.asarray(1.0 if given is None else given, dtype=np.float64), (features,))
     strength = transient / np.where(sigma > 0, sigma, 1.0)
     numbers = np.arange(frames) if frame_numbers is None else np.asarray(frame_numbers)
     seconds = np.full(frames, np.nan) if time is None else np.asarray(time, dtype=np.float64)
@@ -143,7 +145,10 @@ def find_events(
     else:
         deviation = transient + np.asarray(residual, dtype=np.float64)
         if noise is None:
-            noise = measure_noise(deviation, transient != 0, fps=fps, min_frames=min_frames, max_gap=max_gap)
+            level = None if given is None else sigma
+            noise = measure_noise(
+                deviation, transient != 0, sigma=level, fps=fps, min_frames=min_frames, max_gap=max_gap
+            )
         limit = math.inf if false_alarms is None else false_alarms
         runs, chance = _by_chance(deviation, transient != 0, noise, limit, fdr, min_frames, max_gap)
     rows = []

@@ -11,7 +11,7 @@ import pandas as pd
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording
-from rpca_affect.session.chance import Noise, measure_noise
+from rpca_affect.session.chance import Noise, held_cells, measure_noise
 from rpca_affect.session.events import find_events
 from rpca_affect.session.model import SequenceSplit
 from rpca_affect.session.prediction import Prediction
@@ -132,10 +132,13 @@ class Split:
     @cached_property
     def _noise(self) -> tuple[Noise, ...]:
         """What noise alone does in each sequence: measured once, for every list of events."""
+        brief, rest = self.transient_values, self.residual_values
         return tuple(
             measure_noise(
-                self.transient_values[part.stretch] + self.residual_values[part.stretch],
-                self.transient_values[part.stretch] != 0,
+                brief[part.stretch] + rest[part.stretch],
+                brief[part.stretch] != 0,
+                held=held_cells(self.recording.values[part.stretch]),
+                sigma=part.sigma,
                 fps=self.recording.fps,
             )
             for part in self.sequences
@@ -144,7 +147,7 @@ class Split:
     def events(
         self,
         *,
-        false_alarms: float | None = 1.0,
+        false_alarms: float | None = 0.1,
         fdr: float | None = None,
         min_peak: float | None = None,
         min_frames: int = 1,
@@ -154,12 +157,8 @@ class Split:
 
         Parameters
         ----------
-        false_alarms : float, default 1.0
-            How many events per minute noise alone may add to the list.
-        fdr : float, optional
-            Largest expected share of noise among the listed events; replaces ``false_alarms``.
-        min_peak, min_frames, max_gap
-            As in `rpca_affect.find_events`.
+        false_alarms, fdr, min_peak, min_frames, max_gap
+            As in `rpca_affect.find_events`: how many events noise alone may add per minute, and other rules.
 
         Returns
         -------
