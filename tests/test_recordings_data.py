@@ -102,8 +102,10 @@ def test_kinect_arrays():
 
 
 @pytest.mark.parametrize("path", files("imotions/*.txt"), ids=lambda path: path.stem)
-def test_imotions_is_read_as_a_table_and_says_so(path):
+def test_imotions_features_are_those_of_the_face(path):
     recording = read(path)
-    assert recording.n_frames == 519 and any("iMotions" in notice for notice in recording.notices)
+    assert recording.meta["format"] == "imotions" and recording.n_frames == 519
+    assert any("iMotions" in notice for notice in recording.notices)
+    assert not any(name.startswith(("Gaze", "Pupil", "Fixation", "Age")) for name in recording.feature_names)
     assert any("5 lines above the header" in notice for notice in recording.notices)
     assert {"Joy Evidence", "AU1 Evidence"} <= set(recording.feature_names)

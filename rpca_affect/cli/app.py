@@ -215,6 +215,14 @@ def decompose(
     )
 
 
+@app.command(epilog=_examples("rpca-affect formats", "rpca-affect inspect session.csv --format openface"))
+def formats(json: Json = False) -> None:
+    """List the programs whose files are known; each is detected by its columns, or forced with --format."""
+    from rpca_affect.cli.inspecting import show_formats
+
+    show_formats(json)
+
+
 @app.command(epilog=_examples("rpca-affect demo -o demo-out"))
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the session and its results.")] = Path(

@@ -12,7 +12,7 @@ from rpca_affect.cli.console import answer, harmless
 from rpca_affect.cli.pipes import kept
 from rpca_affect.words import record, sentence
 
-__all__ = ["show_recording"]
+__all__ = ["show_formats", "show_recording"]
 
 
 def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
@@ -63,6 +63,29 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
         console.print(Text(f"\n{harmless(text)}", style="bold red"))
     if about["suggested_command"] and not called:
         console.print(Text(f"\n{harmless(about['suggested_command'])}", style="bold"))
+
+
+def show_formats(as_json: bool) -> None:
+    """Print the formats with their programs and the groups of their features."""
+    from rpca_affect.recordings.formats import formats
+
+    known = [
+        {
+            "format": name,
+            "title": module.TITLE,
+            "groups": list(dict.fromkeys(group for group, _ in module.CONVENTION.groups)),
+        }
+        for name, module in sorted(formats().items())
+    ]
+    if as_json:
+        answer(known)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for head in ("format", "written by", "groups of features"):
+        table.add_column(head, overflow="fold")
+    for one in known:
+        table.add_row(one["format"], one["title"], ", ".join(one["groups"]))
+    Console(highlight=False, soft_wrap=True).print(table)
 
 
 def _tried(recording: Any) -> dict[str, Any]:

@@ -21,8 +21,8 @@ def available_formats() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> available_formats()
-    ('array', 'livelink', 'openface', 'pyfeat', 'table')
+    >>> {"array", "livelink", "openface", "pyfeat", "table"} <= set(available_formats())
+    True
     """
     return tuple(sorted(formats()))
 
@@ -33,6 +33,13 @@ def _chosen(format: str | None, table: Table) -> ModuleType:
     if format not in formats():
         raise ValueError(f"There is no format {format!r}; the formats are {', '.join(available_formats())}.")
     return formats()[format]
+
+
+def _as_written(format: str | None, table: Table) -> tuple[ModuleType, Table]:
+    """The format of a table, and the table with its rows and columns as that format lays them out."""
+    module = _chosen(format, table)
+    made = prepared(module, table)
+    return (module if made is table or format is not None else _chosen(None, made)), made
 
 
 def detect(path) -> str:
@@ -53,7 +60,7 @@ def detect(path) -> str:
     RecordingError
         If the file cannot be read at all.
     """
-    return _chosen(None, load(Path(path))).NAME
+    return _as_written(None, load(Path(path)))[0].NAME
 
 
 def read(
@@ -78,7 +85,8 @@ def read(
     Parameters
     ----------
     path : str or Path
-        Text (CSV, TSV), Parquet, Feather, ``.npy`` or ``.npz``.
+        Text (CSV, TSV and the like), Parquet, Feather, Excel, JSON, HDF5, SPSS, MATLAB, safetensors, ARFF, ``.npy`` or
+        ``.npz``, also packed with gzip, bzip2, xz or zip; or a folder of ``.npy`` clips.
     format : str, optional
         One of `available_formats`; detected from the contents when left out.
     features : str or list of str, optional
@@ -231,10 +239,7 @@ def _as_cells(mask, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps) -> Recording:
-    module = _chosen(format, table)
-    wide = prepared(module, table)
-    if wide is not table:
-        table, module = wide, module if format is not None else _chosen(None, wide)
+    module, table = _as_written(format, table)
     words = (missing,) if isinstance(missing, str) else tuple(str(word) for word in missing or ())
     lost = module.CONVENTION.lost if hasattr(module, "CONVENTION") else ()
     if words or lost:

@@ -35,7 +35,8 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
             continue
         given = seen.given.get(i)
         if given in ("quality", "status") and role is None:
-            values = seen.table.numbers(i, required=True)
+            values = _trust(seen, i, weak=False)[0] if given == "status" and seen.numbers(i) is None else None
+            values = seen.table.numbers(i, required=True) if values is None else values  # True and False are words
             if values is None or np.isnan(values).all():
                 seen.of[i] = Role("quality", "empty")
             elif given == "status":

@@ -1,6 +1,11 @@
 """Arrays without column names: frames by features, from NumPy, MATLAB, HDF5 or safetensors files."""
 
+from pathlib import Path
+
+import numpy as np
+
 from ..convention import Convention
+from ..examples import Example, wandering
 from ..layout import Layout, lay_out
 from ..recording import RecordingError
 from ..tables import Table
@@ -23,3 +28,11 @@ def layout(table: Table) -> Layout:
     if "array" not in table.form:
         raise RecordingError(f"{table.source} is a table with names, expected an array without (.npy, .npz, .mat).")
     return lay_out(table, NAME, CONVENTION, TITLE)
+
+
+def example(folder: Path, random_state: int) -> Example:
+    """A matrix in an .npy file, which tells no rate."""
+    values = wandering([f"feature_{i}" for i in range(6)], 80, np.random.default_rng(random_state))
+    path = folder / "features.npy"
+    np.save(path, values.to_numpy())
+    return Example(path, values, None, np.zeros(80, dtype=bool))

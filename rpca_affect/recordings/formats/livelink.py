@@ -1,8 +1,11 @@
 """Live Link Face CSV from an iPhone: 52 ARKit blendshapes, head and eye rotations, SMPTE timecode."""
 
+from pathlib import Path
+
 import numpy as np
 
 from ..convention import Convention
+from ..examples import Example, some_frames, wandering
 from ..groups import LIVELINK, group_of
 from ..layout import Layout, lay_out
 from ..phrases import listed
@@ -44,3 +47,18 @@ def layout(table: Table) -> Layout:
             "expected hours:minutes:seconds:frames such as 13:13:04:31.652."
         )
     return lay_out(table, NAME, CONVENTION, TITLE)
+
+
+def example(folder: Path, random_state: int) -> Example:
+    """A take of an iPhone at 60 frames a second, the face lost for a moment."""
+    rng = np.random.default_rng(random_state)
+    sided = ("EyeBlink", "EyeWide", "MouthSmile", "BrowDown", "CheekSquint", "NoseSneer")
+    names = [f"{name}{side}" for name in sided for side in ("Left", "Right")]
+    values = wandering([*names, "JawOpen", "HeadYaw", "HeadPitch"], 180, rng)
+    lost = some_frames(180, rng)
+    written = values.copy()
+    written.insert(0, "Timecode", [f"13:13:{4 + i // 60:02d}:{i % 60:02d}.000" for i in range(180)])
+    written.insert(1, "BlendShapeCount", np.where(lost, 0, 61))
+    path = folder / "MySlate_1_iPhone.csv"
+    written.to_csv(path, index=False)
+    return Example(path, values, 60.0, lost)

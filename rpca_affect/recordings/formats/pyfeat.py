@@ -1,11 +1,13 @@
 """py-feat output, versions 0.6 and 2: one row for each face in each frame."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..convention import Convention
+from ..examples import Example, some_frames, wandering
 from ..groups import PYFEAT, group_of
 from ..layout import Layout, lay_out
 from ..tables import Table
@@ -55,3 +57,18 @@ def _sequence(table: Table, notices: list[str]) -> np.ndarray | None:
         keys = keys.drop(columns="frame")
     codes = keys.groupby([*keys.columns], dropna=False, sort=False).ngroup().to_numpy() if len(keys.columns) else None
     return codes if codes is not None and codes.max() > 0 else None
+
+
+def example(folder: Path, random_state: int) -> Example:
+    """A video of which every second frame was analysed; the face is not found for a moment."""
+    rng = np.random.default_rng(random_state)
+    values = wandering(["FaceRectX", "x_0", "y_0", "Pitch", "Roll", "Yaw", "AU01", "AU12", "happiness"], 70, rng)
+    lost = some_frames(70, rng)
+    values[lost] = np.nan
+    written = values.copy()
+    written.insert(1, "FaceScore", np.where(lost, np.nan, 0.99))
+    written["input"] = "video.mp4"
+    written["frame"] = np.arange(70) * 2
+    path = folder / "fex.csv"
+    written.to_csv(path, index=False)
+    return Example(path, values, None, lost)
