@@ -105,8 +105,8 @@ def _rest(seen: Evidence) -> None:
             continue
         quick = seen.quick.get(i)
         low, high = quick[:2] if quick is not None else (seen.shape(i).low, seen.shape(i).high)
-        if role is None and not low <= high:
-            seen.of[i] = Role("feature", "no number in it; left out", "features")
+        if role is None and (not low <= high or (low == high and np.isinf(low))):
+            seen.of[i] = Role("feature", "no finite number in it; left out", "features")
         elif role is None and seen.foreign:
             seen.of[i] = Role("text", f"no column that {seen.foreign} writes")
         elif role is None and low == high and seen.n > 9:

@@ -37,13 +37,13 @@ def example(folder: Path, random_state: int) -> Example:
     values = wandering([f"{point}_{axis}" for point in points for axis in "xy"], 80, rng, 0, 640, digits=3)
     lost = some_frames(80, rng)
     sure = np.where(lost, 0.1, 0.99)
-    columns = [(*(values[f"{point}_{axis}"] for axis in "xy"), sure) for point in points]
+    places = values.to_numpy().reshape(80, 3, 2)
+    cells = np.concatenate([places, np.broadcast_to(sure[:, None, None], (80, 3, 1))], axis=2).reshape(80, 9)
     rows = [
         ",".join(["scorer"] + ["DLC_resnet50_face"] * 9),
         ",".join(["bodyparts", *(point for point in points for _ in range(3))]),
         ",".join(["coords", *["x", "y", "likelihood"] * 3]),
     ]
-    cells = np.column_stack([column for three in columns for column in three])
     rows += [",".join([str(i), *(repr(float(cell)) for cell in row)]) for i, row in enumerate(cells)]
     path = folder / "videoDLC_resnet50_face.csv"
     path.write_text("\n".join(rows) + "\n")

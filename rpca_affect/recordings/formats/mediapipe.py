@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ..convention import Convention
 from ..examples import Example, wandering
@@ -40,7 +41,13 @@ def example(folder: Path, random_state: int) -> Example:
     rng = np.random.default_rng(random_state)
     names = ["_neutral", "browDownLeft", "browDownRight", "browInnerUp", "eyeBlinkLeft", "jawOpen", "mouthSmileLeft"]
     values = wandering(names, 60, rng)
-    written = values.stack().rename_axis(["frame", "blendshape"]).rename("score").reset_index()
+    written = pd.DataFrame(
+        {
+            "frame": np.repeat(np.arange(60), len(names)),
+            "blendshape": np.tile(names, 60),
+            "score": values.to_numpy().ravel(),
+        }
+    )
     written.insert(1, "timestamp_ms", written["frame"] * 1000 // 30)
     path = folder / "blendshapes.csv"
     written.to_csv(path, index=False)

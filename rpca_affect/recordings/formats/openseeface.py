@@ -1,6 +1,7 @@
 """OpenSeeFace logs: head pose, landmarks in the picture and in space, eyes, brows and mouth, with confidences."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def example(folder: Path, random_state: int) -> Example:
     values = wandering(["RightOpen", "LeftOpen", *pose, *points, "eyebrow_quirk_l", "mouth_open"], 96, rng)
     lost = some_frames(96, rng)
     written = values.copy()
-    before = {
+    before: dict[str, Any] = {
         "Frame": np.arange(1, 97),
         "Time": (1.7e9 + np.arange(96) / 24).round(4),
         "Width": 640,
