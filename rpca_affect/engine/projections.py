@@ -13,7 +13,7 @@ from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers.altproj import AltProj
-from rpca_affect.solvers.godec import GoDec
+from rpca_affect.solvers.godec import GROSS, GoDec
 
 __all__ = ["accepts", "run"]
 
@@ -162,22 +162,39 @@ class _GoDec(_Projections):
 
     def begin(self, init: Decomposition | None) -> None:
         if init is None:
-            np.copyto(self.filled, self.values)
+            for rows in self.blocks:
+                np.copyto(self.rest[rows], self.values[rows])
+                self.observed(self.rest[rows], rows)
+            self.find_level()
+            gross = GROSS * median_size(self.rest, self.team, self.blocks)
+            for rows in self.blocks:
+                cells = self.rest[rows]
+                taken = self.part(rows, cells)
+                taken[np.abs(cells) <= gross] = 0
+                np.subtract(cells, taken, out=self.filled[rows])
+            self.before = None  # L = 0, and S is what is not filled in
             draw = np.random.default_rng(self.solver.random_state).standard_normal(self.basis.shape)
             self.basis = np.asarray(draw, dtype=self.values.dtype)
             return
         low_rank = self._low_rank_of(init)
-        _, _, rows = np.linalg.svd(low_rank, full_matrices=False)
-        self.basis = np.ascontiguousarray(rows[: self.solver.rank].T)
+        _, _, turned = np.linalg.svd(low_rank, full_matrices=False)
+        self.basis = np.ascontiguousarray(turned[: self.solver.rank].T)
         self.before = low_rank + np.asarray(init.sparse) / self.unit
         np.subtract(self.values, np.asarray(init.sparse) / self.unit, out=self.filled)
         if self.known is not None:
             np.copyto(self.filled, low_rank, where=~self.known)
 
+    def find_level(self) -> None:
+        """Size above which a cell of what L leaves is in the sparse part."""
+        if self.solver.level is not None:
+            self.level = float(np.asarray(self.solver.level).reshape(()))
+        else:
+            self.level, self.last = kth_largest(self.rest, int(self.solver.cardinality), self.team, self.blocks)
+
     def move(self) -> float:
         old_left, old_basis = self.left, self.basis
         self.project()
-        values, filled, rest, solver = self.values, self.filled, self.rest, self.solver
+        values, filled, rest = self.values, self.filled, self.rest
         self.team.run(
             lambda _, rows: self.observed(
                 np.subtract(values[rows], np.matmul(self.left[rows], self.basis.T, out=rest[rows]), out=rest[rows]),
@@ -185,10 +202,7 @@ class _GoDec(_Projections):
             ),
             self.blocks,
         )
-        if solver.level is not None:
-            self.level = float(np.asarray(solver.level).reshape(()))
-        else:
-            self.level, self.last = kth_largest(rest, int(solver.cardinality), self.team, self.blocks)
+        self.find_level()
 
         def work(rows: slice) -> float:
             new = self.left[rows] @ self.basis.T

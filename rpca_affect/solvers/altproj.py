@@ -58,7 +58,7 @@ class AltProj:
     Attributes
     ----------
     rank : int
-        Rank of the low-rank part.
+        Rank of the low-rank part; needed.
     floor : float
         Smallest threshold, in the units of the input; about 3 standard deviations of dense noise. 0: no noise part,
         and the solve ends when ``||M - L - S||_F <= tol ||M||_F``; otherwise when the threshold has reached the floor
@@ -88,7 +88,7 @@ class AltProj:
     ([[3, 5]], 4.0)
     """
 
-    rank: int = 1
+    rank: int | None = None
     floor: Any = 0.0
     decay: float = 0.85
     momentum: float = 0.5
@@ -108,6 +108,8 @@ class AltProj:
     def tuned(self, observed: Observed) -> Self:
         """Return the same solver after checking its numbers against the data."""
         smaller = min(observed.values.shape[-2:])
+        if self.rank is None:
+            raise ValueError(f"AltProj needs rank: it must lie between 1 and {smaller}; or use a convex solver")
         if not 1 <= self.rank <= smaller:
             raise ValueError(f"AltProj's rank is {self.rank}: it must lie between 1 and {smaller}")
         if not 0 < self.decay < 1:
@@ -118,7 +120,7 @@ class AltProj:
 
     def first_basis(self, observed: Observed) -> Array:
         """Random Gaussian directions, shape (..., n, r)."""
-        return random_basis(observed, self.rank, self.random_state)
+        return random_basis(observed, self.rank or 1, self.random_state)
 
     def init(self, observed: Observed) -> AltProjState:
         """Start from L = 0: cells above the first threshold are filled with 0.
@@ -212,12 +214,12 @@ class AltProj:
         trusted = xp.abs(answer.sparse) <= 1e-6 * largest
         if observed.mask is not None:
             trusted = trusted & observed.mask
-        found = []
+        found, rank = [], int(self.rank or 0)
         for axis, name in ((-1, "frames"), (-2, "features")):
             left = xp.sum(xp.astype(trusted, xp.int64), axis=axis)
-            bare = int(xp.sum(xp.astype(left <= self.rank, xp.int64)))
-            if bare and observed.values.shape[axis] > self.rank:
-                found.append(Doubt("too_few_cells", {"lines": name, "count": bare, "rank": self.rank}))
+            bare = int(xp.sum(xp.astype(left <= rank, xp.int64)))
+            if bare and observed.values.shape[axis] > rank:
+                found.append(Doubt("too_few_cells", {"lines": name, "count": bare, "rank": rank}))
         return tuple(found)
 
 

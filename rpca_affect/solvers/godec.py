@@ -5,9 +5,12 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from rpca_affect.arrays import Array, Observed, array_namespace, frobenius
 from rpca_affect.prox import keep_largest, soft_threshold
+from rpca_affect.solvers.altproj import median_size
 from rpca_affect.solvers.base import random_basis
 
-__all__ = ["GoDec", "GoDecState"]
+__all__ = ["GROSS", "GoDec", "GoDecState"]
+
+GROSS = 10.0  # medians of the observed sizes: cells above are no part of the first projection
 
 
 class GoDecState(NamedTuple):
@@ -36,13 +39,13 @@ class GoDec:
 
     Seeks ``argmin ||M - L - S||_F^2  subject to  rank(L) <= rank, ||S||_0 <= cardinality``; with ``level`` given, the
     soft form ``argmin ||M - L - S||_F^2 / 2 + level ||S||_1  subject to  rank(L) <= rank``. Both are non-convex: the
-    answer is a stationary point, found when rank and cardinality are about right and the outliers do not dominate a
-    direction. There is no optimality certificate.
+    answer is a stationary point, found when rank and cardinality are about right. Cells above ten medians are kept out
+    of the first projection, so that gross errors do not rule it. There is no optimality certificate.
 
     Attributes
     ----------
     rank : int
-        Rank of the low-rank part.
+        Rank of the low-rank part; needed.
     cardinality : int or float, optional
         Cells in the sparse part of one matrix; a float below 1 is a share of its cells.
     level : float, optional
@@ -66,7 +69,7 @@ class GoDec:
     [[3, 5]]
     """
 
-    rank: int = 1
+    rank: int | None = None
     cardinality: float | None = None
     level: Any = None
     power: int = 2
@@ -84,6 +87,8 @@ class GoDec:
     def tuned(self, observed: Observed) -> Self:
         """Return the same solver with the cardinality counted in cells, and both numbers checked."""
         frames, features = observed.values.shape[-2:]
+        if self.rank is None:
+            raise ValueError(f"GoDec needs rank: it must lie between 1 and {min(frames, features)}")
         if not 1 <= self.rank <= min(frames, features):
             raise ValueError(f"GoDec's rank is {self.rank}: it must lie between 1 and {min(frames, features)}")
         if self.level is not None:
@@ -97,7 +102,10 @@ class GoDec:
         return replace(self, cardinality=count)
 
     def init(self, observed: Observed) -> GoDecState:
-        """Start from S = 0 and a random Gaussian basis.
+        """Start from a random Gaussian basis, with the gross errors taken out: cells above ten medians.
+
+        They would otherwise rule the first projections, and be thresholded against a base made of them. Only cells that
+        the sparse part has room for count.
 
         Parameters
         ----------
@@ -109,9 +117,17 @@ class GoDec:
         """
         values = observed.values
         xp = array_namespace(values)
-        basis = random_basis(observed, self.rank, self.random_state)
+        basis = random_basis(observed, self.rank or 1, self.random_state)
         zero = xp.zeros_like(values)
-        return GoDecState(zero, zero, zero, basis, xp.full_like(values[..., :1, :1], xp.inf))
+        known = values if observed.mask is None else xp.where(observed.mask, values, zero)
+        gross = xp.where(xp.abs(known) > GROSS * median_size(known), self.outliers(known), zero)
+        return GoDecState(zero, gross, zero, basis, xp.full_like(values[..., :1, :1], xp.inf))
+
+    def outliers(self, rest: Array) -> Array:
+        """Sparse part of what L leaves: the largest cells, or what exceeds the soft level."""
+        if self.level is not None:
+            return soft_threshold(rest, self.level)
+        return keep_largest(rest, int(self.cardinality or 0))
 
     def resume(self, observed: Observed, before: Any, unit: Array) -> GoDecState:
         """State that continues an earlier `rpca_affect.Decomposition`, given in the units of the input."""
@@ -142,10 +158,7 @@ class GoDec:
         rest = observed.values - low_rank
         if observed.mask is not None:
             rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
-        if self.level is not None:
-            sparse = soft_threshold(rest, self.level)
-        else:
-            sparse = keep_largest(rest, int(self.cardinality or 0))
+        sparse = self.outliers(rest)
         size = frobenius(observed.values)
         change = frobenius(low_rank - state.low_rank + sparse - state.sparse)
         error = change / xp.where(size > 0, size, xp.ones_like(size))
