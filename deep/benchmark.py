@@ -145,7 +145,17 @@ def main():
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)  # the choice decides how strong is right
                     found = one_fold(name, data, rows, test_rows, args, seed)
-                write(path, {"set": folder.name, "seed": seed, "fold": fold, "settings": settings, **found})
+                write(
+                    path,
+                    {
+                        "set": folder.name,
+                        "official": data.test is not None,
+                        "seed": seed,
+                        "fold": fold,
+                        "settings": settings,
+                        **found,
+                    },
+                )
                 clean = found["tests"][0]["uar"]
                 print(f"{data.name} {name} seed {seed} fold {fold}: {clean:.3f} {found['chosen']}", flush=True)
     text, summary = report([json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))])

@@ -19,6 +19,11 @@ def interval(differences: np.ndarray, share: float, level: float = 0.95) -> tupl
     return float(np.mean(differences)), float(stats.t.ppf((1 + level) / 2, n - 1) * spread)
 
 
+def shown(mean: float, half: float, sign: str = "") -> str:
+    """A mean with its half width, where there is one."""
+    return f"{mean:{sign}.3f}" + ("" if np.isnan(half) else f" ± {half:.3f}")
+
+
 def report(found: list[dict]) -> tuple[str, dict]:
     """Markdown and the same as records, from the folds that are there for every model."""
     if not found:
@@ -41,9 +46,9 @@ def report(found: list[dict]) -> tuple[str, dict]:
     cost = pd.DataFrame([{"model": f["model"], "parameters": f["parameters"], **f["seconds"]} for f in mine])
     cost = cost.groupby("model").median()
     share = np.mean([f["test"] / f["train"] for f in mine])
-    official = len({key[1] for key in common}) == 1
+    official = mine[0].get("official", False)
     lines = [
-        f"{mine[0]['set']}: {len(common)} folds of every model ({len({k[0] for k in common})} seeds)"
+        f"{mine[0]['set']}: {len(common)} fold(s) of every model, {len({k[0] for k in common})} seed(s)"
         + (", one split: the interval is over seeds, not over people" if official else ", people apart"),
         "",
         "| model | clean UAR | " + " | ".join(kinds.columns) + " | loss 10 / 20 / 30 % | parameters | CPU s an epoch |",
@@ -54,7 +59,7 @@ def report(found: list[dict]) -> tuple[str, dict]:
         mean, half = interval(clean[name].to_numpy(), share)
         losses = " / ".join(f"{value:.3f}" for value in shares.loc[name])
         seconds = f"{cost.loc[name, 'epoch']:.2f}" if name not in CLASSICAL else f"({cost.loc[name, 'fit']:.2f} in all)"
-        cells = [f"{mean:.3f} ± {half:.3f}", *(f"{v:.3f}" for v in kinds.loc[name]), losses]
+        cells = [shown(mean, half), *(f"{v:.3f}" for v in kinds.loc[name]), losses]
         lines.append("| " + " | ".join([name, *cells, f"{cost.loc[name, 'parameters']:.0f}", seconds]) + " |")
         record = {"model": name, "clean": mean, "half": half, "loss": shares.loc[name].to_dict()}
         records.append(record | {"kinds": kinds.loc[name].to_dict(), **cost.loc[name].to_dict()})
@@ -72,18 +77,19 @@ def verdicts(clean, worst, names, cost, share) -> list[str]:
         better, half = interval((clean["lsef"] - clean[name]).to_numpy(), share)
         loss, loss_half = interval((worst["lsef"] - worst[name]).to_numpy(), share)
         said.append(
-            f"- lsef minus {name}: clean {better:+.3f} ± {half:.3f}, loss at 30 % {loss:+.3f} ± {loss_half:.3f}"
+            f"- lsef minus {name}: clean {shown(better, half, '+')}, loss at 30 % {shown(loss, loss_half, '+')}"
         )
     if baselines:
         best = max(baselines, key=lambda name: clean[name].mean())
         better, half = interval((clean["lsef"] - clean[best]).to_numpy(), share)
-        verdict = "no worse than" if better + (0 if np.isnan(half) else half) >= 0 else "worse than"
+        verdict = "better than" if better - half > 0 else "worse than" if better + half < 0 else "not told from"
+        verdict = "(no interval from one fold) beside" if np.isnan(half) else verdict
         ours, theirs, least = worst["lsef"].mean(), worst[best].mean(), worst[baselines].mean().min()
         halved = "at most half" if ours <= max(theirs, 0) / 2 else "more than half"
         said.append(
-            f"- clean {verdict} the best baseline ({best}); {halved} of its loss at 30 % ({ours:.3f} of {theirs:.3f};"
+            f"- clean {verdict} the best baseline ({best}): {shown(better, half, '+')}; {halved} of its loss at 30 % "
+            f"({ours:.3f} of {theirs:.3f}; the smallest loss of a baseline is {least:.3f})"
         )
-        said[-1] += f" the smallest loss of a baseline is {least:.3f})"
     if "tcn" in names:
         ratio = cost.loc["lsef", "epoch"] / cost.loc["tcn", "epoch"]
         said.append(f"- an epoch takes {ratio:.1f} times TCN's CPU seconds")

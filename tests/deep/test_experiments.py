@@ -33,6 +33,8 @@ def test_spectral_speed(monkeypatch, capsys):
 def test_affect(tmp_path, monkeypatch, capsys):
     size = ("--seeds", 1, "--epochs", 1, "--sequences", 4, "--out", tmp_path)
     assert "arousal" in run("affect.py", *size, monkeypatch=monkeypatch, capsys=capsys)
+    parts = pd.read_csv(tmp_path / "truth.csv").set_index(["LSEF", "what"]).value
+    assert parts["untrained", "cosine with the bursts"] > 0.95 and parts["untrained", "cells, %"] < 5
     frame = pd.read_csv(tmp_path / "affect.csv")
     assert len(frame) == 2 * (2 + 5 * 3) and frame[frame.model == "constant"]["CCC pooled"].abs().max() < 1e-6
 
@@ -74,3 +76,9 @@ def test_clean_up_for_everybody(monkeypatch, rule):
 def test_optimisers(tmp_path, monkeypatch, capsys):
     size = ("--seeds", 1, "--epochs", 1, "--lrs", 0.003, "--out", tmp_path)
     assert "RAO against AdamW" in run("optimisers.py", *size, monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_published_problems_of_another_network(tmp_path, monkeypatch, capsys):
+    size = ("--published", "--size", 40, "--steps", 1, "--out", tmp_path)
+    run("unroll_depth.py", *size, monkeypatch=monkeypatch, capsys=capsys)
+    assert len(pd.read_csv(tmp_path / "lrpca.csv")) == 2
