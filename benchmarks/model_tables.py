@@ -244,7 +244,11 @@ def bursts(folder: str | None, most: int | None = None, seed: int = 0) -> pd.Dat
 
 
 def ranks(shapes: tuple = ((30, 300), (136, 136), (500, 500), (5000, 60)), seeds: int = 2) -> pd.DataFrame:
-    """Rank of the base of pure noise, and of rank 4 planted in it, sigma given or measured, in order or shuffled."""
+    """Rank of the base of pure noise, and of rank 4 planted in it, sigma given or measured, in order or shuffled.
+
+    The planted rank is that around the medians, as the model sees it: three curves, and how far these are from their
+    medians.
+    """
     rows = []
     for m, n in shapes:
         for sigma in ("given", "measured"):
@@ -254,9 +258,9 @@ def ranks(shapes: tuple = ((30, 300), (136, 136), (500, 500), (5000, 60)), seeds
                     rng = np.random.default_rng(seed)
                     noise = rng.standard_normal((m, n))
                     curves = np.sin(
-                        np.outer(np.arange(m), rng.uniform(1, 4, 4)) * (2 * np.pi / m) + rng.uniform(0, 6, 4)
+                        np.outer(np.arange(m), rng.uniform(1, 4, 3)) * (2 * np.pi / m) + rng.uniform(0, 6, 3)
                     )
-                    low = 6 * curves @ rng.standard_normal((4, n))
+                    low = 6 * curves @ rng.standard_normal((3, n))
                     if order == "shuffled":
                         low = low[rng.permutation(m)]
                     words = {"check": False, "noise": 1.0 if sigma == "given" else "auto"}
