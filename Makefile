@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases faces model estimators clips gpu-check slow clean
+.PHONY: break demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases faces model estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -136,3 +136,7 @@ metadata: $(VENV)/all.stamp
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/hadolint packaging/Dockerfile
+
+# Tries to break the shell: random command lines, interruptions, full disks; every count of damage must be 0.
+break: $(VENV)/all.stamp
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.break_it

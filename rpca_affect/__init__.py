@@ -1,6 +1,8 @@
 """Separate the emotional base (low rank) from transient fluctuations (sparse) in per-frame features of video."""
 
 import importlib
+import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -98,11 +100,20 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect.study import decompose_many as decompose_many
 
 
+# A process that is forked while another thread imports would wait for that thread without end: forks wait instead.
+_importing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+    )
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+        with _importing:
+            module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
     except ModuleNotFoundError as error:
         from rpca_affect.extras import MissingName, extra_of
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.ma  # loaded on first use otherwise: a fork meanwhile would wait for it without end
 from array_api_compat import array_namespace, device, is_array_api_obj, is_cupy_array, is_numpy_array, size
 
 __all__ = [

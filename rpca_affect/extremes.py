@@ -1,10 +1,14 @@
 """Gigantic cells: taken in for the solve, given back after it, so that one broken number cannot ruin a split."""
 
+from dataclasses import replace
+from typing import Any
+
 from rpca_affect.arrays import Array, Observed, array_namespace, small_parts
+from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.protocol import Limits
 
-__all__ = ["limits_of", "restored"]
+__all__ = ["certified", "limits_of", "restored"]
 
 # Only matrices whose largest cell exceeds this many mean cells are looked at: the test costs one pass.
 SUSPICIOUS = 50.0
@@ -57,8 +61,8 @@ def restored(data: Observed, limits: Limits, answer: Decomposition) -> Decomposi
     Returns
     -------
     Decomposition or None
-        The answer, its sparse part completed in place (half of it, and of no use, where None is returned). The gap is
-        that of the clipped problem: the excess adds the same ``lam |excess|`` to both sides of it.
+        The answer, its sparse part completed in place (half of it, and of no use, where None is returned). Its gap is
+        that of the clipped problem: see `certified`.
     """
     if answer.sparse is None:
         return answer  # a start for another solver, whose own answer will be looked at
@@ -71,3 +75,31 @@ def restored(data: Observed, limits: Limits, answer: Decomposition) -> Decomposi
         # M - (M - clipped) does not always give clipped back: where it rounds, S absorbs the difference.
         answer.sparse[part, :] = xp.where(excess == 0, sparse, sparse + excess)
     return answer
+
+
+def certified(data: Observed, answer: Decomposition, slack: Any = 0.0) -> Decomposition:
+    """Give an answer whose gigantic cells were given back the duality gap that an outside check finds for it.
+
+    A dual that leaves its feasible set by rounding is divided by its norm, and then no longer pays for all of a
+    gigantic cell. That loss counts in the gap of the whole matrix and not in that of the clipped one, although the
+    split is the same: the larger of the two is reported.
+
+    Parameters
+    ----------
+    data : Observed
+    answer : Decomposition
+        With its dual.
+    slack : float or array
+        Of the noise part.
+
+    Returns
+    -------
+    Decomposition
+    """
+    if answer.dual is None or answer.gap is None or answer.lam is None:
+        return answer
+    low_rank = answer.low_rank if answer.factors is None else answer.factors.matrix()
+    xp = array_namespace(low_rank)
+    gap = xp.reshape(relative_gap(data, low_rank, answer.dual, answer.lam, slack), ())
+    worse = bool(xp.isfinite(gap)) and bool(gap > answer.gap)
+    return replace(answer, gap=type(answer.gap)(gap) if isinstance(answer.gap, float) else gap) if worse else answer

@@ -292,8 +292,12 @@ def _solve_with(
         limits = extremes.limits_of(data, top)
         if limits is not None:
             # Should an outlier not stay one, then the start is needed again.
-            answer = run(replace(request, limits=limits, spend_init=False))
+            # The dual is kept meanwhile: the gap of the clipped matrix may be smaller than that of this one.
+            answer = run(replace(request, limits=limits, spend_init=False, keep_dual=True))
             answer = extremes.restored(data, limits, answer)
+            if answer is not None:
+                answer = extremes.certified(data, answer, getattr(solver, "slack", 0.0))
+                answer = answer if request.keep_dual else replace(answer, dual=None)
     answer = run(request) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
     noisy = not (isinstance(slack := getattr(solver, "slack", 0.0), float) and slack == 0.0)

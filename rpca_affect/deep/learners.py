@@ -248,7 +248,11 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     """
 
     def _targets(self, sequences: list[np.ndarray], y: Any) -> tuple[Any, str, int, bool]:
-        self.classes_, targets = np.unique(np.asarray(y), return_inverse=True)
+        labels = np.asarray(y)
+        empty = [i for i, label in enumerate(labels) if label is None or label != label]
+        if empty:
+            raise ValueError(f"sequence {empty[0]} has no label; leave it out or label it.")
+        self.classes_, targets = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class, {self.classes_[0]!r}; give at least two.")
         return targets, "classification", len(self.classes_), False

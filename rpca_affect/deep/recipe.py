@@ -88,11 +88,15 @@ def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
         X_test, y_test = planted_affect(**data, random_state=seed + 1)
         return {"X": X, "y": y, "person": None, "X_test": X_test, "y_test": y_test}
     if kind == "npz":
-        with np.load(place("file"), allow_pickle=False) as arrays:
-            found = {k: arrays[k] for k in ("X_train", "y_train", "X_test", "y_test") if k in arrays}
+        found = _arrays(place("file"))
         if "X_train" not in found or "y_train" not in found:
             raise ValueError(f"{place('file').name} lacks X_train or y_train; give both arrays.")
-        split = {"X": list(found["X_train"]), "y": found["y_train"], "person": None}
+        for side in ("train", "test"):
+            sequences, targets = found.get(f"X_{side}"), found.get(f"y_{side}")
+            if sequences is not None and (targets is None or len(sequences) != len(targets)):
+                count = "no" if targets is None else len(targets)
+                raise ValueError(f"{place('file').name} has {len(sequences)} {side} sequences and {count} targets.")
+        split: dict[str, Any] = {"X": list(found["X_train"]), "y": found["y_train"], "person": None}
         if "X_test" in found:
             split |= {"X_test": list(found["X_test"]), "y_test": found["y_test"]}
         return split
@@ -109,3 +113,17 @@ def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
     if test.any():
         split |= {"X_test": [x for x, out in zip(table["X"], test) if out], "y_test": table["y"][test]}
     return split
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of a recipe of kind "npz"; nothing that is no plain array is read."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; give an .npz file with X_train and y_train.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in ("X_train", "y_train", "X_test", "y_test") if name in arrays}
+    except Exception as error:  # zipfile, zlib, struct and ast each have errors of their own
+        raise ValueError(f"{path} is no whole .npz file of plain arrays; save one with numpy.savez.") from error
+    if not all(isinstance(array, np.ndarray) and array.ndim for array in found.values()):
+        raise ValueError(f"{path} holds single numbers; give arrays, one entry for each sequence.")
+    return found

@@ -217,13 +217,25 @@ def read_folder(folder: str | Path, labels: str | Path, target: str | Sequence[s
         "X" list of arrays, "y" array, "person" and "split" arrays or None, "clip" names.
     """
     folder = Path(folder)
-    table = pd.read_csv(labels, dtype={"clip": str, "person": str, "split": str})
+    try:
+        table = pd.read_csv(labels, dtype={"clip": str, "person": str, "split": str})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
+        raise ValueError(f"{Path(labels).name} is no table of labels: {str(error).strip()}.") from error
+    if table.empty:
+        raise ValueError(f"{Path(labels).name} has no rows, expected one for each clip.")
     wanted = ["clip", *([target] if isinstance(target, str) else target)]
     missing = [name for name in wanted if name not in table]
     if missing:
         raise ValueError(
             f"{Path(labels).name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}."
         )
+    for name in wanted:
+        empty = np.flatnonzero(table[name].isna() | (table[name].astype(str).str.strip() == ""))
+        if len(empty):
+            raise ValueError(
+                f"{Path(labels).name}: line {empty[0] + 2}, column {name!r} is empty, expected a label; fill it or "
+                "remove the row."
+            )
     sequences = [read_clip(folder / f"{clip}.npy") for clip in table["clip"]]
     columns = target if isinstance(target, str) else list(target)
     return {
@@ -244,7 +256,7 @@ def read_clip(path: str | Path) -> np.ndarray:
         )
     try:
         array = np.load(path, allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError, MemoryError, SyntaxError) as error:
         raise ValueError(f"{path.name} is not a plain .npy array of numbers; save it with numpy.save.") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise ValueError(

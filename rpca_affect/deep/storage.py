@@ -77,8 +77,33 @@ def load(path: str | Path, device: str = "cpu") -> LSEFClassifier | LSEFRegresso
     name = Path(path).name
     if header.get("estimator") not in _ESTIMATORS:
         raise ValueError(f"{name} holds {header.get('estimator', 'no estimator')!r}; give a file written by save().")
+    _check_sizes(header.get("config"), tensors, name)
+    try:
+        return _restored(tensors, header, name, device)
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise ValueError(f"{name} does not fit its own settings ({error}); save it again.") from error
+
+
+def _check_sizes(config: Any, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Refuse settings that ask for more than the file holds, before anything of their size is made."""
+    cells = sum(value.numel() for value in tensors.values())
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise ValueError(f"{name} has no settings of its model; save it again.")
+    for key, value in config.items():
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        largest = len(tensors) if key == "n_stages" else cells
+        for number in numbers:
+            if isinstance(number, (int, float)) and not -1 <= number <= max(largest, 1):
+                raise ValueError(f"{name} says {key} = {number}, more than its weights can have; save it again.")
+
+
+def _restored(
+    tensors: Mapping[str, Tensor], header: dict[str, Any], name: str, device: str
+) -> LSEFClassifier | LSEFRegressor:
     estimator = _ESTIMATORS[header["estimator"]](**{**header["params"], "device": device})
     estimator.config_ = header["config"]
+    with torch.device("meta"):  # shapes alone
+        _check_shapes(build(**header["config"]), tensors, name)
     module = build(**header["config"])
     load_weights(module, tensors, name)
     task = "classification" if isinstance(estimator, LSEFClassifier) else "regression"
@@ -94,6 +119,11 @@ def load(path: str | Path, device: str = "cpu") -> LSEFClassifier | LSEFRegresso
 
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str = "the file") -> None:
     """Copy tensors into a module, with one sentence that names the first difference if they do not fit."""
+    _check_shapes(module, tensors, name)
+    module.load_state_dict(dict(tensors))
+
+
+def _check_shapes(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
     wanted = module.state_dict()
     for key in [*wanted, *tensors]:
         if key not in tensors:
@@ -105,7 +135,6 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], name: s
                 f"{name} has {key!r} of shape {tuple(tensors[key].shape)}, this model {tuple(wanted[key].shape)}; "
                 "build the model with the settings in the file."
             )
-    module.load_state_dict(dict(tensors))
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
@@ -114,10 +143,14 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mappi
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     metadata = {"rpca_affect": json.dumps({"version": VERSION, **header})}
-    save_file(
-        {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}, temporary, metadata=metadata
-    )
-    os.replace(temporary, path)
+    whole = {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
+    try:
+        save_file(whole, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    except SafetensorError as error:  # what the library makes of a full disk
+        raise OSError(f"{path} could not be written ({error}); what was there before is untouched.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -134,7 +167,13 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"{path.name} is not a whole safetensors file ({error}); save it again.") from error
     if "rpca_affect" not in metadata:
         raise ValueError(f"{path.name} was not written by rpca_affect; give a file written by save().")
-    header = json.loads(metadata["rpca_affect"])
+    try:
+        header = json.loads(metadata["rpca_affect"])
+        known = isinstance(header["version"], int)
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f"{path.name} has a damaged header; save it again.")
     if header["version"] > VERSION:
         raise ValueError(
             f"{path.name} has format version {header['version']}, this rpca_affect reads up to {VERSION}; "

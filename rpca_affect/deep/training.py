@@ -187,8 +187,8 @@ class _Run:
             summary["test"] = self.score(as_sequences(self.data["X_test"]), list(self.data["y_test"]))
         if self.main:
             save(self.estimator, self.out / "model.safetensors")
-            pd.DataFrame(history).to_csv(self.out / "history.csv", index=False)
-            (self.out / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+            _write(self.out / "history.csv", pd.DataFrame(history).to_csv(index=False))
+            _write(self.out / "summary.json", json.dumps(summary, indent=2))
         return summary
 
     def _identity(self) -> dict[str, Any]:
@@ -261,7 +261,15 @@ def predict(model: str | Path, data: str | Path, out: str | Path | None = None) 
     if out is not None:
         out = Path(out)
         out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(out.name + ".tmp")
-        frame.to_csv(temporary, index=False)
-        os.replace(temporary, out)
+        _write(out, frame.to_csv(index=False))
     return frame
+
+
+def _write(path: Path, text: str) -> None:
+    """Write text whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

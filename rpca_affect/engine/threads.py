@@ -92,6 +92,13 @@ class _Gate:
         self.controller: ThreadpoolController | None = None
         self.limit: Any = None
 
+    def forked(self) -> None:
+        """Start anew in a child process, which has none of the threads that were solving when it was made."""
+        self.lock = threading.Lock()
+        if self.inside:
+            self.inside = 0
+            self.limit.restore_original_limits()
+
     def enter(self) -> int:
         with self.lock:
             if self.inside == 0:
@@ -115,6 +122,8 @@ def _cores() -> int:
 
 
 _gate = _Gate()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _gate.forked())
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def _run(job: Job, stage: Stage) -> Outcome:
         found = None if job.overwrite else folder.finished()
         if found is not None:
             if not found.same_inputs(inputs):
-                raise FolderError(f"{job.target} holds the results of {_called(found)}", "elsewhere", "overwrite")
+                raise FolderError(f"{job.target} holds {_called(found, inputs)}", "elsewhere", "overwrite")
             if other := found.changes(settings):
                 raise FolderError(
                     f"{job.target} holds results made with other settings ({_difference(other)})",
@@ -206,8 +206,13 @@ def _kept(job: Job, found: Manifest) -> Outcome:
     return Outcome(job, summary, kept=True, note=note)
 
 
-def _called(found: Manifest) -> str:
-    return ", ".join(str(item.get("name")) for item in found.inputs) or "another input"
+def _called(found: Manifest, inputs: list[dict[str, Any]]) -> str:
+    """Whose results a folder holds: of another file, or of one of the same name with another content."""
+    names = [item.get("name") for item in found.inputs]
+    if found.kind != "recording":
+        return f"the results of a {found.kind}"
+    other = "another " if names == [item["name"] for item in inputs] else ""
+    return f"the results of {other}{', '.join(map(str, names)) or 'another input'}"
 
 
 def _difference(changes: dict[str, tuple[Any, Any]]) -> str:

@@ -1,0 +1,63 @@
+"""The core without its extras: looking at the package works, solving works, and what is missing names its extra."""
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+EVERYTHING = {"pandas", "matplotlib", "rich", "typer", "jinja2", "narwhals", "pyarrow", "h5py", "numba", "cupy", "dask",
+              "torch", "skorch", "torchmetrics", "safetensors", "accelerate", "distributed"}  # fmt: skip
+
+
+def python(code: str, blocked: set[str] = EVERYTHING) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", BLOCK.format(blocked=blocked) + code],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import rpca_affect as ra; assert all(hasattr(ra, name) for name in dir(ra))",
+        "import inspect, rpca_affect as ra; assert 'decompose' in dict(inspect.getmembers(ra))",
+        "from rpca_affect import *; import numpy as np; assert solve(np.eye(4)).rank >= 0; RobustPCA; deep",
+        "import pydoc, rpca_affect as ra; assert 'pip install' in pydoc.render_doc(ra, renderer=pydoc.plaintext)",
+        "import rpca_affect as ra; repr(ra.deep); help(ra.decompose) if False else None",
+    ],
+)
+def test_looking_at_the_package_needs_no_extra(code):
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "use, extra",
+    [
+        ("ra.decompose('x.csv')", "cli"),
+        ("ra.read('x.csv')", "cli"),
+        ("ra.plots.plot_events", "cli"),
+        ("ra.plot_events(None)", "cli"),
+        ("ra.decompose_many([], 'x')", "cli"),
+        ("ra.deep.train", "deep"),
+    ],
+)
+def test_what_is_missing_names_its_extra(use, extra):
+    done = python(f"import rpca_affect as ra\n{use}", EVERYTHING if extra == "cli" else EVERYTHING - {"pandas", "rich",
+                  "typer", "matplotlib", "jinja2", "narwhals"})  # fmt: skip
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError") and f"rpca-affect[{extra}]" in last, done.stderr
+
+
+def test_the_shell_without_its_extra_is_one_sentence():
+    done = python("import sys; sys.argv = ['rpca-affect', '--help']\nfrom rpca_affect.cli import main; main()")
+    assert done.returncode == 1 and done.stderr.startswith("Error: the command line needs ")
+    assert len(done.stderr.strip().splitlines()) == 1 and "rpca-affect[cli]" in done.stderr
