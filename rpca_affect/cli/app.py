@@ -144,6 +144,11 @@ def decompose(
     floor: Annotated[
         float, typer.Option(help="Smallest noise of a feature, as a share of its standard deviation.")
     ] = 0.02,
+    lags: Annotated[str, typer.Option(help="'auto', or frames that are stacked into one row.")] = "auto",
+    max_transient: Annotated[
+        float | None, typer.Option("--max-transient", help="Longest transient; see the documentation of decompose.")
+    ] = None,
+    refit: Annotated[bool, typer.Option(help="Fit the parts again without shrinkage.")] = True,
     rank: Annotated[int | None, typer.Option(help="Rank of the base, for godec and altproj.")] = None,
     cardinality: Annotated[float | None, typer.Option(help="Cells in the sparse part, for godec.")] = None,
     tol: Annotated[float, typer.Option(help="Relative error to stop at.")] = 1e-5,
@@ -168,7 +173,7 @@ def decompose(
     study.csv, features_long.csv and study.html. Finished recordings are kept, so that an interrupted run goes on where
     it stopped; other settings or another input need --overwrite or another OUT.
     """
-    from rpca_affect.cli.splitting import decompose_all, digits_of, noise_of
+    from rpca_affect.cli.splitting import decompose_all, digits_of, lags_of, noise_of
 
     settings: dict[str, Any] = {
         "features": features,
@@ -189,6 +194,9 @@ def decompose(
         "sparse": sparse.value,
         "scale": scale.value,
         "floor": floor,
+        "lags": lags_of(lags),
+        "max_transient": max_transient,
+        "refit": refit,
         "tol": tol,
         "check": check,
     }

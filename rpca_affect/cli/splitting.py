@@ -13,7 +13,7 @@ from rpca_affect.cli.pipes import kept
 from rpca_affect.cli.progress import Display
 from rpca_affect.cli.running import CODES, debugging, interrupted
 
-__all__ = ["decompose_all", "digits_of", "noise_of"]
+__all__ = ["decompose_all", "digits_of", "lags_of", "noise_of"]
 
 
 def noise_of(text: str) -> Any:
@@ -32,6 +32,15 @@ def digits_of(text: str) -> int | str:
         return "auto"
     if not text.isdecimal():
         raise ValueError(f"--digits {text!r}: give 'auto' or significant digits from 1 to 17.")
+    return int(text)
+
+
+def lags_of(text: str) -> int | str:
+    """Turn the word of the command line into what `rpca_affect.decompose` takes."""
+    if text.casefold() == "auto":
+        return "auto"
+    if not text.isdecimal():
+        raise ValueError(f"--lags {text!r}: give 'auto' or a number of frames.")
     return int(text)
 
 
