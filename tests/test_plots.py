@@ -88,9 +88,9 @@ def test_events_are_bars_from_start_to_end(split):
 
 def test_spectrum_names_the_rank(split):
     ax = ra.plot_spectrum(split)
-    assert any(text.get_text() == f"rank {split.decomposition.rank}" for text in ax.texts)
+    assert any(text.get_text() == f"rank {split.sequences[0].rank}" for text in ax.texts)
     lines = {line.get_label(): line.get_ydata() for line in ax.lines}
-    assert len(lines["base"]) == split.decomposition.rank
+    assert len(lines["base"]) == split.sequences[0].rank
     assert (lines["base"] <= lines["observed"][: len(lines["base"])] * (1 + 1e-9)).all()
 
 
@@ -196,3 +196,17 @@ def test_parts_of_a_split_are_not_copies_to_write_on(split):
     before = split.base_values.copy()
     parts_of(split).of("observed")[:] = 0
     np.testing.assert_array_equal(split.base_values, before)
+
+
+def test_spectrum_of_a_recording_is_that_of_its_reported_parts():
+    """Singular values come from Gram matrices of row blocks, and are those of the whole matrices."""
+    rng = np.random.default_rng(5)
+    features = rng.standard_normal((90, 3)) @ rng.standard_normal((3, 7)) + rng.normal(0, 0.05, (90, 7))
+    features[30:34, 2] += 4.0
+    split = ra.decompose(features)
+    ax = ra.plot_spectrum(split)
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    part = split.sequences[0]
+    for name, values in (("observed", features - part.scale.center), ("residual", split.residual_values)):
+        expected = np.linalg.svd(values / part.scale.scale, compute_uv=False)
+        np.testing.assert_allclose(drawn[name], expected, rtol=1e-8)

@@ -1,13 +1,13 @@
 """How often noise alone looks like an event: the tails of the residual, and surrogates that share its correlations."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.special import ndtri
+from scipy.special import gammaincc, gammainccinv, ndtr, ndtri, stdtr, stdtrit
 
 from rpca_affect.session.runs import Runs, find_runs, groups_of, join_cells
 
@@ -88,20 +88,52 @@ class Noise(NamedTuple):
         return count / self.minutes
 
 
-@cache
-def laws() -> tuple[Any, ...]:
-    """Symmetric laws on trial, the heaviest tail first: Student's, generalised normal (1: Laplace's), normal."""
-    from scipy.stats import gennorm, norm, t
+class Law(NamedTuple):
+    """A symmetric law, by the functions of `scipy.special`: `scipy.stats` takes longer to import than to measure with.
 
-    heavy = [t(2), t(2.5), t(3), t(4), t(5), gennorm(1), t(7), gennorm(1.25), t(10), gennorm(1.5), t(15), t(30)]
-    return (*heavy, norm())
+    Attributes
+    ----------
+    above : callable
+        Probability to lie above a number, which may be negative.
+    quartile : float
+        Number that a quarter lies above: the median of the absolute value.
+    """
+
+    above: Callable[[np.ndarray], np.ndarray]
+    quartile: float
+
+    def below(self, x: np.ndarray) -> np.ndarray:
+        """Probability to lie below."""
+        return self.above(-x)
+
+
+def _student(freedom: float) -> Law:
+    return Law(lambda x: stdtr(freedom, -x), float(stdtrit(freedom, 0.75)))
+
+
+def _general(power: float) -> Law:
+    """Generalised normal law: its density falls as exp(-abs(x)**power)."""
+
+    def above(x: np.ndarray) -> np.ndarray:
+        side = 0.5 * np.sign(-x)
+        return (0.5 + side) - side * gammaincc(1 / power, np.abs(x) ** power)
+
+    return Law(above, float(gammainccinv(1 / power, 0.5) ** (1 / power)))
+
+
+@cache
+def laws() -> tuple[Law, ...]:
+    """Symmetric laws on trial, the heaviest tail first: Student's, generalised normal (1: Laplace's), normal."""
+    t, g = _student, _general
+    heavy = (t(2), t(2.5), t(3), t(4), t(5), g(1), t(7), g(1.25), t(10), g(1.5), t(15), t(30))
+    return (*heavy, Law(lambda x: ndtr(-x), float(ndtri(0.75))))
 
 
 @cache
 def _ladder(law: int) -> tuple[np.ndarray, np.ndarray]:
     """Absolute values from 0 to 1e7 and their normal scores."""
     steps = np.sinh(np.linspace(0.0, np.arcsinh(1e7), 4000))
-    return steps, np.minimum(-ndtri(laws()[law].sf(steps)), 37.0)
+    return steps, np.minimum(-ndtri(laws()[law].above(steps)), 37.0)
 
 
 def normal_scores(deviation: np.ndarray, scale: np.ndarray, law: np.ndarray) -> np.ndarray:
@@ -237,7 +269,7 @@ def _trials() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     edges, widths = np.linspace(NEAR, CUT, BINS + 1), np.linspace(0.6, 1.6, 21)
     table = np.empty((len(laws()), len(widths), BINS))
     for row, law in zip(table, laws()):
-        inside = law.cdf(edges * law.ppf(0.75) / widths[:, None])
+        inside = law.below(edges * law.quartile / widths[:, None])
         row[:] = np.log(np.diff(inside, axis=1) / (inside[:, -1:] - inside[:, :1]))
     return edges, widths, table
 
@@ -259,7 +291,7 @@ def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # and all features together say, and the heaviest that these do not rule out.
     joint = int(np.flatnonzero(together >= together.max() - DOUBT)[0])
     law = np.minimum(np.argmax(own + PRIOR * together / max(counts.sum(), PRIOR), axis=1), joint)
-    middle = np.array([law.ppf(0.75) for law in laws()])
+    middle = np.array([law.quartile for law in laws()])
     return unit * widths[np.argmax(likelihood[columns, law], axis=1)] / middle[law], law
 
 
