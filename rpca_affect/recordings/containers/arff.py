@@ -5,9 +5,10 @@ import re
 from ..recording import RecordingError
 from ..tables import Table
 from .dialect import Dialect
+from .encoding import decoded
 from .rows import Row
 from .source import Source
-from .text import decoded, read_rows
+from .text import read_rows
 
 KINDS = ("arff",)
 _ATTRIBUTE = re.compile(r"@attribute\s+('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S+)\s+(.+)", re.I)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..recording import RecordingError
 from ..tables import Table
+from .encoding import decoded
 from .source import Source
-from .text import decoded
 
 KINDS = ("json",)
 _NAMES = ("name", "categoryName", "category_name", "displayName", "display_name", "label", "Type", "type")

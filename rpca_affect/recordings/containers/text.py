@@ -1,6 +1,5 @@
 """Delimited text to Table: parsed by pyarrow where it is installed, by pandas otherwise, with the same digits."""
 
-import codecs
 import re
 from functools import cache
 
@@ -10,13 +9,13 @@ import pandas as pd
 from ..recording import RecordingError
 from ..tables import Table
 from .dialect import HEAD_CHARACTERS, Dialect, dialect
+from .encoding import decoded
 from .rows import MISSING, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
-from .source import Source, looks_like_utf16
+from .source import Source
 
 KINDS = ("text",)
 # From 3.1 on pandas reads every number exactly and warns of the option that older ones need for it.
 _EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
-_SMALL = 1 << 25
 _HEX = re.compile(rb"(^|[,;\t|\s])[-+]?0[xX]", re.MULTILINE)
 
 
@@ -70,54 +69,6 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
     )
     _refuse_single_text(table)
     return table
-
-
-def decoded(source: Source) -> tuple[bytes, tuple[str, ...]]:
-    """Text of a file as UTF-8 without a byte order mark, and what has to be said about its encoding."""
-    data, name = source.data, source.name
-    said: tuple[str, ...] = ()
-    if looks_like_utf16(data[:1000]):
-        mark = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        encoding = "utf-16" if mark else ("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
-        try:
-            data = data.decode(encoding).encode()
-        except UnicodeError as error:
-            at = getattr(error, "start", len(data))
-            line = data[:at].decode(encoding, "ignore").count("\n")
-            raise RecordingError(
-                f"{name}: the text after line {line} is not UTF-16; save the file as UTF-8."
-            ) from error
-        said = ("The text is UTF-16.",)
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if (zero := data.find(b"\0")) >= 0:
-        line = data.count(b"\n", 0, zero) + 1
-        raise RecordingError(f"{name}: line {line} holds binary bytes, expected text.")
-    data, windows = _utf8(name, data)
-    if data.count(b"\r") != data.count(b"\r\n"):
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return data, (*said, *windows)
-
-
-def _utf8(name: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Bytes that are UTF-8, or windows-1252 where no letter beyond ASCII is UTF-8."""
-    if data.isascii():
-        return data, ()
-    try:
-        codecs.utf_8_decode(data, "strict", True)
-        return data, ()
-    except UnicodeDecodeError as error:
-        first = error
-    line = data.count(b"\n", 0, first.start) + 1
-    byte = first.start - data.rfind(b"\n", 0, first.start)
-    place = f"{name}: line {line}, byte {byte}, is 0x{data[first.start]:02x}, which is not UTF-8 text"
-    letters = data.decode("utf-8", "ignore")
-    try:
-        text = data.decode("cp1252")
-    except UnicodeDecodeError:
-        raise RecordingError(f"{place}; save the file as UTF-8.") from None
-    if not letters.isascii() or re.search(r"[\x80-\x9f]", text):
-        raise RecordingError(f"{place}, although other letters are; save the file as UTF-8.")
-    return text.encode(), (f"Line {line} is not UTF-8; the text was read as windows-1252.",)
 
 
 def _head(data: bytes) -> tuple[str, bool]:
@@ -178,13 +129,12 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
     texts = {i for row in rows for i, cell in enumerate(row) if not is_number(cell) and cell.strip() not in MISSING}
     columns = [str(i) for i in range(form.width)]
     kinds = {str(i): pa.string() for i in texts | codes if i < form.width}
-    # A process that ends while Arrow still starts its threads is aborted: small files are read on one.
-    threads = len(data) > _SMALL
+    # On one thread: a process that ends while Arrow still starts others is aborted, and they save no time here.
     while True:
         try:
             table = csv.read_csv(
                 pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
-                csv.ReadOptions(column_names=columns, block_size=max(1 << 20, 16 * longest), use_threads=threads),
+                csv.ReadOptions(column_names=columns, block_size=max(1 << 20, 16 * longest), use_threads=False),
                 csv.ParseOptions(delimiter=form.separator, newlines_in_values=quoted),
                 csv.ConvertOptions(
                     column_types=kinds,
@@ -203,7 +153,7 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
             break
         kinds |= dict.fromkeys(dated, pa.string())
     empty = [c for c, field in zip(columns, table.schema) if pa.types.is_null(field.type)]
-    frame = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=threads)
+    frame = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=False)
     del table
     frame = frame.astype(dict.fromkeys(empty, np.float64)) if empty else frame
     if any(cell[:1].isspace() for row in rows for i, cell in enumerate(row) if i in texts):

@@ -1,0 +1,173 @@
+"""Containers: a table written with the library of each kind of file is read back with the same names and numbers."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rpca_affect.recordings import RecordingError, read
+from rpca_affect.recordings.containers import load
+from rpca_affect.recordings.containers import text as text_module
+
+NAMES = ["time", "AU06", "pose Rx", "Größe"]
+
+
+def numbers(seed, n=24, names=NAMES):
+    """Numbers of every size and sign, none twice, with a few empty cells."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, len(names))) * 10.0 ** rng.integers(-12, 12, (n, len(names)))
+    values[rng.integers(1, n, 3), rng.integers(1, len(names), 3)] = np.nan
+    values[:, 0] = np.arange(n) / 30
+    return pd.DataFrame(values, columns=names)
+
+
+def came_back(path, table, names=None):
+    found = load(path)
+    assert found.names == tuple(table.columns if names is None else names)
+    back = np.column_stack([found.numbers(i, required=True) for i in range(len(found.names))])
+    np.testing.assert_array_equal(back, table.to_numpy())
+
+
+def zipped(data):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inside.csv", data)
+    return buffer.getvalue()
+
+
+PACKINGS = {"none": bytes, "gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zip": zipped}
+
+
+@given(
+    seed=st.integers(0, 99),
+    marks=st.sampled_from([",.", "\t.", ";.", "|.", " .", ";,", "\t,", "|,"]),
+    line=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    quoting=st.sampled_from([0, 1]),
+    packing=st.sampled_from(sorted(PACKINGS)),
+    by_arrow=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_text_of_every_dialect_and_packing(seed, marks, line, encoding, quoting, packing, by_arrow, tmp_path_factory):
+    table = numbers(seed)
+    if marks[0] == " ":
+        table = table.rename(columns=lambda name: name.replace(" ", "_")).fillna(0.5)
+    path = tmp_path_factory.mktemp("text") / "table.csv"
+    text = table.to_csv(index=False, sep=marks[0], decimal=marks[1], lineterminator=line, quoting=quoting)
+    path.write_bytes(PACKINGS[packing](text.encode(encoding)))
+    with pytest.MonkeyPatch.context() as patch:
+        if not by_arrow:
+            patch.setattr(text_module, "_arrow_csv", lambda: None)
+        came_back(path, table)
+
+
+def to_json(table, path):
+    path.write_text(json.dumps(table.astype(object).where(table.notna(), None).to_dict("records")))
+
+
+def to_json_columns(table, path):
+    path.write_text(json.dumps(table.astype(object).where(table.notna(), None).to_dict("list")))
+
+
+def to_json_lines(table, path):
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def to_arff(table, path):
+    head = "@relation frames\n" + "".join(f"@attribute '{name}' numeric\n" for name in table.columns) + "@data\n"
+    path.write_text(head + table.to_csv(index=False, header=False, na_rep="?"))
+
+
+def to_sav(table, path):
+    pytest.importorskip("pyreadstat").write_sav(table.rename(columns=lambda name: name.replace(" ", "_")), path)
+
+
+TABLES = {
+    "parquet": lambda table, path: table.to_parquet(path),
+    "feather": lambda table, path: table.to_feather(path),
+    "xlsx": lambda table, path: table.to_excel(path, index=False),
+    "json": to_json,
+    "json of columns": to_json_columns,
+    "jsonl": to_json_lines,
+    "arff": to_arff,
+    "sav": to_sav,
+}
+NEEDS = {"parquet": "pyarrow", "feather": "pyarrow", "xlsx": "openpyxl"}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_tables_of_every_kind(kind, seed, tmp_path):
+    if kind in NEEDS:
+        pytest.importorskip(NEEDS[kind])
+    table = numbers(seed)
+    path = tmp_path / "table.dat"  # contents decide, not the suffix
+    if kind == "xlsx":  # Excel files hold 16 digits
+        path, table = tmp_path / "table.xlsx", table.map(lambda value: float(f"{value:.16g}"))
+    TABLES[kind](table, path)
+    names = [name.replace(" ", "_") for name in table.columns] if kind == "sav" else None
+    came_back(path, table, names)
+
+
+def to_npy(array, path):
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def to_npz(array, path):
+    with path.open("wb") as file:
+        np.savez_compressed(file, X=array)
+
+
+def to_mat(array, path):
+    from scipy.io import savemat
+
+    with path.open("wb") as file:
+        savemat(file, {"X": array})
+
+
+def to_safetensors(array, path):
+    pytest.importorskip("safetensors.numpy").save_file({"X": np.ascontiguousarray(array)}, path)
+
+
+def to_hdf5(array, path):
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["group/X"] = array
+
+
+@pytest.mark.parametrize("write", [to_npy, to_npz, to_mat, to_safetensors, to_hdf5])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_arrays_of_every_kind(write, seed, tmp_path):
+    table = numbers(seed)
+    path = tmp_path / "array.dat"
+    write(table.to_numpy(), path)
+    came_back(path, table, [f"feature_{i}" for i in range(len(NAMES))])
+
+
+@given(seed=st.integers(0, 10**6), n_bytes=st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_garbage_among_numbers_is_no_letter_of_windows(seed, n_bytes, tmp_path_factory):
+    """Bytes above ASCII inside a number are damage, however many rows there are and however short the table is."""
+    rng = np.random.default_rng(seed)
+    table = numbers(seed, n=int(rng.integers(2, 12)), names=["time", "AU06", "AU12"]).fillna(0.25)
+    data = bytearray(table.to_csv(index=False).encode())
+    starts = [
+        i
+        for i in range(data.index(b"\n"), len(data) - 1)
+        if data[i : i + 1].isdigit() and data[i + 1 : i + 2].isdigit()
+    ]
+    for at in rng.choice(starts, n_bytes):
+        data[at] = int(rng.integers(0xC0, 0xFF))
+    path = tmp_path_factory.mktemp("garbage") / "table.csv"
+    path.write_bytes(bytes(data))
+    with pytest.raises(RecordingError, match=r"table\.csv"):
+        read(path)
