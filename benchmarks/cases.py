@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpca_affect.recordings import RecordingError, describe, read
+from rpca_affect.recordings import RecordingError, describe, read, recordings_in
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,12 @@ CASES = {
     "break/labels_empty.csv": Right(refused="no feature column"),
 }
 
+# Folders: recordings found in them, with what each must give, and files left out with a note.
+FOLDERS = {
+    "field/18_openface_processed_folder": (2, 2, Right(masked=None, rate=30)),
+    "field/18_study_with_a_folder_per_person": (2, 0, Right(masked=None)),
+}
+
 
 def folder() -> Path:
     """Folder of the cases."""
@@ -132,7 +138,16 @@ def main() -> int:
         cells, problem = verdict(root / name, right)
         wrong += bool(problem)
         print(" | ".join([name, *map(str, cells), f"WRONG: {problem}" if problem else "right"]))
-    print(f"{len(CASES) - wrong} of {len(CASES)} right")
+    for name, (n_files, n_notes, right) in FOLDERS.items():
+        inside = recordings_in(root / name)
+        problems = [problem for file in inside.files if (problem := verdict(file, right)[1])]
+        if (len(inside.files), len(inside.notes)) != (n_files, n_notes):
+            problems.append(f"{len(inside.files)} recordings and {len(inside.notes)} notes")
+        wrong += bool(problems)
+        cells = ["folder", f"{len(inside.files)} recordings", f"{len(inside.notes)} left out"]
+        print(" | ".join([name, *cells, f"WRONG: {'; '.join(problems)}" if problems else "right"]))
+    total = len(CASES) + len(FOLDERS)
+    print(f"{total - wrong} of {total} right")
     return int(wrong > 0)
 
 

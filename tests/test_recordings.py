@@ -314,7 +314,7 @@ def test_describe_is_json_and_counts(tmp_path):
     assert describe(from_frame(table))["suggested_command"] is None
 
 
-@pytest.mark.parametrize("module", ["recording", "groups", "reading", "describe"])
+@pytest.mark.parametrize("module", ["recording", "groups", "reading", "describe", "searching"])
 def test_docstring_examples(module):
     result = doctest.testmod(importlib.import_module(f"rpca_affect.recordings.{module}"))
     assert result.attempted > 0 and result.failed == 0

@@ -1,21 +1,14 @@
 """Which recordings a study has: files, folders searched through, names that stay apart, and what was left out."""
 
-import csv
 import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpca_affect.recordings.searching import SUFFIXES, recordings_in
 from rpca_affect.results.folder import Manifest
 
 __all__ = ["Found", "Source", "find"]
-
-# Ends of file names that recordings have; contents decide whether they are.
-SUFFIXES = (
-    ".csv", ".tsv", ".txt", ".parquet", ".feather", ".npy", ".npz",
-    ".xlsx", ".json", ".jsonl", ".sav", ".h5", ".hdf5", ".csd", ".mat", ".safetensors", ".gz",
-)  # fmt: skip
-_HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
 
 
 @dataclass(frozen=True)
@@ -69,84 +62,23 @@ def find(given: list[Path]) -> Found:
                 raise ValueError(f"{path} does not exist.")
             files.append((path, path.parent))
             continue
-        inside, left_out, about = _search(path)
-        if not inside:
+        inside = recordings_in(path, skip=_is_result)
+        if not inside.files:
             raise ValueError(_nothing(path))
-        files += [(file, path) for file in inside]
-        notes += left_out
-        tables += about
+        files += [(file, path) for file in inside.files]
+        notes += inside.notes
+        tables += [table for table in inside.tables if table.stem == "participants"]
     once = {os.path.realpath(file): (file, root) for file, root in reversed(files)}
     kept = [pair for pair in files if once.pop(os.path.realpath(pair[0]), None) is not None]
     return Found(tuple(Source(file, name) for (file, _), name in zip(kept, _names(kept))), tuple(notes), tuple(tables))
 
 
-def _search(folder: Path) -> tuple[list[Path], list[str], list[Path]]:
-    notes: list[str] = []
-    candidates: list[Path] = []
-
-    def unreadable(error: OSError) -> None:
-        notes.append(f"{error.filename} cannot be looked into ({error.strerror}); left out.")
-
-    for place, folders, names in os.walk(folder, onerror=unreadable):
-        if Manifest.read(Path(place)) is not None:
-            folders.clear()
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            file = Path(place) / name
-            if name.startswith(".") or not name.casefold().endswith(SUFFIXES):
-                continue
-            if not file.is_file():
-                notes.append(f"{file} is no plain file; left out.")
-            elif name.casefold().endswith("_of_details.txt"):
-                notes.append(f"{file} describes the recording beside it; left out.")
-            else:
-                candidates.append(file)
-    # Names that only stand for something beside others: a table all of whose files are named in it is about them.
-    stems = Counter(_stem(file.name) for file in candidates)
-    about = [file for file in candidates if _is_about(file, stems)]
-    notes += [f"{file} is a table about the other files; left out." for file in about]
-    return [file for file in candidates if file not in about], notes, [f for f in about if f.stem == "participants"]
-
-
-def _is_about(file: Path, stems: Counter[str]) -> bool:
-    """Whether a text table lists other files, or is the participants table of BIDS."""
-    if file.suffix.casefold() not in (".csv", ".tsv", ".txt"):
-        return False
-    if file.stem.casefold() == "participants":
-        return True
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(_HEAD).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return False
-    others = set(stems) - {_stem(file.name)}
-    lines = text.splitlines()[:-1] if len(text) >= _HEAD else text.splitlines()
-    separator = max(",\t;", key=lines[0].count) if lines else ","
-    try:
-        rows = [row for row in csv.reader(lines, delimiter=separator) if row]
-    except csv.Error:
-        return False
-    for column in range(min(map(len, rows), default=0)):
-        cells = [Path(row[column].strip().replace("\\", "/")).name for row in rows[1:]]
-        named = [stem for cell in cells if not _is_count(cell) and (stem := _stem(cell)) in others]
-        # most of its rows name other files, or most of the other files are named in it: in either case once each
-        if named and len(set(named)) == len(named) and 2 * len(named) > min(len(cells), len(others)):
-            return True
-    return False
-
-
-def _stem(name: str) -> str:
-    return name.partition(".")[0].casefold()
-
-
-def _is_count(cell: str) -> bool:
-    """Whether a cell is a number that may as well count frames: 12, and neither 012 nor 12.csv."""
-    return cell.isdigit() and not (cell.startswith("0") and len(cell) > 1)
+def _is_result(folder: Path) -> bool:
+    return Manifest.read(folder) is not None
 
 
 def _nothing(folder: Path) -> str:
-    if Manifest.read(folder) is not None:
+    if _is_result(folder):
         return f"The folder {folder} holds results of an earlier run."
     return f"The folder {folder} holds no file ending in {', '.join(SUFFIXES)}."
 
@@ -164,7 +96,7 @@ def _names(files: list[tuple[Path, Path]]) -> list[str]:
 
 
 def _without_ending(path: Path) -> str:
-    stem = path.name.removesuffix(".gz")
+    stem = path.name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz").removesuffix(".zip")
     return path.with_name(Path(stem).stem or path.name).as_posix()
 
 

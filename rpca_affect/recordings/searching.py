@@ -1,0 +1,137 @@
+"""Which files of a folder are recordings, and which only stand beside them."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .recording import RecordingError
+
+# Ends of file names that recordings have; contents decide whether they are.
+SUFFIXES = (
+    ".csv", ".tsv", ".txt", ".parquet", ".feather", ".npy", ".npz",
+    ".xlsx", ".json", ".jsonl", ".sav", ".h5", ".hdf5", ".csd", ".mat", ".safetensors", ".arff",
+    ".gz", ".bz2", ".xz", ".zip",
+)  # fmt: skip
+_HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        The recordings, sorted folder by folder.
+    notes : tuple of str
+        One sentence for each file that looks like a recording and was left out.
+    tables : tuple of Path
+        Tables about the recordings: labels, participants.
+    """
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    tables: tuple[Path, ...] = ()
+
+
+def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None) -> Inside:
+    """Search a folder and its subfolders for recordings.
+
+    Left out are hidden files, what no tracker writes (``.hog``, ``.avi``) and, with a note, side files
+    (``*_of_details.txt``) and tables about the other files (labels, participants).  No file is read as a whole.
+
+    Parameters
+    ----------
+    folder : path
+        Where to begin.
+    skip : callable, optional
+        Takes a folder; True leaves it out with everything below it, such as results of an earlier run.
+
+    Returns
+    -------
+    Inside
+
+    Raises
+    ------
+    RecordingError
+        If `folder` is no folder.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "p01").mkdir()
+    >>> _ = (folder / "p01" / "session.csv").write_text("time,AU12_r\\n0.0,0.5\\n0.1,0.6\\n")
+    >>> _ = (folder / "p01" / "session_of_details.txt").write_text("Input: p01.avi\\n")
+    >>> inside = recordings_in(folder)
+    >>> [file.name for file in inside.files], len(inside.notes)
+    (['session.csv'], 1)
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RecordingError(f"{folder} is no folder, expected one that holds recordings.")
+    notes: list[str] = []
+    candidates: list[Path] = []
+
+    def unreadable(error: OSError) -> None:
+        notes.append(f"{error.filename} cannot be looked into ({error.strerror}); left out.")
+
+    for place, folders, names in os.walk(folder, onerror=unreadable):
+        if skip is not None and skip(Path(place)):
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(place) / name
+            if name.startswith(".") or not name.casefold().endswith(SUFFIXES):
+                continue
+            if not file.is_file():
+                notes.append(f"{file} is no plain file; left out.")
+            elif name.casefold().endswith("_of_details.txt"):
+                notes.append(f"{file} describes the recording beside it; left out.")
+            else:
+                candidates.append(file)
+    # Names that only stand for something beside others: a table all of whose files are named in it is about them.
+    stems = Counter(_stem(file.name) for file in candidates)
+    about = [file for file in candidates if _is_about(file, stems)]
+    notes += [f"{file} is a table about the other files; left out." for file in about]
+    return Inside(tuple(file for file in candidates if file not in about), tuple(notes), tuple(about))
+
+
+def _is_about(file: Path, stems: Counter[str]) -> bool:
+    """Whether a text table lists other files, or is the participants table of BIDS."""
+    if file.suffix.casefold() not in (".csv", ".tsv", ".txt"):
+        return False
+    if file.stem.casefold() == "participants":
+        return True
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_HEAD).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return False
+    others = set(stems) - {_stem(file.name)}
+    lines = text.splitlines()[:-1] if len(text) >= _HEAD else text.splitlines()
+    separator = max(",\t;", key=lines[0].count) if lines else ","
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        return False
+    for column in range(min(map(len, rows), default=0)):
+        cells = [Path(row[column].strip().replace("\\", "/")).name for row in rows[1:]]
+        named = [stem for cell in cells if not _is_count(cell) and (stem := _stem(cell)) in others]
+        # most of its rows name other files, or most of the other files are named in it: in either case once each
+        if named and len(set(named)) == len(named) and 2 * len(named) > min(len(cells), len(others)):
+            return True
+    return False
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0].casefold()
+
+
+def _is_count(cell: str) -> bool:
+    """Whether a cell is a number that may as well count frames: 12, and neither 012 nor 12.csv."""
+    return cell.isdigit() and not (cell.startswith("0") and len(cell) > 1)

@@ -1,0 +1,44 @@
+"""Folders: recordings are found below them, what stands beside recordings is left out and said."""
+
+import pytest
+from tracker_tables import openface_table, smooth, written
+
+from rpca_affect.recordings import RecordingError, read, recordings_in
+
+
+def test_an_output_folder_of_openface(tmp_path):
+    for name in ("p02", "p01"):
+        written(openface_table(), tmp_path / f"{name}.csv")
+        (tmp_path / f"{name}_of_details.txt").write_text("Input:p.avi\nCamera parameters:500,500,320,240\n")
+        (tmp_path / f"{name}.hog").write_bytes(bytes(64))
+        (tmp_path / f"{name}.avi").write_bytes(b"RIFF")
+    inside = recordings_in(tmp_path)
+    assert [file.name for file in inside.files] == ["p01.csv", "p02.csv"]
+    assert len(inside.notes) == 2 and all("_of_details.txt describes" in note for note in inside.notes)
+    assert {read(file).meta["format"] for file in inside.files} == {"openface"}
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_people_in_folders_beside_a_table_of_labels(depth, tmp_path):
+    for person in ("anna", "ben", "cora"):
+        folder = tmp_path.joinpath(person, *["visit1"] * (depth - 1))
+        folder.mkdir(parents=True)
+        written(smooth(), folder / f"{person}_features.csv")
+    rows = "".join(f"{person}_features.csv,{i}\n" for i, person in enumerate(("anna", "ben", "cora")))
+    (tmp_path / "labels.csv").write_text("file,label\n" + rows)
+    (tmp_path / ".hidden.csv").write_text("a,b\n1,2\n")
+    inside = recordings_in(tmp_path)
+    assert [file.stem for file in inside.files] == ["anna_features", "ben_features", "cora_features"]
+    assert [table.name for table in inside.tables] == ["labels.csv"] and "labels.csv is a table about" in inside.notes[
+        0
+    ]
+
+
+def test_folders_that_are_skipped_and_paths_that_are_none(tmp_path):
+    for name in ("kept", "results"):
+        (tmp_path / name).mkdir()
+        written(smooth(), tmp_path / name / "session.csv")
+    inside = recordings_in(tmp_path, skip=lambda folder: folder.name == "results")
+    assert [file.parent.name for file in inside.files] == ["kept"]
+    with pytest.raises(RecordingError, match="is no folder"):
+        recordings_in(tmp_path / "kept" / "session.csv")
