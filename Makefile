@@ -62,6 +62,13 @@ phase: $(VENV)/all.stamp
 job: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.job
 
+# A proved optimum beside an earlier commit in a worktree of its own: time, steps and gap.
+BEFORE ?= 8972606
+.PHONY: certified
+certified: $(VENV)/all.stamp
+	test -d ../before || git worktree add --detach ../before $(BEFORE)
+	$(BIN)/python -m benchmarks.certified --before ../before
+
 # Random hard cases against an independent optimum.
 hard-cases: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.hard_cases

@@ -146,7 +146,7 @@ def _watch_of(solver: Any, request: Request, stack: bool) -> Watch | None:
     """What ends a run before its error does; a stack ends on its errors and a wanted gap."""
     if not solver.convex or solver.sparse_kind == "custom":
         return None
-    keeps = solver.name == "admm" and not stack
+    keeps = solver.two_sided and not stack
     return Watch(request.tol, request.gap, request.calm) if keeps or request.gap is not None else None
 
 

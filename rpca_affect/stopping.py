@@ -9,6 +9,7 @@ __all__ = ["Watch", "proved", "standing"]
 
 FIRST = 20  # steps before the first look
 LATER = 1.5  # from one look to the next
+SOONER = 1.25  # the same with a wanted gap
 STANDS = 2.0  # tolerances that a base which stands still may have moved between two looks
 PROOF = 10.0  # tolerances that its gap may have
 CALM = 1.5e-4  # tolerance of a base whose tolerance nobody has given
@@ -29,9 +30,10 @@ def proved(tol: float) -> float:
 class Watch:
     """Looks at a run after 20, 30, 45, 68 ... steps and says whether a proof is worth its price, and whether it ends.
 
-    A proof costs about a step. With a wanted ``gap`` every look asks for one, and the next look is where the last two
-    say that the gap could be met. Without, only a base that stands still does: its error may fall for thousands of
-    steps more (small outliers: the multiplier drifts), and nobody would see a difference.
+    A proof costs about a step. With a wanted ``gap`` every look asks for one, looks are closer together, and the next
+    is where the last two say that the gap could be met, if that is sooner. Without, only a base that stands still asks:
+    its error may fall for thousands of steps more (small outliers: the multiplier drifts), and nobody would see a
+    difference.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ class Watch:
 
     def asks(self, step: int, low_rank: Array, residual: float = math.inf) -> bool:
         """Compare the base, or a sample of it, with that of the last look; tell whether the gap has to be known."""
-        self.next = math.ceil(LATER * step)
+        self.next = math.ceil((LATER if self.gap is None else SOONER) * step)
         tol, self.proof = self.tol, proved(self.tol)
         if self.calm is not None and step >= PATIENCE and residual <= PROOF * tol:
             tol, self.proof = max(tol, CALM), self.calm

@@ -47,7 +47,7 @@ class Course:
         travel: Travel | None = None,
     ) -> None:
         self.growth, self.relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
-        self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.name == "admm"
+        self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.two_sided
         self.request, self.norm, self.history = request, norm, history
         self.travel, self.unit = travel, unit
         # Only a kept penalty leaves a base that stands still; a growing one forces it to.

@@ -183,7 +183,7 @@ class _Solve:
             cells = work.cells(low.low_rank, mu)
             violation = xp.sqrt(violated_square(cells))
             scale = work.size
-            if self.solver.name == "admm":
+            if self.solver.two_sided:
                 own = xp.sqrt(held_square(cells))
                 scale = xp.where(own > 0, xp.minimum(scale, own), scale)
             error = violation / xp.where(scale > 0, scale, 1.0)

@@ -137,7 +137,7 @@ class _Stack:
             size=length(values)[:, None, None],
             slack=slack,
             axis=axis,
-            two_sided=solver.name == "admm",
+            two_sided=solver.two_sided,
             travels=travels,
         )
         return group._replace(argument=self.start(block, observed, solver, group, top))

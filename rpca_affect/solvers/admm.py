@@ -54,6 +54,7 @@ class ADMM(Splitting):
     memory: int = 20
 
     name: ClassVar[str] = "admm"
+    two_sided: ClassVar[bool] = True
     # The error is relative to the multiplier, which is small against the rounding of the data.
     float32_tol: ClassVar[float] = 1e-4
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
 from rpca_affect.doubts import Doubt
-from rpca_affect.solvers.base import random_basis
+from rpca_affect.solvers.base import Solver, random_basis
 
 __all__ = ["AltProj", "AltProjState"]
 
@@ -40,7 +40,7 @@ class AltProjState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AltProj:
+class AltProj(Solver):
     """Alternate a rank-r projection and a hard threshold that falls geometrically.
 
     Seeks ``L, S`` with ``rank(L) = rank``, S sparse and ``L + S = M`` on the observed cells. A cell whose distance from
@@ -97,9 +97,6 @@ class AltProj:
     random_state: Any = 0
 
     name: ClassVar[str] = "altproj"
-    convex: ClassVar[bool] = False
-    default_max_iter: ClassVar[int] = 500
-    float32_tol: ClassVar[float] = 3e-6
 
     def rescaled(self, unit: Array) -> Self:
         """Return the same solver for data divided by ``unit``."""

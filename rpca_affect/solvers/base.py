@@ -9,7 +9,7 @@ import numpy as np
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, observed_extent, observed_share
 from rpca_affect.prox import group_threshold, singular_value_threshold, soft_threshold
 
-__all__ = ["Splitting", "State", "cellwise", "default_lam", "framewise", "larger_side", "random_basis"]
+__all__ = ["Solver", "Splitting", "State", "cellwise", "default_lam", "framewise", "larger_side", "random_basis"]
 
 
 class State(NamedTuple):
@@ -83,7 +83,59 @@ def larger_side(observed: Observed) -> Array:
 
 
 @dataclass(frozen=True)
-class Splitting:
+class Solver:
+    """What every solver has: a subclass adds ``name``, `init` and `step`, and its numbers as dataclass fields.
+
+    A state is a NamedTuple of arrays with at least ``low_rank, sparse, noise`` (..., m, n) and ``error`` (..., 1, 1),
+    which `rpca_affect.solve` compares with ``tol``; of a convex solver also ``dual``.
+
+    Attributes
+    ----------
+    name : str
+        What the solver is called by.
+    convex : bool
+        Whether its answers come with a duality gap; then it needs ``lam``, ``slack`` and ``sparse_kind`` too.
+    two_sided : bool
+        Whether the error also looks at the multiplier, so that a kept penalty ends at an optimum.
+    default_max_iter : int
+    float32_tol : float
+        Smaller errors drown in single-precision rounding.
+    """
+
+    name: ClassVar[str]
+    convex: ClassVar[bool] = False
+    two_sided: ClassVar[bool] = False
+    default_max_iter: ClassVar[int] = 500
+    float32_tol: ClassVar[float] = 3e-6
+
+    @property
+    def moves_penalty(self) -> bool:
+        """Whether the penalty follows the distances travelled, see `rpca_affect.penalty`."""
+        return False
+
+    def rescaled(self, unit: Array) -> Self:
+        """Return the same solver for data divided by ``unit``: with no numbers in the units of the data, itself."""
+        return self
+
+    def tuned(self, observed: Observed) -> Self:
+        """Return the same solver with every open number filled in for these data, and checked."""
+        return self
+
+    def init(self, observed: Observed) -> Any:
+        """State to start from."""
+        raise NotImplementedError(f"{type(self).__name__} lacks init(observed)")
+
+    def resume(self, observed: Observed, before: Any, unit: Array) -> Any:
+        """State that continues an earlier `rpca_affect.Decomposition`: a start of its own, where nothing is known."""
+        return self.init(observed)
+
+    def step(self, observed: Observed, state: Any) -> Any:
+        """State after one step."""
+        raise NotImplementedError(f"{type(self).__name__} lacks step(observed, state)")
+
+
+@dataclass(frozen=True)
+class Splitting(Solver):
     """One step shared by inexact ALM and ADMM, as a relaxed Douglas-Rachford splitting.
 
     Minimises ``||L||_* + lam g(S) + ||N||_F^2 / (2 slack)`` subject to ``L + S + N = M`` on the observed cells.
@@ -116,10 +168,8 @@ class Splitting:
     lowrank: Callable[..., Array] = singular_value_threshold
     shrink: Callable[..., Array] = cellwise
 
-    name: ClassVar[str]
     convex: ClassVar[bool] = True
     default_max_iter: ClassVar[int] = 5000
-    float32_tol: ClassVar[float] = 3e-6  # smaller errors drown in single-precision rounding
     # How far the penalty may outgrow its start before floating point has nothing left to give.
     mu_range: ClassVar[float] = 1e7
 
@@ -127,11 +177,6 @@ class Splitting:
     def sparse_kind(self) -> str:
         """``"cells"``, ``"frames"``, or ``"custom"`` for an operator of the user's."""
         return {cellwise: "cells", framewise: "frames"}.get(self.shrink, "custom")
-
-    @property
-    def moves_penalty(self) -> bool:
-        """Whether the penalty follows the distances travelled, see `rpca_affect.penalty`."""
-        return False
 
     def rescaled(self, unit: Array) -> Self:
         """Return the same solver for data divided by ``unit``."""

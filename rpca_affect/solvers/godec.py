@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from rpca_affect.arrays import Array, Observed, array_namespace, frobenius
 from rpca_affect.prox import keep_largest, soft_threshold
 from rpca_affect.solvers.altproj import median_size
-from rpca_affect.solvers.base import random_basis
+from rpca_affect.solvers.base import Solver, random_basis
 
 __all__ = ["GROSS", "GoDec", "GoDecState"]
 
@@ -34,7 +34,7 @@ class GoDecState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GoDec:
+class GoDec(Solver):
     """Go Decomposition: alternate a rank-r projection and the largest cells of what is left.
 
     Seeks ``argmin ||M - L - S||_F^2  subject to  rank(L) <= rank, ||S||_0 <= cardinality``; with ``level`` given, the
@@ -76,9 +76,6 @@ class GoDec:
     random_state: Any = 0
 
     name: ClassVar[str] = "godec"
-    convex: ClassVar[bool] = False
-    default_max_iter: ClassVar[int] = 500
-    float32_tol: ClassVar[float] = 3e-6
 
     def rescaled(self, unit: Array) -> Self:
         """Return the same solver for data divided by ``unit``."""
