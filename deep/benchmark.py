@@ -61,7 +61,8 @@ def choose(name, X, y, group, args, seed):
 
 
 def one_fold(name, data, rows, test_rows, args, seed):
-    """Choose, train and test one model."""
+    """Choose, train and test one model, on one thread: a rival's library may have raised torch's count."""
+    torch.set_num_threads(1)
     X, y = [data.X[i] for i in rows], data.y[rows]
     X_test, y_test = [data.X[i] for i in test_rows], data.y[test_rows]
 
