@@ -18,7 +18,7 @@ ROUGH = 0.3  # a stretch is garbage where it jumps, from frame to frame, by this
 HELD = 3  # equal neighbours, in a stretch far away, that give a sentinel away
 GROSS = 30.0  # deviations from the median beyond which a cell is no value of its feature
 SHORT = 30  # frames below which order cannot be told
-UNORDERED = 0.9  # first differences of frames in order are small against the spread; without order the two agree
+UNORDERED = 0.9  # first differences of frames in order are small against those of the same frames shuffled
 PASSES = 8  # rounds in which components are taken out until nothing rises above noise
 BULK_ROWS = 2000  # frames that the singular values are taken of
 
@@ -39,7 +39,7 @@ class Measured(NamedTuple):
     level : array, shape (n,)
         Standard deviation of the noise.
     ratio : float
-        First differences over spread, mean over the features that move; 1 without order in time.
+        First differences over those of shuffled frames, mean over the features that move; 1 without order in time.
     ordered : bool
     """
 
@@ -99,9 +99,12 @@ def measured_noise(observed: Observed) -> Measured:
     gross = int(xp.sum(xp.astype(far, xp.int64)))
     trusted = mask if not gross else (~far if mask is None else mask & ~far)
     level = noise_level(values, trusted)
-    moving = size > 0
+    # What the differences are once the order is gone, whatever the distribution of the values.
+    mixed = xp.asarray(np.random.default_rng(0).permutation(values.shape[0]), device=device(values))
+    loose = noise_level(xp.take(values, mixed, axis=0), None if trusted is None else xp.take(trusted, mixed, axis=0))
+    moving = loose > 0
     count = float(xp.sum(xp.astype(moving, size.dtype)))
-    shares = xp.where(moving, level / xp.where(moving, size, xp.ones_like(size)), xp.zeros_like(size))
+    shares = xp.where(moving, level / xp.where(moving, loose, xp.ones_like(loose)), xp.zeros_like(loose))
     ratio = float(xp.sum(shares)) / count if count else 0.0
     ordered = ratio <= UNORDERED or values.shape[0] < SHORT
     if not ordered:

@@ -52,21 +52,25 @@ def decompose(
     r"""Split a recording into emotional base, transient fluctuations and noise.
 
     Every unbroken sequence is solved on its own: features are centred at their median and divided by their noise
-    (`rpca_affect.noise_level`, at least ``floor`` of their standard deviation), then
+    (`rpca_affect.noise_level`, at least ``floor`` of their standard deviation), frames of narrow tables are put beside
+    their neighbours (``lags``), then
 
     .. math:: \min \|L\|_* + \lambda g(S) + \|N\|_F^2 / (2\,\mathrm{slack}) \quad\text{subject to}\quad L + S + N = M
 
-    on the observed cells, with ``slack = sqrt(2 p max(m, n))`` (p the observed share), so that noise makes no component
-    of L, and ``lam = threshold / slack``, so that a cell enters S when it lies more than ``threshold`` standard
-    deviations of the noise from the base. The parts are returned in the units of the input.
+    on the observed cells, with ``slack = (sqrt(m) + sqrt(n)) sqrt(p)`` (p the observed share), the operator norm of the
+    noise, so that noise makes no component of L, and ``lam = threshold / slack``, so that a cell enters S when it lies
+    more than ``threshold`` standard deviations of the noise from the base. Cells more than 30 deviations from their
+    median (sentinels, glitches) are transients whatever the base is, and take no part in the solve. The parts are
+    refitted without the shrinkage of the convex model and returned in the units of the input.
 
     Parameters
     ----------
     source : path, DataFrame, array of shape (n_frames, n_features), or Recording
         One row per frame; see `rpca_affect.read` for the files that are understood. Never modified.
     noise : "auto", float, array of shape (n_features,) or None, default "auto"
-        Standard deviation of the dense noise in the units of the input; ``"auto"`` measures it per feature. None leaves
-        the noise part out, which real recordings do not forgive: the status says so.
+        Standard deviation of the dense noise in the units of the input; ``"auto"`` measures it per feature,
+        from differences of neighbouring frames; where the frames show no order in time (the status says so), from what
+        lies below the singular values of noise. None leaves the noise part out, which real recordings do not forgive.
     threshold : float, default 2.0
         How many standard deviations of the noise a cell must lie from the base to be a transient. The noise is measured
         from frame to frame and includes jitter that neighbouring features share and that the base explains, so on faces
@@ -82,8 +86,20 @@ def decompose(
     scale : {"noise", "spread", "none"}
         What features are divided by for the solve.
     floor : float, default 0.02
-        Smallest noise of a feature as a share of its standard deviation (between its half-percent quantiles): without
-        it, a filtered track would count as exact, and a feature that rarely moves would outweigh all others.
+        Smallest noise of a feature as a share of its standard deviation (of running medians, without lost frames and
+        sentinels): without it, a filtered track would count as exact, and a feature that rarely moves would outweigh
+        all others.
+    lags : int or "auto", default "auto"
+        Frames that are stacked beside each other for the solve (time-delay embedding), so that the base must be low
+        rank in time as well. 1: every frame for itself, as features of a wide table vouch for each other. ``"auto"``:
+        1 for more than 150 features, frames without order and short sequences; otherwise about 400 columns, at most
+        half a second. A transient that fills a good part of the window may become base.
+    max_transient : float, optional
+        Longest transient that is meant, in seconds: ``lags="auto"`` then takes windows of twice that length.
+    refit : bool, default True
+        Take the shrinkage of the convex model back: the base predicts every frame from its cells that are no
+        transients, these are what is left. The certificate and the parts of the convex optimum stay in
+        ``split.decompositions``.
     features, min_confidence, format, mask, fps, max_gap, key, time, confidence, drop, missing
         As in `rpca_affect.read`. Features that are 0 or 1 (present or not) are passed through unless `features` names
         them: they are no sums of a base and a transient.
