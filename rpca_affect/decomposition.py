@@ -145,13 +145,13 @@ class Decomposition:
         return iter((self.low_rank, self.sparse))
 
     def __repr__(self) -> str:
-        shape = tuple(self.sparse.shape)
-        kind = type(self.sparse).__module__.split(".")[0]
+        kind = type(self.factors.left if self.sparse is None else self.sparse).__module__.split(".")[0]  # type: ignore[union-attr]
+        shape = self._shape
         return f"<Decomposition of a {shape} {kind} array by {self.solver}: {self.status}>"
 
     def _repr_html_(self) -> str:
         rows = {
-            "shape": " x ".join(map(str, self.sparse.shape)),
+            "shape": " x ".join(map(str, self._shape)),
             "solver": self.solver,
             "rank": self.rank,
             "transient cells": self.sparsity,
@@ -159,6 +159,12 @@ class Decomposition:
             "duality gap": "none" if self.gap is None else self.gap,
         }
         return html_card("Decomposition", rows, [str(self.status)])
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        if self.sparse is None:
+            return (self.factors.left.shape[0], self.factors.right.shape[1])  # type: ignore[union-attr]
+        return tuple(self.sparse.shape)
 
     @property
     def converged(self) -> bool:

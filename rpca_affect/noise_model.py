@@ -10,11 +10,11 @@ from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.lags import averaged, chosen_lags, embedded, embedded_norm
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack, spread
-from rpca_affect.projection import predicted
+from rpca_affect.projection import bridged, predicted
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solving import solve
 
-__all__ = ["ModelSplit", "NoiseModel", "bridged", "measured_scale", "split_beside", "split_frames", "takes_noise"]
+__all__ = ["ModelSplit", "NoiseModel", "measured_scale", "split_beside", "split_frames", "takes_noise"]
 
 ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
 REFITS = 3  # rounds of predicting the base with less and less of the transients, before one without them
@@ -83,7 +83,8 @@ class ModelSplit:
     scale : ColumnScale
         What was subtracted and divided by before the solve.
     decomposition : Decomposition
-        The solve in scaled units (of the embedded matrix where ``lags`` exceeds 1), its certificate and status.
+        The solve in scaled units (of the embedded matrix where ``lags`` exceeds 1), its certificate and status; after a
+        refit its base in factors only, and no other part.
     lags : int
         Frames that were stacked beside each other.
     rank : int
@@ -134,24 +135,33 @@ def split_frames(observed: Observed, model: NoiseModel) -> ModelSplit:
     relative = sigma / scale.scale
     words = _weights(Observed(scaled, trusted), relative, model, lags)
     data, mask = embedded(scaled, lags), None if trusted is None else embedded(trusted, lags)
-    answer = solve(data, mask=mask, **words, **model.options)
+    refit = "noise" in words and model.sparse == "cells" and (model.refit or lags > 1)
+    # The factors give the space of the base without a decomposition of the matrix.
+    answer = solve(data, mask=mask, **words, **{"factored": refit, **model.options})
+    del data, mask
     if not _measures(model):
         doubts = ()
     answer = replace(answer, status=replace(answer.status, doubts=(*doubts, *answer.status.doubts)))
     low_rank = _low_rank(answer)
     base = averaged(low_rank, lags)
-    if "noise" in words and model.sparse == "cells" and (model.refit or lags > 1):
+    if refit:
+        if answer.factors is not None:  # these parts are not those that are reported: three matrices less to hold
+            answer = replace(answer, sparse=None, noise=None)
+        del base
         base, away = _refitted(scaled, trusted, answer, low_rank, relative, model, lags)
     else:
         away = answer.sparse if lags == 1 else None
+    del low_rank
     base = bridged(base, None if trusted is None else xp.any(trusted, axis=1))
-    whole = scale.undo(base, center=True)
-    rest = values - whole
     if away is None:
         away = scaled - base
+    del scaled
     transient = scale.undo(away)
+    del away
+    whole = scale.undo(base, center=True)
     if trusted is not None:
-        transient = xp.where(trusted, transient, rest if known is None else xp.where(known, rest, xp.zeros_like(rest)))
+        rest = values - whole
+        transient = xp.where(trusted, transient, rest if known is None else xp.where(known, rest, xp.zeros_like(sigma)))
     rank = int(answer.rank) if lags == 1 else _rank(base / xp.where(relative > 0, relative, xp.ones_like(relative)))
     return ModelSplit(whole, transient, sigma, scale, answer, lags, rank)
 
@@ -299,42 +309,40 @@ def _refitted(
     away = known & (xp.abs(scaled - base) > reach)
     if model.refit and int(answer.rank):
         convex = away
-        _, values, right = xp.linalg.svd(low_rank, full_matrices=False)
-        rank = int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64)))
+        right = _space(answer, low_rank)
         wide = xp.concat([sigma] * lags) if lags > 1 else sigma
-        zero = xp.zeros_like(scaled)
         for last in (*[False] * REFITS, True):
-            rest = xp.abs(scaled - base)
-            huber = zero if last else reach / xp.where(rest > reach, rest, zero + 1)
-            weights = xp.where(known, xp.where(rest > reach, huber, zero + 1), zero)
-            windows = predicted(embedded(scaled, lags), embedded(weights, lags), right[:rank, :], wide, low_rank)
+            weights = _weight(scaled - base, known, reach, last)
+            windows = predicted(embedded(scaled, lags), embedded(weights, lags), right, wide, low_rank)
+            del base, weights
             base = averaged(windows, lags)
-        rest = xp.abs(scaled - base)
-        left = xp.minimum(reach, model.threshold * spread(scaled - base, trusted))
+        rest = scaled - base
+        left = xp.minimum(reach, model.threshold * spread(rest, trusted))
+        rest = xp.abs(rest)
         away = known & ((rest > reach) | (convex & (rest > left)))
-    return base, xp.where(away, scaled - base, xp.zeros_like(scaled))
+        del rest
+    away = xp.where(away, scaled - base, xp.zeros_like(reach))
+    return base, away
 
 
-def bridged(base: Array, seen: Array | None) -> Array:
-    """Lay the base of frames without any observation on the line between their neighbours.
+def _space(answer: Decomposition, low_rank: Array) -> Array:
+    """Orthonormal rows that span the base, shape (r, n)."""
+    xp = array_namespace(low_rank)
+    if answer.factors is not None:
+        values, right = answer.factors.values, answer.factors.right
+    else:
+        _, values, right = xp.linalg.svd(low_rank, full_matrices=False)
+    return right[: int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64))), :]
 
-    Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
-    base stays in the space that its frames span, so the rank does not grow.
-    """
-    xp = array_namespace(base)
-    if seen is None or bool(xp.all(seen)) or not bool(xp.any(seen)):
-        return base
-    frames = base.shape[0]
-    places = xp.arange(frames, device=device(base))
-    before = xp.cumulative_sum(xp.astype(seen, xp.int64)) - 1  # position among the seen frames
-    there = places[seen]
-    last = there.shape[0] - 1
-    left = xp.take(there, xp.clip(before, 0, last))
-    right = xp.take(there, xp.clip(before + xp.astype(~seen, xp.int64), 0, last))
-    gap = xp.astype(xp.maximum(right - left, xp.ones_like(left)), base.dtype)
-    share = xp.clip(xp.astype(places - left, base.dtype) / gap, 0.0, 1.0)[:, None]
-    line = (1 - share) * xp.take(base, left, axis=0) + share * xp.take(base, right, axis=0)
-    return xp.where(seen[:, None], base, line)
+
+def _weight(rest: Array, known: Array, reach: Array, last: bool) -> Array:
+    """Huber's weight of every cell: 1 up to its reach, then falling; in the last round nothing beyond."""
+    xp = array_namespace(rest)
+    size, zero = xp.abs(rest), xp.zeros_like(reach)
+    if last:
+        return xp.astype(known & (size <= reach), rest.dtype)
+    size = xp.where(size > reach, reach / xp.where(size > reach, size, zero + 1), zero + 1)
+    return xp.where(known, size, zero)
 
 
 def _rank(base: Array) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from rpca_affect.arrays import Array, array_namespace, device
 from rpca_affect.prox import group_threshold, soft_threshold
 
-__all__ = ["KNEE", "predicted", "robust_scores", "split_rest", "standardised_size"]
+__all__ = ["KNEE", "bridged", "predicted", "robust_scores", "split_rest", "standardised_size"]
 
 # lam * slack = sqrt(2) sigma: the size from which a cell enters the sparse part of the model that learned the base.
 KNEE = math.sqrt(2.0)
@@ -178,12 +178,34 @@ def predicted(values: Array, weights: Array, components: Array, scale: Array, lo
     design = components / usable
     outer = xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features))
     prior = xp.eye(rank, dtype=values.dtype, device=device(values)) / variance
-    pieces = []
+    answer = xp.empty_like(values)
     for part in rows:
         gram = xp.reshape(weights[part, :] @ xp.matrix_transpose(outer), (-1, rank, rank)) + prior
         right = (weights[part, :] * values[part, :] / usable) @ xp.matrix_transpose(design)
-        pieces.append(xp.linalg.solve(gram, right[..., None])[..., 0] @ components)
-    return pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
+        answer[part, :] = xp.linalg.solve(gram, right[..., None])[..., 0] @ components
+    return answer
+
+
+def bridged(base: Array, seen: Array | None) -> Array:
+    """Lay the base of frames without any observation on the line between their neighbours.
+
+    Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
+    base stays in the space that its frames span, so the rank does not grow.
+    """
+    xp = array_namespace(base)
+    if seen is None or bool(xp.all(seen)) or not bool(xp.any(seen)):
+        return base
+    frames = base.shape[0]
+    places = xp.arange(frames, device=device(base))
+    before = xp.cumulative_sum(xp.astype(seen, xp.int64)) - 1  # position among the seen frames
+    there = places[seen]
+    last = there.shape[0] - 1
+    left = xp.take(there, xp.clip(before, 0, last))
+    right = xp.take(there, xp.clip(before + xp.astype(~seen, xp.int64), 0, last))
+    gap = xp.astype(xp.maximum(right - left, xp.ones_like(left)), base.dtype)
+    share = xp.clip(xp.astype(places - left, base.dtype) / gap, 0.0, 1.0)[:, None]
+    line = (1 - share) * xp.take(base, left, axis=0) + share * xp.take(base, right, axis=0)
+    return xp.where(seen[:, None], base, line)
 
 
 def split_rest(rest: Array, knees: Array, sparse: str, *, whole: bool = False) -> Array:

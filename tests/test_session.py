@@ -254,3 +254,15 @@ def test_wrong_sources_get_one_sentence(tmp_path):
         ra.decompose(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="mask belongs to the reading"):
         ra.decompose(from_array(np.ones((4, 2))), mask=np.ones((4, 2), bool))
+
+
+def test_a_refitted_solve_is_held_in_factors():
+    """The convex parts are not those that are reported: certificate, rank and factors stay, three matrices do not."""
+    rng = np.random.default_rng(3)
+    features = rng.standard_normal((120, 2)).cumsum(axis=0) @ rng.standard_normal((2, 9)) + rng.normal(0, 0.1, (120, 9))
+    solved = ra.decompose(features, lags=1, check=False).decomposition
+    assert solved.low_rank is None and solved.sparse is None and solved.noise is None
+    assert solved.factors.matrix().shape == (120, 9) and solved.gap is not None
+    assert "(120, 9) numpy" in repr(solved) and "120 x 9" in solved._repr_html_()
+    kept = ra.decompose(features, lags=1, refit=False, check=False).decomposition
+    np.testing.assert_allclose(solved.factors.matrix(), kept.low_rank, atol=1e-8)

@@ -158,16 +158,27 @@ def decompose(
     )
     started = clock.perf_counter()
     whole = ColumnScale.fit(recording.values, recording.mask, by="none")
-    base = np.repeat(whole.center[None, :], recording.n_frames, axis=0)
-    transient, residual = np.zeros_like(base), np.zeros_like(base)
+    base, transient, residual = (np.empty_like(recording.values) for _ in range(3))  # no memory until they are filled
     sequences = []
     for rows in _sequence_rows(recording):
-        values, known = recording.values[rows], recording.mask[rows]
+        one = len(rows) == recording.n_frames
+        values, known = (recording.values, recording.mask) if one else (recording.values[rows], recording.mask[rows])
         part, parts = split_sequence(values, known, whole.center, rows, model)
         sequences.append(part)
-        if parts is not None:
+        if parts is None:
+            base[rows], transient[rows], residual[rows] = whole.center, 0.0, 0.0
+            continue
+        if one:
+            base, transient = parts
+        else:
             base[rows], transient[rows] = parts
-            residual[rows] = np.where(known, values - base[rows] - transient[rows], 0.0)
+        np.subtract(values, parts[0], out=values if not one else residual)
+        rest = residual if one else values  # a copy of these rows
+        rest -= parts[1]
+        rest[~known] = 0.0
+        if not one:
+            residual[rows] = rest
+        del parts, rest
     parameters = {
         "threshold": threshold,
         "lam": lam,

@@ -31,7 +31,7 @@ class SequenceSplit:
         What was subtracted and divided by before the solve.
     decomposition : Decomposition or None
         The solve in scaled units, of the embedded matrix where ``lags`` exceeds 1; None for a sequence without any
-        observed cell.
+        observed cell. After a refit it holds its base in ``factors`` and no other part: what is reported is the split.
     lags : int
         Frames stacked beside each other for the solve.
     rank : int
@@ -74,9 +74,10 @@ def split_sequence(
     if not known.any():
         unit = np.ones_like(center)
         return SequenceSplit(rows, unit, ColumnScale(center, unit), None), None
-    filled = np.where(known, values, 0.0)
-    found = split_frames(Observed(filled, None if known.all() else known), model)
-    base = np.where(known.any(axis=0), found.base, center)
+    whole = bool(known.all())
+    found = split_frames(Observed(values if whole else np.where(known, values, 0.0), None if whole else known), model)
+    base = found.base
+    base[:, ~known.any(axis=0)] = center[~known.any(axis=0)]
     part = SequenceSplit(rows, found.sigma, found.scale, found.decomposition, found.lags, found.rank)
     return part, (base, found.transient)
 
