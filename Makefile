@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: break demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases faces model estimators clips gpu-check slow clean
+.PHONY: break demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases damage faces model estimators clips gpu-check slow clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -76,6 +76,10 @@ hard-cases: $(VENV)/all.stamp
 # Every small case that was once read wrongly, against what is right (needs RPCA_AFFECT_CASES or RPCA_AFFECT_DATA).
 cases: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.cases
+
+# 2,000 damaged files: each refused in a sentence, or read without a shift (with the recordings in RPCA_AFFECT_DATA too).
+damage: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.damage
 
 # The default model on eight real face recordings (needs RPCA_AFFECT_DATA).
 faces: $(VENV)/all.stamp

@@ -300,7 +300,7 @@ def _fitted(name: str, names: list[str], texts: list[str], separator: str, notic
     # R's write.table gives its row names no header, and some programs none to their first column, the time.
     firsts = [row[0].strip() for row in rows]
     quoted = all(text.lstrip().startswith('"') for text in texts)
-    numbers = [float(cell) for cell in firsts if is_number(cell) and "," not in cell]
+    numbers = [float(cell) for cell in firsts if cell and is_number(cell) and "," not in cell]
     steps = [a <= b for a, b in pairwise(numbers)]
     rises = separator in " \t" and len(numbers) == len(firsts) and sum(steps) >= 0.8 * len(steps)
     said = re.match(r"(?i)\s*(frame|index|row|id\b|time|t$|sample)", names[0])
