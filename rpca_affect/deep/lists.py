@@ -1,6 +1,7 @@
 """Label lists of public dynamic-expression sets as people hold them: DFEW, FERV39k, VEATIC."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,8 @@ def read_dfew(path: str | Path) -> pd.DataFrame:
     if not str(table.iloc[0, 1]).strip().isdigit():
         table = table.iloc[1:]
     clips = [Path(str(clip).strip()).stem.zfill(5) for clip in table[0]]
-    return pd.DataFrame({"clip": clips, "label": [emotion(label, "dfew") for label in table[1]]})
+    labels = [_at(path, line, emotion, label, "dfew") for line, label in table[1].items()]
+    return pd.DataFrame({"clip": clips, "label": labels})
 
 
 def read_ferv39k(path: str | Path, numbering: str | None = None) -> pd.DataFrame:
@@ -84,13 +86,13 @@ def read_ferv39k(path: str | Path, numbering: str | None = None) -> pd.DataFrame
     """
     table = _read(path, r"[,\s]+")
     rows = []
-    for line, (clip, label) in enumerate(zip(table[0], table[1]), start=1):
+    for line, clip, label in zip(table.index, table[0], table[1]):
         parts = str(clip).strip("/").split("/")
         if len(parts) < 3:
             raise ValueError(f"{Path(path).name}, line {line}: {clip!r} is not Scene/Emotion/clip.")
-        named = emotion(parts[-2])
+        named = _at(path, line, emotion, parts[-2])
         if not str(label).isdigit() or numbering is not None:
-            given = emotion(label, numbering)
+            given = _at(path, line, emotion, label, numbering)
             if given != named:
                 raise ValueError(
                     f"{Path(path).name}, line {line}: label {label} reads {given!r} but the clip lies under {named!r}; "
@@ -156,11 +158,30 @@ def split_by_video(n_videos: int, share: float = 0.7, random_state: int = 0) -> 
     return next(GroupShuffleSplit(1, train_size=share, random_state=random_state).split(videos, groups=videos))
 
 
+def _at(path: str | Path, line: object, made: Callable[..., str], *given: object) -> str:
+    """What `made` makes of a cell; its error names the file and the line."""
+    try:
+        return made(*given)
+    except ValueError as error:
+        raise ValueError(f"{Path(path).name}, line {line}: {error}") from error
+
+
 def _read(path: str | Path, separator: str) -> pd.DataFrame:
+    """Cells of a list, each row under the number of its line."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
-    table = pd.read_csv(path, sep=separator, header=None, dtype=str, engine="python", skip_blank_lines=True)
-    if table.shape[1] < 2 or table[[0, 1]].isna().any(axis=None):
-        raise ValueError(f"{path.name} does not hold a clip and a label on every line.")
-    return table
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows = {
+        number: [cell.strip().strip('"') for cell in re.split(separator, line.strip())]
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    }
+    if not rows:
+        raise ValueError(f"{path.name} is empty, expected a clip and a label on every line.")
+    for number, cells in rows.items():
+        if len(cells) < 2 or not (cells[0] and cells[1]):
+            raise ValueError(
+                f"{path.name}, line {number}: found {lines[number - 1].strip()[:60]!r}, expected a clip and a label."
+            )
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=str)

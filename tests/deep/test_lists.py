@@ -64,3 +64,20 @@ def test_veatic_ratings_and_both_splits(tmp_path):
         read_veatic(tmp_path)
     with pytest.raises(ValueError, match="averaged ratings"):
         read_veatic(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["clip,label", "00001,3", "", "00002,9"], "set.csv, line 4: label 9 is not in the dfew numbering"),
+        (["00001,3", "00002"], "set.csv, line 2: found '00002', expected a clip and a label"),
+        (["00001,3", "00002,"], "set.csv, line 2"),
+        (["00001,3", "00002,joyful"], "set.csv, line 2: 'joyful' is not one of"),
+        ([""], "set.csv is empty"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_line(rows, said, tmp_path):
+    path = tmp_path / "set.csv"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(ValueError, match=said):
+        read_dfew(path)
