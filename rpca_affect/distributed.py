@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.decomposition import Decomposition, Status, doubts_about
+from rpca_affect.noise import slack as noise_weight
 from rpca_affect.penalty import STILL, Travel, factor, lines
 from rpca_affect.solvers.admm import ADMM
 
@@ -74,7 +75,7 @@ def solve_chunked(
     if not cells:
         raise ValueError("every cell of the array is missing: nothing can be decomposed")
     lam = 1 / np.sqrt(cells / np.prod(shape) * max(shape)) if lam is None else lam
-    slack = 0.0 if noise is None else noise * np.sqrt(2 * cells / np.prod(shape) * max(shape))
+    slack = 0.0 if noise is None else float(noise_weight(noise, shape, share=cells / np.prod(shape)))
     mu = ADMM(slack=slack).penalty(np.full((1, 1), total / cells))
     numbers = _Numbers(lam, slack, float(mu[0, 0]), relax)
     # The penalty follows the distances travelled, as in `rpca_affect.penalty`; a few rows of each chunk stand for all.
