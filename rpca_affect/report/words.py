@@ -128,8 +128,16 @@ def methods(summary: dict[str, Any]) -> dict[str, Any]:
         sentences.append(
             "We solved stable principal component pursuit (Candès et al., 2011; Zhou et al., 2010), minimising "
             f"‖L‖* + λ‖S‖₁ + ‖N‖²/(2s) subject to L + S + N = M on the observed cells{given}, with S sparse in {kind}, "
-            f"s = √(2 p max(m, n)) for m frames, n features and the observed share p, and {cut}."
+            f"s = (√m + √n) √p for m rows, n columns and the observed share p, and {cut}."
         )
+        widest = max(made.get("lags_used") or [1])
+        if widest > 1:
+            sentences.append(
+                f"For the solve every frame was put beside the following ones, {widest} in all (time-delay embedding); "
+                "s was corrected for the overlap of these windows, and the copies of each cell were averaged."
+            )
+        if made.get("refit"):
+            sentences.append("The shrinkage of the convex solution was then taken back by a refit on its space.")
     elif set(used) & {"godec", "altproj"}:
         sentences.append(f"A decomposition of given rank was computed, with the sparse part in {kind}.")
     else:
