@@ -60,3 +60,14 @@ def test_formats_are_listed():
     listed = json.loads(CliRunner().invoke(app, ["formats", "--json"]).output)
     assert {one["format"] for one in listed} == set(formats())
     assert all(one["title"] and one["groups"] is not None for one in listed)
+
+
+def test_beats_of_the_e4_have_a_time_each(tmp_path):
+    rng = np.random.default_rng(0)
+    intervals = rng.uniform(0.7, 0.9, 50).round(6)
+    rows = [f"{time:.6f},{interval:.6f}" for time, interval in zip(np.cumsum(intervals), intervals)]
+    (tmp_path / "IBI.csv").write_text("\n".join(["1700000000.000000, IBI", *rows]) + "\n")
+    recording = read(tmp_path / "IBI.csv")
+    assert recording.meta["format"] == "empatica" and recording.feature_names == ("ibi",)
+    np.testing.assert_array_equal(recording.values[:, 0], intervals)
+    np.testing.assert_allclose(recording.time, np.cumsum(intervals), atol=1e-6)

@@ -20,15 +20,17 @@ _SIGNALS = {"acc", "bvp", "eda", "hr", "temp"}  # what the files of an export ar
 
 def score(table: Table) -> float:
     """Sure when the first row is one unix time throughout and the second one rate."""
-    return float("rate" in table.form or _start_and_rate(table) is not None)
+    return float("start" in table.form or _start_and_rate(table) is not None or _start_of_beats(table) is not None)
 
 
 def prepare(table: Table) -> Table:
     """Samples with their times; the two rows above them are no samples."""
     found = _start_and_rate(table)
     if found is None:
-        if "rate" in table.form:
+        if "start" in table.form:
             return table
+        if (start := _start_of_beats(table)) is not None:
+            return _beats(table, start)
         raise RecordingError(f"{table.source} has no start time and sampling rate above its samples, expected both.")
     start, rate = found
     frame = table.frame.iloc[2:].reset_index(drop=True)
@@ -64,6 +66,29 @@ def example(folder: Path, random_state: int) -> Example:
     rows = ["1700000000.000000, 1700000000.000000, 1700000000.000000", "32.000000, 32.000000, 32.000000"]
     path.write_text("\n".join(rows) + "\n" + values.to_csv(index=False, header=False))
     return Example(path, values, 32.0, np.zeros(200, dtype=bool))
+
+
+def _beats(table: Table, start: float) -> Table:
+    """Intervals between heart beats, each with the time of its beat."""
+    frame = table.frame.iloc[1:].reset_index(drop=True)
+    frame.columns = pd.Index(["time", "ibi"], dtype=object)
+    said = f"The first row is the start ({start:.0f} s, unix time), no beat."
+    return replace(
+        table,
+        frame=frame,
+        lines=None if table.lines is None else table.lines[1:],
+        notices=(*(text for text in table.notices if "no header" not in text), said),
+        form=table.form | {"header": True, "start": start},
+        codes=frozenset(),
+    )
+
+
+def _start_of_beats(table: Table) -> float | None:
+    if table.form.get("header", True) or len(table.names) != 2 or len(table) < 3:
+        return None
+    first, word = table.frame.iloc[0]
+    start = float(pd.to_numeric(first, errors="coerce"))
+    return start if 1e9 < start < 3e9 and str(word).strip().casefold() == "ibi" else None
 
 
 def _start_and_rate(table: Table) -> tuple[float, float] | None:
