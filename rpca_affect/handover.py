@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rpca_affect.arrays import Observed, array_namespace
-from rpca_affect.decomposition import Decomposition, gap_limit, largest
+from rpca_affect.decomposition import Decomposition, largest
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers.ialm import InexactALM
 
@@ -79,7 +79,9 @@ def continued(first: Decomposition, second: Decomposition) -> Decomposition:
     return replace(second, n_iter=first.n_iter + second.n_iter, history=history)
 
 
-def finish(data: Observed, quick: Decomposition, solve_more: Callable[..., Decomposition]) -> Decomposition:
+def finish(
+    data: Observed, quick: Decomposition, solve_more: Callable[..., Decomposition], limit: float
+) -> Decomposition:
     """Go on with the matrices whose duality gap is too large, and leave the others of a stack as they are.
 
     Parameters
@@ -89,12 +91,13 @@ def finish(data: Observed, quick: Decomposition, solve_more: Callable[..., Decom
         With its dual matrix.
     solve_more : callable ``(data, start, chosen) -> Decomposition``
         ``chosen`` lists the matrices of a stack that are left, or is None.
+    limit : float
+        Largest duality gap of an answer that is left as it is.
 
     Returns
     -------
     Decomposition
     """
-    limit = gap_limit(data.given)
     if data.given.ndim == 2:
         return continued(quick, solve_more(data, quick, None)) if largest(quick.gap) > limit else quick
     xp = array_namespace(data.given)

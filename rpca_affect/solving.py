@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import checks, engine, extremes, handover, loop
+from rpca_affect import checks, engine, extremes, handover, loop, newton
 from rpca_affect.arrays import (
     Observed,
     array_namespace,
@@ -15,7 +15,7 @@ from rpca_affect.arrays import (
     pad_clips,
     power_of_two,
 )
-from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit, largest
+from rpca_affect.decomposition import Decomposition, Factors, Status, doubts_about, gap_limit, largest
 from rpca_affect.doubts import Doubt
 from rpca_affect.measuring import measured_levels
 from rpca_affect.noise import slack
@@ -24,6 +24,8 @@ from rpca_affect.solvers import available_solvers
 from rpca_affect.solvers.base import framewise
 
 __all__ = ["lambda_path", "solve"]
+
+NEAR = 1e-4  # duality gap from which Newton's method takes over from ADMM
 
 
 def solve(
@@ -244,18 +246,56 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
         name = "godec" if "cardinality" in numbers else "altproj"
         return _solve_with(data, _configured(name, numbers), init, request)
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
-        return _solve_with(data, _configured("admm", numbers), init, replace(request, calm=None))
-    first = replace(request, start_above=request.gap or gap_limit(data.given))
-    quick = _solve_with(data, _configured("ialm", numbers), init, first)
+        return _proved_by_admm(data, _configured("admm", numbers), init, replace(request, calm=None))
+    limit = request.gap or gap_limit(data.given)
+    # A wanted gap is proved by others: here it is enough to find rank and support.
+    tol = request.tol if request.gap is None else max(request.tol, handover.AHEAD_TOL)
+    quick = _solve_with(data, _configured("ialm", numbers), init, replace(request, start_above=limit, tol=tol))
 
     def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
         spent = int(largest(quick.n_iter))
+        found = None if chosen is not None else _by_newton(part, start, 0.0, request, spent)
+        if found is not None:
+            return found
         left = {name: _of_matrices(value, chosen) for name, value in numbers.items()}
         return _solve_with(part, _configured("admm", left), start, handover.later(request, spent), spent)
 
     if quick.converged:
-        quick = handover.finish(data, quick, more)
+        quick = handover.finish(data, quick, more, limit)
     return quick if request.keep_dual else replace(quick, dual=None)
+
+
+def _proved_by_admm(data: Observed, solver: Any, init: Any, request: Request) -> Decomposition:
+    """Run ADMM; where a gap is wanted, only until Newton's method may take over."""
+    if request.gap is None or request.gap >= NEAR or solver.sparse_kind != "cells":
+        return _solve_with(data, solver, init, request)
+    near = _solve_with(data, solver, init, replace(request, gap=NEAR, keep_dual=True, factored=False))
+    answer, spent = near, int(largest(near.n_iter))
+    if near.converged and largest(near.gap) > request.gap:
+        found = _by_newton(data, near, solver.slack, request, spent)
+        if found is None:
+            found = _solve_with(data, solver, near, handover.later(request, spent), spent)
+        answer = handover.continued(near, found)
+    answer = _factored(answer) if request.factored and answer.factors is None else answer
+    return answer if request.keep_dual else replace(answer, dual=None)
+
+
+def _factored(answer: Decomposition) -> Decomposition:
+    """The same answer with its low-rank part in factors only."""
+    left, values, right = array_namespace(answer.low_rank).linalg.svd(answer.low_rank, full_matrices=False)
+    kept = slice(0, int(answer.rank))
+    return replace(answer, low_rank=None, factors=Factors(left[:, kept], values[kept], right[kept, :]))
+
+
+def _by_newton(data: Observed, start: Decomposition, slack: Any, request: Request, spent: int) -> Decomposition | None:
+    """Go on by Newton's method from an answer that is nearly right; None where it may not, or does not get there."""
+    if request.gap is None or not newton.suits(data, start, slack):
+        return None
+    found = newton.polished(data, start, float(largest(start.lam)), float(slack), request.gap)
+    if found is None:
+        return None
+    found = _factored(found) if request.factored else found
+    return replace(found, status=_status(found, data, request, (), spent, slack > 0))
 
 
 def _of_matrices(value: Any, chosen: list[int] | None) -> Any:
