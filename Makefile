@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: break demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases damage faces model estimators clips gpu-check slow clean
+.PHONY: break demo test docs pyright lowest core sdist metadata lint types notebooks benchmark peaks floor phase job hard-cases cases damage faces model estimators clips gpu-check slow clean mutants
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -151,3 +151,7 @@ metadata: $(VENV)/all.stamp
 # Tries to break the shell: random command lines, interruptions, full disks; every count of damage must be 0.
 break: $(VENV)/all.stamp
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.break_it
+
+# Small mistakes planted one at a time: the tests must notice each.
+mutants: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.mutants

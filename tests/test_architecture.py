@@ -36,6 +36,26 @@ def home_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def absolute(path: Path, node: ast.ImportFrom) -> str:
+    """Name the module of a ``from ... import``; a relative one counts its dots from the file's folder."""
+    if not node.level:
+        return node.module or ""
+    folder = path.relative_to(PACKAGE.parent).parent.parts
+    return ".".join([*folder[: len(folder) - node.level + 1], *([node.module] if node.module else [])])
+
+
+@pytest.mark.parametrize("line, module", [
+    ("from ..solving import solve", "rpca_affect.solving"),
+    ("from . import files", "rpca_affect.recordings"),
+    ("from .files import read", "rpca_affect.recordings.files"),
+    ("from .. import session", "rpca_affect"),
+    ("from rpca_affect.cli import app", "rpca_affect.cli"),
+])  # fmt: skip
+def test_relative_imports_are_resolved(line, module):
+    node = ast.parse(line).body[0]
+    assert absolute(PACKAGE / "recordings" / "reading.py", node) == module
+
+
 def imports(path: Path):
     """Yield every module that a file imports, with whether the import stands at module level."""
     tree = ast.parse(path.read_text())
@@ -44,7 +64,8 @@ def imports(path: Path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
+            module = absolute(path, node)
+            names = [f"{module}.{alias.name}" for alias in node.names] + [module]
         else:
             continue
         for name in names:
