@@ -10,6 +10,7 @@ from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.protocol import Progress, Request
+from rpca_affect.solvers.base import Solver
 from rpca_affect.stopping import Watch
 
 __all__ = ["run"]
@@ -38,7 +39,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     data = request.limited(data)
     observed = Observed(data.values / unit, data.mask)
     solver = solver.rescaled(unit)
-    travel = Travel() if getattr(solver, "moves_penalty", False) else None
+    travel = Travel() if isinstance(solver, Solver) and solver.moves_penalty else None
     solver = solver.tuned(observed)
     state = solver.init(observed) if init is None else solver.resume(observed, init, unit)
     finished = xp.zeros_like(unit, dtype=xp.bool)
@@ -136,10 +137,7 @@ def _look(travel: Travel | None, count: int, work: _Work) -> None:
     """Let the penalty follow what the steps have moved."""
     if travel is not None and travel.looks(count):
         state = work.state
-        rows, columns = state.low_rank.shape[-2:]
-        every = lines(max(rows, columns))
-        some = (..., every, slice(None)) if rows >= columns else (..., slice(None), every)
-        travel(count, state.low_rank[some], state.dual[some], state.mu)
+        travel(count, _sample(state.low_rank), _sample(state.dual), state.mu)
 
 
 def _watch_of(solver: Any, request: Request, stack: bool) -> Watch | None:
@@ -159,7 +157,7 @@ def _watched(watch: Watch, count: int, work: _Work) -> _Work:
     residual = math.inf
     if watch.calm is not None:
         residual = float(xp.max(frobenius(_rest(observed, state)) / frobenius(observed.values)))
-    if not watch.asks(count, state.low_rank, residual):
+    if not watch.asks(count, _sample(state.low_rank), residual):
         return work
     gaps = relative_gap(observed, state.low_rank, state.dual, solver.lam, solver.slack, solver.sparse_kind)
     if finished.ndim == 2:
@@ -168,6 +166,13 @@ def _watched(watch: Watch, count: int, work: _Work) -> _Work:
     met = ~finished & (gaps <= watch.gap)
     watch.reason = "gap" if bool(xp.any(met)) else watch.reason
     return work._replace(finished=finished | met)
+
+
+def _sample(x: Array) -> Array:
+    """A few lines across the longer side, the same as the tuned forms look at."""
+    rows, columns = x.shape[-2:]
+    every = lines(max(rows, columns))
+    return x[..., every, :] if rows >= columns else x[..., every]
 
 
 def _changes(travel: Travel) -> bool:

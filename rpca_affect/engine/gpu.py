@@ -172,7 +172,7 @@ class _Solve:
         course: list[tuple[Array, Array]] = []
         past = [xp.zeros(()), xp.zeros(())]
         travel = Travel() if self.travels else None
-        some = lines(work.values.shape[-1])
+        across = lines(work.values.shape[-1])
         pace, look = work.growth, FIRST
         for count in range(1, request.max_iter + 1):
             low = self.threshold(work.argument, work.mu)
@@ -197,7 +197,7 @@ class _Solve:
                 work = work._replace(done=work.done | (gaps <= request.gap))
             course.append((xp.maximum(past[0], work.error.max()), xp.maximum(past[1], mu.max())))
             if travel is not None and travel.looks(count):
-                travel(count, low.low_rank[..., some], mu * kept_and_carried(cells)[0][..., some], mu)
+                travel(count, low.low_rank[..., across], mu * kept_and_carried(cells)[0][..., across], mu)
             last = count == request.max_iter
             looks = last or request.callback is not None or count % CHECK_EVERY == 0
             if request.callback is not None:

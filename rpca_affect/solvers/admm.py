@@ -106,4 +106,6 @@ class ADMM(Splitting):
 
 
 def _all_equal(number: Any, value: float) -> bool:
-    return bool(number == value) if isinstance(number, int | float) else not bool((number != value).any())
+    if isinstance(number, int | float):
+        return number == value
+    return bool(array_namespace(number).all(number == value))
