@@ -12,7 +12,8 @@ MARKS = {5: (0.35, 8.0), 10: (0.35, 8.0), 20: (0.35, 8.0), 40: (1 / 8, 1.0), 80:
 SMALLEST = 1 / 8  # factor
 STILL = 1e-6  # of the base, ten times that of the multiplier: where both move less, their ratio says nothing
 NOTCHES = 2  # per octave: factors are rounded, so that rounding errors do not lead every executor its own way
-SAMPLE = 64  # rows or columns, of the longer side, whose distances stand for all
+SAMPLE = 64  # rows or columns of the longer side whose distances stand for all
+CLIP = 256  # a longer side beyond this is sampled by a sixteenth, where that is less: what is kept costs memory
 
 
 def factor(step: int, ratio: Array, total: Array) -> Array:
@@ -62,7 +63,8 @@ def factor(step: int, ratio: Array, total: Array) -> Array:
 
 def lines(length: int) -> slice:
     """Return the rows (or columns) of the longer side whose distances are measured: at most 64, evenly spread."""
-    return slice(None, None, -(-length // SAMPLE))
+    count = SAMPLE if length <= CLIP else min(SAMPLE, max(SAMPLE // 2, length // 16))
+    return slice(None, None, -(-length // count))
 
 
 def multiplier(argument: Array, low_rank: Array, following: Array, mu: Any, mu_next: Any, relax: Any) -> Array:
