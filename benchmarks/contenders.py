@@ -85,7 +85,7 @@ def _reference(function: Callable[..., references.Exact]) -> Callable[[], Callab
 
 def _admm_full() -> Callable[..., Answer]:
     def run(matrix, lam, tol, max_iter, sigma, keep_dual):
-        slack = 0.0 if sigma is None else np.sqrt(2 * max(matrix.shape)) * sigma
+        slack = 0.0 if sigma is None else (np.sqrt(matrix.shape[0]) + np.sqrt(matrix.shape[1])) * sigma
         found = references.admm_full(matrix, lam, tol, max_iter or 5000, slack)
         return Answer(found.low_rank, found.sparse, found.n_iter, found.seconds_per_step, None, found.dual)
 

@@ -13,6 +13,7 @@ import rpca_affect as ra
 from benchmarks import commands
 from benchmarks.accuracy import dual_value, objective
 from benchmarks.references import Exact, exact_optimum
+from rpca_affect import noise
 from rpca_affect.arrays import Observed, observe, power_of_two
 
 __all__ = ["Case", "against_iteration", "against_optimum", "case", "main"]
@@ -126,7 +127,10 @@ def against_optimum(seed: int, solver: str = "admm", tol: float = 1e-10, max_ite
     matrix, sigma, about = case(seed)
     seen = ~np.isnan(matrix)
     larger = seen.mean() * max(matrix.shape)
-    lam, slack = 1 / np.sqrt(larger), 0.0 if sigma is None else np.sqrt(2 * larger) * sigma
+    # As `solve` does: over the frames and features that have any observed cell.
+    rows, columns = seen.any(axis=1).sum(), seen.any(axis=0).sum()
+    weight = noise.slack(1.0, (rows, columns), share=seen.sum() / (rows * columns))
+    lam, slack = 1 / np.sqrt(larger), 0.0 if sigma is None else weight * sigma
     split = ra.solve(matrix, solver, lam=lam, noise=sigma, tol=tol, max_iter=max_iter)
 
     def reference(penalty: float) -> Exact:
@@ -178,7 +182,7 @@ def against_iteration(seed: int, solver: str = "ialm", tol: float = 1e-7, max_it
     split = ra.solve(matrix, solver, noise=sigma, tol=tol, max_iter=max_iter)
     plain = ra.available_solvers()[solver]()
     if sigma is not None:
-        slack = np.sqrt(2 * np.mean(~np.isnan(matrix)) * max(matrix.shape)) * sigma
+        slack = noise.slack(sigma, matrix.shape, share=np.mean(~np.isnan(matrix)))
         plain = type(plain)(slack=np.broadcast_to(slack, (1, matrix.shape[1])))
     data = observe(matrix, None)
     unit = power_of_two(data.largest())

@@ -20,6 +20,7 @@ from benchmarks.environment import ROOT
 from benchmarks.problems import Data, Problem
 from benchmarks.references import exact_optimum
 from benchmarks.worker import write_problem
+from rpca_affect import noise
 
 __all__ = ["Race", "Rules", "Worker"]
 
@@ -137,7 +138,7 @@ class Race:
         path = self.rules.scratch / "problem.npz"
         lams = [1 / np.sqrt(max(x.shape)) for x in data.matrices]
         slacks = [
-            0.0 if data.sigmas is None else np.sqrt(2 * max(x.shape)) * data.sigmas[i][None, :]
+            0.0 if data.sigmas is None else noise.slack(data.sigmas[i][None, :], x.shape)
             for i, x in enumerate(data.matrices)
         ]
         optima, bound = self._optima(problem, data, lams, slacks)

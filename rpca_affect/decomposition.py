@@ -115,6 +115,8 @@ class Decomposition:
         Penalty of the last step, in units of one over the input's; a warm start goes on from it.
     dual : array, shape (..., m, n), or None
         The dual matrix Y that proves ``gap``, where it was asked for; also what a warm start needs.
+    dual_norm : float or None
+        Upper bound of the spectral norm by which the dual was divided, where the tuned engine knows it.
 
     Examples
     --------
@@ -139,6 +141,7 @@ class Decomposition:
     solver: str = ""
     factors: Factors | None = field(default=None, repr=False)
     dual: Array = field(default=None, repr=False)
+    dual_norm: float | None = field(default=None, repr=False)
     mu: Any = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[Array]:

@@ -80,15 +80,15 @@ def restored(data: Observed, limits: Limits, answer: Decomposition) -> Decomposi
 def certified(data: Observed, answer: Decomposition, slack: Any = 0.0) -> Decomposition:
     """Give an answer whose gigantic cells were given back the duality gap that an outside check finds for it.
 
-    A dual that leaves its feasible set by rounding is divided by its norm, and then no longer pays for all of a
-    gigantic cell. That loss counts in the gap of the whole matrix and not in that of the clipped one, although the
-    split is the same: the larger of the two is reported.
+    A dual that leaves its feasible set by rounding is divided by its norm, and then pays only that share of a gigantic
+    cell. The relative gap of the whole matrix is a weighted mean of this loss and of the gap of the clipped one, so the
+    larger of the two bounds it. Where the norm is not known, the gap is computed from the dual.
 
     Parameters
     ----------
     data : Observed
     answer : Decomposition
-        With its dual.
+        With the norm of its dual, or the dual itself.
     slack : float or array
         Of the noise part.
 
@@ -96,7 +96,11 @@ def certified(data: Observed, answer: Decomposition, slack: Any = 0.0) -> Decomp
     -------
     Decomposition
     """
-    if answer.dual is None or answer.gap is None or answer.lam is None:
+    if answer.gap is None or answer.lam is None:
+        return answer
+    if answer.dual_norm is not None:
+        return replace(answer, gap=max(answer.gap, 1 - 1 / max(answer.dual_norm, 1.0)))
+    if answer.dual is None:
         return answer
     low_rank = answer.low_rank if answer.factors is None else answer.factors.matrix()
     xp = array_namespace(low_rank)

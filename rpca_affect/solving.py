@@ -332,8 +332,9 @@ def _solve_with(
         limits = extremes.limits_of(data, top)
         if limits is not None:
             # Should an outlier not stay one, then the start is needed again.
-            # The dual is kept meanwhile: the gap of the clipped matrix may be smaller than that of this one.
-            answer = run(replace(request, limits=limits, spend_init=False, keep_dual=True))
+            # The gap of the clipped matrix may be smaller than that of this one; the engine knows enough without Y.
+            keep = request.keep_dual or not engine.accepts(data, solver)
+            answer = run(replace(request, limits=limits, spend_init=False, keep_dual=keep))
             answer = extremes.restored(data, limits, answer)
             if answer is not None:
                 answer = extremes.certified(data, answer, getattr(solver, "slack", 0.0))

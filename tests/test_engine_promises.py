@@ -261,7 +261,8 @@ def test_a_start_in_single_precision_changes_no_answer(monkeypatch, shape, wishe
     double = ra.solve(observed, **wishes)
     assert mixed.low_rank.dtype == np.float64
     assert mixed.converged
-    assert abs(mixed.n_iter - double.n_iter) <= 0.05 * double.n_iter + 2
+    # The penalty of ADMM without a noise part follows measured distances: rounding may end it a look earlier or later.
+    assert abs(mixed.n_iter - double.n_iter) <= (0.2 if mixed.solver == "admm" else 0.05) * double.n_iter + 2
     # Inexact ALM does not end at an optimum here, so where it starts to round decides a little of where it ends.
     close = 1e-4 if wishes["solver"] == "ialm" else 1e-5
     assert distance(mixed.low_rank, double.low_rank) < close

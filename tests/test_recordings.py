@@ -284,7 +284,7 @@ def test_given_mask_in_all_forms():
         ({"min_confidence": 2}, "min_confidence is 2"),
         ({"max_gap": 0}, "max_gap is 0"),
         ({"fps": -1}, "fps is -1"),
-        ({"format": "excel"}, "no format 'excel'; the formats are array, livelink"),
+        ({"format": "excel"}, "no format 'excel'; the formats are array, deeplabcut, .*livelink"),
     ],
 )
 def test_arguments_out_of_range(options, message):

@@ -75,7 +75,7 @@ def planted_parts(
     Examples
     --------
     >>> found = planted_parts(2, 30)
-    >>> float(abs(found.sequences[0] - found.bases[0] - found.bursts[0]).mean().round(1))
+    >>> round(float(abs(found.sequences[0] - found.bases[0] - found.bursts[0]).mean()), 1)
     0.2
     """
     rng = np.random.default_rng(random_state)

@@ -100,7 +100,9 @@ def _check_sizes(config: Any, tensors: Mapping[str, Tensor], name: str) -> None:
 def _restored(
     tensors: Mapping[str, Tensor], header: dict[str, Any], name: str, device: str
 ) -> LSEFClassifier | LSEFRegressor:
-    estimator = _ESTIMATORS[header["estimator"]](**{**header["params"], "device": device})
+    # JSON knows lists only; parameters are tuples.
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in header["params"].items()}
+    estimator = _ESTIMATORS[header["estimator"]](**{**given, "device": device})
     estimator.config_ = header["config"]
     with torch.device("meta"):  # shapes alone
         _check_shapes(build(**header["config"]), tensors, name)

@@ -298,6 +298,7 @@ class _Solve:
             sparsity=found.sparsity,
             residual=step.violated / (passes.norm or 1.0),
             gap=proof.gap,
+            dual_norm=proof.dual_norm,
             lam=passes.lam,
             mu=step.mu_next / self.unit,
             history=history,

@@ -81,11 +81,11 @@ class RobustPCA(BaseModel):
 
     Attributes
     ----------
-    components_ : array, shape (n_components_, lags_ * n_features)
+    components_ : array, shape (k, lags_ * n_features), k = ``n_components_``
         Orthonormal rows, by decreasing variance; the largest cell of each is positive.
     mean_ : array, shape (n_features,)
         Mean of the frames without their sparse part.
-    singular_values_, explained_variance_, explained_variance_ratio_ : array, shape (n_components_,)
+    singular_values_, explained_variance_, explained_variance_ratio_ : array, shape (k,)
         Of the frames without their sparse part, as in `sklearn.decomposition.PCA`.
     noise_variance_ : float
         Mean variance of the directions outside the base.

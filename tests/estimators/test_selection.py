@@ -83,7 +83,8 @@ def test_callbacks_see_every_step_and_can_stop():
     watched, stopping = Counter(), Counter(stop_after=4)
     model = ra.RobustPCA(3, noise=0.1).set_callbacks(watched).fit(seen)
     assert watched.steps == model.n_iter_ > 4
-    assert watched.last["error"] <= model.tol
+    # A base that stands still with a proved gap may end before the error says so.
+    assert watched.last["error"] <= model.tol or model.status_.reason in ("still", "gap")
     assert watched.ended
     stopped = ra.RobustPCA(3, noise=0.1).set_callbacks(stopping).fit(seen)
     assert stopped.n_iter_ == 4
