@@ -19,10 +19,11 @@ def test_chunks_do_not_change_the_answer(noise, chunks):
     rng = np.random.default_rng(0)
     M = LOW + SPARSE + (0 if noise is None else noise * rng.standard_normal(LOW.shape))
     M[rng.random(M.shape) < 0.05] = np.nan
-    whole = ra.solve(M, ra.ADMM(head_start=False, memory=0), noise=noise, tol=1e-6)
-    split = solve_chunked(da.from_array(M, chunks=chunks), noise=noise)
+    # Without noise the core ends where its base stands still: to agree, that has to be further on.
+    tol = 1e-8 if noise is None else 1e-6
+    whole = ra.solve(M, ra.ADMM(head_start=False, memory=0), noise=noise, tol=tol)
+    split = solve_chunked(da.from_array(M, chunks=chunks), noise=noise, tol=tol)
     assert split.converged
-    # Without noise the penalty of the core follows measured distances, that of the chunks stays.
     assert noise is None or abs(split.n_iter - whole.n_iter) <= 1
     assert off(split.low_rank.compute(), whole.low_rank) < 1e-6
     assert off(split.sparse.compute(), whole.sparse) < 1e-5

@@ -270,6 +270,7 @@ class _Solve:
         proof = self.prove(step)
         if not self.is_complete(step, proof):
             del step  # its factors may be twice as large as the data
+            self.reason = ""
             step, history = self.iterate(exact=True)
             proof = self.prove(step)
         low, converged = step.low, step.error <= request.tol or self.reason != ""
@@ -331,8 +332,9 @@ class _Solve:
         The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
         decides: what a missed value could add to L then is below ten times the tolerance.
         """
-        if self.reason or proof.gap <= 10 * self.request.tol:
-            return True  # proved as it is
+        # A base that stands still is proved where the penalty is fixed; under a growing one every base does in the end.
+        if (self.reason and self.solver.growth == 1) or proof.gap <= 10 * self.request.tol:
+            return True
         if step.low.exact:
             # A growing penalty does not forgive what the steps before may have missed: then at least it has not ended.
             return step.error <= self.request.tol or self.solver.growth == 1 or not self.guessed
