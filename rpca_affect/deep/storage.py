@@ -101,7 +101,7 @@ def _restored(
     tensors: Mapping[str, Tensor], header: dict[str, Any], name: str, device: str
 ) -> LSEFClassifier | LSEFRegressor:
     # JSON knows lists only; parameters are tuples.
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in header["params"].items()}
+    given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in header["params"].items()}
     estimator = _ESTIMATORS[header["estimator"]](**{**given, "device": device})
     estimator.config_ = header["config"]
     with torch.device("meta"):  # shapes alone
