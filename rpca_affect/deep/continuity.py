@@ -11,15 +11,19 @@ from torch.nn.utils.rnn import pad_sequence
 from rpca_affect.deep.spectral import frame_mask
 from rpca_affect.engine import jit
 
+RARE = 0.01  # a share below which copies, or a value, are no ordinary reading
+
 
 class Continuity(nn.Module):
     """Tell broken frames apart by the company they keep, before anything is fitted to them.
 
     A step is the root mean square difference of two frames over the features that both observe. Training data say
     how large steps of 1 ... ``reach`` frames are. One beyond ``margin`` times the ``quantile`` of its length is not
-    believable, nor is one less than half of the smallest (a copy, where training has none). The module keeps the
-    longest track through a sequence: frames may be left out on the way, and a step that is not believable costs
-    ``reach / 2`` frames, so that a real cut in the recording is followed and a flicker is not.
+    believable, nor is one less than half of the smallest. A copy is no step at all: where at most one in a hundred of
+    the training steps is one, whatever repeats an earlier frame of its sequence (see `repeated`) is set aside first,
+    wherever the two are. The module keeps the longest track through the others: frames may be left out on the way, and
+    a step that is not believable costs ``reach / 2`` frames, so that a real cut in the recording is followed and a
+    flicker is not.
 
     Broken frames may agree with each other (a tracker that reads zero, time and again): they still lose as long as
     they are fewer than the others. Where the longest track holds less than half of the observed frames there is no
@@ -76,6 +80,8 @@ class Continuity(nn.Module):
         for lag in range(1, self.reach + 1):
             steps = np.concatenate([_steps(*pair, lag).numpy(force=True).ravel() for pair in zip(chunks, cells)])
             steps = steps[np.isfinite(steps)]
+            if len(steps) and np.mean(steps == 0) <= RARE:
+                steps = steps[steps > 0]
             # Sequences shorter than the lag say nothing about it: the next shorter lag has to do.
             if len(steps):
                 least, most = float(steps.min()) / 2, float(np.quantile(steps, quantile)) * factor
@@ -98,13 +104,54 @@ class Continuity(nn.Module):
         """
         cells = torch.ones_like(x, dtype=torch.bool) if mask is None else frame_mask(mask, x)
         frames = cells.any(-1)
+        new = frames & ~_repeats(x, cells) if self.least[0] > 0 else frames
         steps = torch.stack([_steps(x, cells, lag) for lag in range(1, self.reach + 1)], -1)
         # Two frames without a feature in common cannot contradict each other.
         price = self.reach / 2
         costs = torch.where((steps > self.most) | (steps < self.least), price, 0.0)
-        kept = _longest(costs, frames, price)
+        kept = _longest(costs, new, price)
         most = 2 * kept.sum(-1, keepdim=True) >= frames.sum(-1, keepdim=True)
         return torch.where(most, kept, frames)
+
+
+def repeated(x: np.ndarray) -> np.ndarray:
+    """Frames that read exactly what an earlier one of the sequence read, where that is no ordinary reading.
+
+    A tracker that has lost the face writes one value again and again, or holds the last one; what is measured does not
+    repeat itself in every feature at once. Features that take few values (0 or 1, rounded) do: a value is ordinary
+    where more than one in a hundred of the other frames have it too, and a copy of which more than half of the
+    features are ordinary is none.
+
+    Parameters
+    ----------
+    x : ndarray of shape (T, D)
+        NaN where missing. A frame of which nothing is observed repeats nothing.
+
+    Returns
+    -------
+    ndarray of bool, shape (T,)
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(8, 3))
+    >>> x[[2, 5, 6]] = 0
+    >>> repeated(x).nonzero()[0].tolist()
+    [5, 6]
+    >>> bool(repeated(np.round(x > 0)).any())
+    False
+    """
+    x = np.ascontiguousarray(x) + 0.0  # -0 reads 0
+    places: dict[bytes, list[int]] = {}
+    for t in np.flatnonzero(np.isfinite(x).any(1)):
+        places.setdefault(x[t].tobytes(), []).append(int(t))
+    found = np.zeros(len(x), dtype=bool)
+    for copies in places.values():
+        if len(copies) > 1:
+            others = np.delete(x, copies, axis=0)
+            known = np.isfinite(x[copies[0]])
+            shares = (others == x[copies[0]])[:, known].sum(0) / np.maximum(np.isfinite(others)[:, known].sum(0), 1)
+            found[copies[1:]] = np.mean(shares > RARE) <= 0.5
+    return found
 
 
 def bridge(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,6 +186,12 @@ def bridge(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     safe = torch.where(known, x, 0.0)
     before, after = safe.gather(-2, left), safe.gather(-2, right)
     return torch.where(reached, before + share * (after - before), 0.0), reached
+
+
+def _repeats(x: Tensor, cells: Tensor) -> Tensor:
+    """`repeated` for a batch (B, T, D)."""
+    values = torch.where(cells, x, torch.nan).numpy(force=True)
+    return torch.as_tensor(np.stack([repeated(row) for row in values]), device=x.device)
 
 
 def _steps(x: Tensor, cells: Tensor, lag: int) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from rpca_affect.deep.continuity import repeated
 from rpca_affect.deep.corruption import corrupt
 
 
@@ -65,7 +66,9 @@ def centred_per_person(X: Sequence[np.ndarray], person: Sequence) -> list[np.nda
     """Sequences less the median of each feature over all frames of the same person; no label is looked at.
 
     People differ in level more than in what a mood does to them, and a model has never seen the level of somebody new.
-    This takes recordings of the person in more than one mood, before the first prediction.
+    This takes recordings of the person in more than one mood, before the first prediction. Frames that only repeat an
+    earlier one have no say: a tracker that lost the face and reads 0 is told by that here, and would shift the level
+    of everything else.
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ def centred_per_person(X: Sequence[np.ndarray], person: Sequence) -> list[np.nda
         raise ValueError(f"there are {len(names)} people for {len(X)} sequences; name one for each.")
     level = {}
     for who in np.unique(names):
-        frames = np.concatenate([x for x, other in zip(X, names) if other == who])
+        frames = np.concatenate([x[~repeated(x)] for x, other in zip(X, names) if other == who])
         known = np.isfinite(frames).any(0)
         level[who] = np.where(known, np.nanmedian(np.where(known, frames, 0.0), axis=0), 0.0)
     return [(x - level[who]).astype(np.float32) for x, who in zip(X, names)]

@@ -6,7 +6,7 @@ import torch
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deep import LSEF, LSEFClassifier, LSEFRegressor, corrupt
-from rpca_affect.deep.continuity import Continuity, _longest, bridge
+from rpca_affect.deep.continuity import Continuity, _longest, bridge, repeated
 from rpca_affect.engine import jit
 from rpca_affect.solvers import InexactALM
 
@@ -71,7 +71,37 @@ def test_copies_are_set_aside_where_training_has_none():
     assert aside(fitted(), x) == [11, 12, 13, 14]
     held = [walk(seed=s) for s in range(20)]
     held[3][7] = held[3][6]
+    assert aside(Continuity().fit(held), x) == [11, 12, 13, 14]
+    for sequence in held:
+        sequence[7] = sequence[6]
     assert 11 not in aside(Continuity().fit(held), x)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_value_that_is_read_again_and_again_is_found_where_it_is_an_ordinary_place(seed):
+    rng = np.random.default_rng(seed)
+    x, track = walk(seed=100 + seed), fitted()
+    place = x[rng.integers(40)] + 0.02 * torch.as_tensor(rng.normal(size=6))  # where the sequence passes through
+    lost = np.sort(rng.permutation(40)[:12])
+    x[lost] = place
+    for shift in (0, -place):  # the same before and after centring, when the lost frames read 0
+        believed = set(lost) - set(aside(Continuity().fit([walk(seed=s) + shift for s in range(20)]), x + shift))
+        assert believed <= {lost[0]}
+    assert set(lost[1:]) <= set(aside(track, x))
+
+
+def test_what_repeats_by_nature_is_no_copy():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4))
+    assert not repeated(x).any()
+    assert not repeated((x > 0.5).astype(float)).any()
+    assert not repeated(np.full((5, 3), np.nan)).any()
+    units = (x > 0.5) * np.round(rng.random((60, 4)), 1)  # intensities, often 0
+    assert not repeated(units).any()
+    x[[3, 9, 10], 1:] = 7
+    assert not repeated(x).any()
+    x[[3, 9, 10], 0] = -0.0, 0.0, 0.0
+    assert repeated(x).nonzero()[0].tolist() == [9, 10]
 
 
 def test_a_few_broken_frames_in_training_do_not_decide():

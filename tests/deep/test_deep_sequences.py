@@ -133,3 +133,14 @@ def test_a_person_is_centred_by_their_own_frames_alone():
     assert np.array_equal(np.isnan(found[1]), np.isnan(X[1]))
     with pytest.raises(ValueError, match="3 people for 4"):
         centred_per_person(X, person[:3])
+
+
+@pytest.mark.parametrize("kind", ["zeroed", "frozen", "dropped", "spiked"])
+def test_broken_frames_hardly_move_the_level_of_a_person(kind):
+    rng = np.random.default_rng(0)
+    X = [(4 + rng.normal(size=(80, 5))).astype(np.float32) for _ in range(6)]
+    person = np.array(list("aabbcc"))
+    clean, broken = centred_per_person(X, person), corrupt(X, 0.3, kind)
+    for before, after, x, y in zip(clean, centred_per_person(broken, person), X, broken):
+        same = (x == y).all(1)
+        assert 40 < same.sum() < 70 and np.abs(after[same] - before[same]).max() < 0.3
