@@ -81,7 +81,7 @@ class RobustPCA(BaseModel):
 
     Attributes
     ----------
-    components_ : array, shape (k, lags_ * n_features), k = ``n_components_``
+    components_ : array, shape (k, lags * n_features), k = ``n_components_``
         Orthonormal rows, by decreasing variance; the largest cell of each is positive.
     mean_ : array, shape (n_features,)
         Mean of the frames without their sparse part.

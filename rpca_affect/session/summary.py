@@ -50,7 +50,7 @@ def summarise(split: Any) -> Summary:
         features=recording.n_features,
         fps=None if recording.fps is None else round(float(recording.fps), 3),
         sequences=len(split.sequences),
-        missing_share=float(1 - known.mean()),
+        missing_share=float((~known).mean()),
         rank=ranks,
         lags=[part.lags for part in split.sequences],
         rank_with_lags=[int(part.rank) for part in solved],

@@ -66,7 +66,7 @@ def _row(row: pd.Series, job: Any, shown: list[str], known: list[str]) -> dict[s
         "people": ["" if pd.isna(row[name]) else str(row[name]) for name in known],
         "frames": "" if pd.isna(row["frames"]) else f"{int(row['frames']):,}",
         "cells": [{"text": _number(name, row[name]), "out": name in stands_out} for name in shown],
-        "doubts": row["doubts"],
+        "doubts": row["doubts"].replace("_", " "),
         "failed": bool(row["error"]),
     }
 
@@ -74,7 +74,9 @@ def _row(row: pd.Series, job: Any, shown: list[str], known: list[str]) -> dict[s
 def _number(name: str, value: Any) -> str:
     if value is None or pd.isna(value):
         return ""
-    return f"{100 * value:.1f} %" if name in _SHARES else f"{value:.3g}"
+    if name in _SHARES:
+        return f"{100 * value:.1f} %"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _picture(table: pd.DataFrame, shown: list[str]) -> str:

@@ -100,7 +100,7 @@ def feature_table(split: Any) -> pd.DataFrame:
             "feature": recording.feature_names,
             "group": [groups.get(i, "") for i in range(recording.n_features)],
             "frames": frames,
-            "missing": 1 - known.mean(axis=0),
+            "missing": (~known).mean(axis=0),
             "base_mean": _mean(split.base_values, known),
             "base_sd": _sd(split.base_values, known),
             "transient_density": _mean(split.transient_values != 0, known),
