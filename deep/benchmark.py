@@ -28,6 +28,7 @@ from rpca_affect.deep.corruption import KINDS
 from rpca_affect.deep.metrics import uar, war
 
 SHARES = (0.1, 0.2, 0.3)
+LEVELS = ("training", "person")
 
 
 def outer(data: sets.LabelledSet, folds: int, seed: int):
@@ -60,16 +61,16 @@ def choose(name, X, y, group, args, seed):
     return *max(means, key=lambda key: (means[key], -key[0], -key[1])), means
 
 
-def one_fold(name, data, rows, test_rows, args, seed):
+def one_fold(name, data, rows, test_rows, level, args, seed):
     """Choose, train and test one model, on one thread: a rival's library may have raised torch's count."""
     torch.set_num_threads(1)
     X, y = [data.X[i] for i in rows], data.y[rows]
     X_test, y_test = [data.X[i] for i in test_rows], data.y[test_rows]
 
-    def level(sequences, rows):
-        return centred_per_person(sequences, data.group[rows]) if args.level == "person" else sequences
+    def levelled(sequences, rows):
+        return centred_per_person(sequences, data.group[rows]) if level == "person" else sequences
 
-    X = level(X, rows)
+    X = levelled(X, rows)
     group = None if data.group is None else data.group[rows]
     begin = time.process_time()
     size, epochs, means = choose(name, X, y, group, args, seed)
@@ -79,7 +80,7 @@ def one_fold(name, data, rows, test_rows, args, seed):
     tests = []
     for kind, share in [("clean", 0.0), *((k, s) for k in KINDS for s in SHARES)]:
         broken = X_test if kind == "clean" else corrupt(X_test, share, kind, seed)
-        guess = model.predict(level(broken, test_rows))
+        guess = model.predict(levelled(broken, test_rows))
         tests.append({"kind": kind, "share": share, "uar": uar(y_test, guess), "war": war(y_test, guess)})
     per_epoch = seconds / max(epochs, 1)
     return {
@@ -104,11 +105,32 @@ def fingerprint(data: sets.LabelledSet) -> str:
 
 
 def main():
+    args = arguments()
+    torch.set_num_threads(1)
+    data = sets.read(args.data)
+    if args.level != "training" and data.group is None:
+        raise SystemExit(f"{data.name} does not say who is who; --level {args.level} needs groups.")
+    for level in LEVELS if args.level == "chosen" else (args.level,):
+        if not args.table:
+            run(data, level, args)
+    if args.level == "chosen":
+        chosen_levels(data, args)
+    folder = place(data, args.level, args)
+    text, summary = report([json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))])
+    print(text)
+    write(folder / "summary.json", summary)
+    (folder / "summary.md").write_text(text, encoding="utf-8")
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help=f"{', '.join(sets.NAMED)}, or a .npz (see deep/sets.py)")
     parser.add_argument("--out", type=Path, default=Path("out/benchmark"))
     known = [*rivals.MODELS, *rivals.ABLATION]
     parser.add_argument("--models", nargs="+", choices=known, metavar="MODEL", help=", ".join(known))
+    parser.add_argument(
+        "--ablation", action="store_true", help="LSEF with each of its parts changed, instead of rivals"
+    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--inner", type=int, default=3, help="folds of the choice inside the training people")
     parser.add_argument("--seeds", type=int, default=3, help="each with folds of its own")
@@ -116,26 +138,33 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 32], help="widths to choose from")
     parser.add_argument(
         "--level",
-        choices=["training", "person"],
+        choices=[*LEVELS, "chosen"],
         default="training",
-        help="person: every model sees features less the median of the same person's unlabelled recordings",
+        help="person: every model sees features less the median of the same person's unlabelled recordings; "
+        "chosen: each model takes, in each fold, the level that was better inside the training people",
     )
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in the folder")
     parser.add_argument("--table", action="store_true", help="only print the tables of what is there")
     args = parser.parse_args()
-    torch.set_num_threads(1)
     if args.models is None:
-        args.models = list(rivals.MODELS)
-        if importlib.util.find_spec("aeon") is None:
+        args.models = ["no SEM, no DDM", "lsef", *rivals.ABLATION] if args.ablation else list(rivals.MODELS)
+        if "minirocket" in args.models and importlib.util.find_spec("aeon") is None:
             args.models.remove("minirocket")
             print("minirocket is left out: it needs aeon (pip install aeon), best in an environment of its own")
-    data = sets.read(args.data)
-    if args.level == "person" and data.group is None:
-        raise SystemExit(f"{data.name} does not say who is who; --level person needs groups.")
-    folder = args.out / (data.name + ("-person" if args.level == "person" else ""))
+    return args
+
+
+def place(data, level, args):
+    """Folder of a set at a level."""
+    return args.out / (data.name + ("" if level == "training" else f"-{level}"))
+
+
+def run(data, level, args):
+    """Every fold of every model that is not there yet."""
+    folder = place(data, level, args)
     settings = {"data": fingerprint(data), "folds": args.folds, "inner": args.inner}
-    settings |= {"level": args.level, "epochs": sorted(args.epochs), "sizes": sorted(args.sizes)}
-    for seed in range(0 if args.table else args.seeds):
+    settings |= {"level": level, "epochs": sorted(args.epochs), "sizes": sorted(args.sizes)}
+    for seed in range(args.seeds):
         for fold, (rows, test_rows) in enumerate(outer(data, args.folds, seed)):
             for name in args.models:
                 path = folder / f"{re.sub('[^A-Za-z0-9]+', '_', name)}-{seed}-{fold}.json"
@@ -145,24 +174,29 @@ def main():
                     continue
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)  # the choice decides how strong is right
-                    found = one_fold(name, data, rows, test_rows, args, seed)
-                write(
-                    path,
-                    {
-                        "set": folder.name,
-                        "official": data.test is not None,
-                        "seed": seed,
-                        "fold": fold,
-                        "settings": settings,
-                        **found,
-                    },
-                )
+                    found = one_fold(name, data, rows, test_rows, level, args, seed)
+                header = {"set": folder.name, "official": data.test is not None, "seed": seed, "fold": fold}
+                write(path, {**header, "settings": settings, **found})
                 clean = found["tests"][0]["uar"]
-                print(f"{data.name} {name} seed {seed} fold {fold}: {clean:.3f} {found['chosen']}", flush=True)
-    text, summary = report([json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))])
-    print(text)
-    write(folder / "summary.json", summary)
-    (folder / "summary.md").write_text(text, encoding="utf-8")
+                print(f"{folder.name} {name} seed {seed} fold {fold}: {clean:.3f} {found['chosen']}", flush=True)
+
+
+def chosen_levels(data, args):
+    """Of each fold of each model, the run at the level with the best UAR over held-out training people."""
+    folder = place(data, "chosen", args)
+    for path in place(data, LEVELS[0], args).glob("*-*-*.json"):
+        other = place(data, LEVELS[1], args) / path.name
+        if not other.exists():
+            continue
+        both = [json.loads(p.read_text()) for p in (path, other)]
+        if both[0]["settings"] | {"level": None} != both[1]["settings"] | {"level": None}:
+            raise SystemExit(f"{path} and {other} were made with other settings; add --fresh, or give another --out.")
+        scores = [max(row["uar"] for row in found["inner"]) for found in both]
+        level = LEVELS[int(scores[1] > scores[0])]
+        found = both[LEVELS.index(level)]
+        found["chosen"]["level"] = level
+        found["seconds"]["choice"] = sum(f["seconds"]["choice"] for f in both)
+        write(folder / path.name, found | {"set": folder.name})
 
 
 def write(path: Path, content: dict):

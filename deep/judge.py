@@ -63,8 +63,18 @@ def report(found: list[dict]) -> tuple[str, dict]:
         lines.append("| " + " | ".join([name, *cells, f"{cost.loc[name, 'parameters']:.0f}", seconds]) + " |")
         record = {"model": name, "clean": mean, "half": half, "loss": shares.loc[name].to_dict()}
         records.append(record | {"kinds": kinds.loc[name].to_dict(), **cost.loc[name].to_dict()})
-    lines += ["", *verdicts(clean, worst, names, cost, share)]
-    return "\n".join(lines), {"set": mine[0]["set"], "folds": len(common), "models": records, "said": lines[-6:]}
+    said = [*levels(mine, names), *verdicts(clean, worst, names, cost, share)]
+    lines += ["", *said]
+    return "\n".join(lines), {"set": mine[0]["set"], "folds": len(common), "models": records, "said": said}
+
+
+def levels(found: list[dict], names: list[str]) -> list[str]:
+    """How often the level of the person was chosen, where it was a choice."""
+    if "level" not in found[0]["chosen"]:
+        return []
+    taken = {name: [f["chosen"]["level"] for f in found if f["model"] == name] for name in names}
+    counts = ", ".join(f"{name} {level.count('person')} of {len(level)}" for name, level in taken.items())
+    return [f"- folds in which the level of the person was better inside the training people: {counts}"]
 
 
 def verdicts(clean, worst, names, cost, share) -> list[str]:

@@ -25,12 +25,14 @@ NETWORKS: dict[str, dict[str, Any]] = {
 ABLATION: dict[str, dict[str, Any]] = {
     "no track": {"track": False},
     "no SEM, no DDM, no track": {"model": "identity", "track": False},
-    "K = 1": {"n_stages": 1},
-    "K = 8": {"n_stages": 8},
-    "two levels": {"widths": (16, 1)},
     "frozen SEM, DDM": {"change": lambda module: frozen(module)},
     "SEM only": {"n_stages": 1, "change": lambda module: only_base(module)},
-    "scale 1 only": {"change": lambda module: first_scale(module)},
+    "two levels": {"widths": (16, 1)},
+    **{f"K = {k}": {"n_stages": k} for k in (1, 2, 4, 5, 6, 7, 8)},  # lsef itself has 3
+    # Dilations of CIM's four layers, so that none has fewer weights; lsef itself has 1, 2, 4, 8.
+    "scale 1": {"change": lambda module: scales(module, (1, 1, 1, 1))},
+    "scales 1, 2": {"change": lambda module: scales(module, (1, 1, 2, 2))},
+    "scales 1, 2, 4": {"change": lambda module: scales(module, (1, 1, 2, 4))},
 }
 MODELS = (*CLASSICAL, *NETWORKS)
 BASELINES = (*CLASSICAL, "gru", "tcn", "transformer")
@@ -100,9 +102,9 @@ def only_base(module: Any) -> None:
     module.unrolled = OnlyBase()
 
 
-def first_scale(module: Any) -> None:
-    """CIM reads neighbouring frames only."""
-    module.cim.scales = (1, 1, 1, 1)
+def scales(module: Any, dilations: tuple[int, ...]) -> None:
+    """CIM's layers look as far as they are told."""
+    module.cim.scales = dilations
 
 
 def classical(name: str, strength: float, seed: int) -> Any:

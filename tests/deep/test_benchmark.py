@@ -67,6 +67,19 @@ def test_people_at_their_own_level(tmp_path, tiny, monkeypatch, capsys):
         folds = [json.loads(path.read_text()) for path in (tmp_path / "out" / folder).glob("*-*-*.json")]
         scores[folder] = np.mean([fold["tests"][0]["uar"] for fold in folds])
     assert scores["unseen-person"] > scores["unseen"] and scores["unseen-person"] > 0.9
+    capsys.readouterr()
+    run(tmp_path, tiny, *SMALL, "--models", "mean + std", "tcn", "--level", "chosen", monkeypatch=monkeypatch)
+    out = capsys.readouterr().out
+    assert out.count("seed 0 fold") == 2 * 2 and "tcn" in out  # what was there is not run again
+    folder = tmp_path / "out"
+    for path in (folder / "unseen-chosen").glob("*-*-*.json"):
+        found = json.loads(path.read_text())
+        both = {level: json.loads((folder / name / path.name).read_text()) for level, name in
+                (("training", "unseen"), ("person", "unseen-person"))}  # fmt: skip
+        best = {level: max(row["uar"] for row in one["inner"]) for level, one in both.items()}
+        level = found["chosen"]["level"]
+        assert best[level] == max(best.values()) and found["tests"] == both[level]["tests"]
+    assert "level of the person was better inside the training people: mean + std 2 of 2" in out
 
 
 def test_nobody_is_on_both_sides_at_either_level(tiny):
@@ -87,8 +100,11 @@ def test_a_network_that_is_stopped_is_on_the_way_of_the_longest_schedule(tiny):
     assert not rest and np.array_equal(stopped.predict_proba(data.X), passing[0])
 
 
-def test_every_row_of_the_ablation_trains(tiny):
-    rivals, sets = importlib.import_module("rivals"), importlib.import_module("sets")
+def test_every_row_of_the_ablation_trains(tiny, monkeypatch):
+    benchmark, rivals, sets = (importlib.import_module(name) for name in ("benchmark", "rivals", "sets"))
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--data", str(tiny), "--ablation"])
+    assert benchmark.arguments().models == ["no SEM, no DDM", "lsef", *rivals.ABLATION]
+    assert {f"K = {k}" for k in (1, 2, 4, 5, 6, 7, 8)} < set(rivals.ABLATION)
     data = sets.read(str(tiny))
     for name in rivals.ABLATION:
         ((_, model),) = rivals.fitted(name, 8, [1], None, 0, data.X, data.y)
