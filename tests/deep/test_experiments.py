@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from rpca_affect.deep import corrupt
 
@@ -82,3 +83,25 @@ def test_published_problems_of_another_network(tmp_path, monkeypatch, capsys):
     size = ("--published", "--size", 40, "--steps", 1, "--out", tmp_path)
     run("unroll_depth.py", *size, monkeypatch=monkeypatch, capsys=capsys)
     assert len(pd.read_csv(tmp_path / "lrpca.csv")) == 2
+
+
+def test_label_noise(tmp_path, monkeypatch, capsys):
+    size = ("--seeds", 2, "--steps", 3, "--lrs", 0.001, 0.003, "--optimisers", "adamw", "rao", "--out", tmp_path)
+    assert "rao minus adamw" in run("label_noise.py", *size, monkeypatch=monkeypatch, capsys=capsys)
+    assert len(pd.read_csv(tmp_path / "label_noise.csv")) == 2 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize("problem", ["factors", "flipped"])
+def test_problems_with_noisy_labels_are_what_they_say(monkeypatch, problem):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = importlib.import_module("label_noise")
+    train, _, clean, network, _, score = script.PROBLEMS[problem](0)
+    assert train[0].shape[1] == clean[0].shape[1] and network(clean[0]).isfinite().all()
+    again = script.PROBLEMS[problem](0)[0]
+    assert (again[0] == train[0]).all() and (again[1] == train[1]).all()
+    if problem == "factors":
+        assert np.linalg.matrix_rank(clean[1].numpy(), tol=1e-2) == 3
+        assert score(clean[1], clean[1]) == 1
+    else:
+        assert np.bincount(clean[1].numpy(), minlength=4).max() < 0.6 * len(clean[1])
+        assert score(torch.eye(4)[clean[1]], clean[1]) == 1
