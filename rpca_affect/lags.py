@@ -1,14 +1,15 @@
 """Frames beside their neighbours: the time-delay embedding, without a copy, and the mean over the copies of a cell."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, array_namespace, device, is_numpy_array
+from rpca_affect.arrays import Array, Observed, array_namespace, device, is_numpy_array
 
-__all__ = ["averaged", "chosen_lags", "embedded", "embedded_norm", "surrounded"]
+__all__ = ["Windows", "apart", "averaged", "chosen_lags", "embedded", "embedded_norm", "surrounded", "windows_of"]
 
 WIDE = 400  # columns of the embedded matrix to aim at, at most
 NARROW = 150  # features from which on they vouch for each other, and time is not needed
@@ -16,18 +17,95 @@ LONGEST = 15  # frames: half a second of video
 ROWS = 3000  # frames of the noise that the norm is measured on
 
 
-def chosen_lags(model: Any, shape: tuple[int, int], ordered: bool) -> int:
+class Windows(NamedTuple):
+    """The windows of a table of sequences that lie below each other; no window holds frames of two of them.
+
+    Attributes
+    ----------
+    lags : int
+        Frames in a window.
+    inside : array of bool, shape (m - lags + 1,), or None
+        Which stretches of ``lags`` rows lie within one sequence; None where all do.
+    """
+
+    lags: int = 1
+    inside: Array | None = None
+
+    @property
+    def number(self) -> int | None:
+        """Number of windows within a sequence; None where all are."""
+        return None if self.inside is None else _count(self.inside)
+
+    def mask(self, trusted: Array | None, shape: tuple[int, int]) -> Array | None:
+        """Cells of the embedded matrix that count, of a table of this shape; a view where no cell is missing."""
+        if self.inside is None:
+            return None if trusted is None else embedded(trusted, self.lags)
+        xp = array_namespace(self.inside)
+        if trusted is None:
+            return xp.broadcast_to(self.inside[:, None], (self.inside.shape[0], self.lags * shape[1]))
+        return embedded(trusted, self.lags) & self.inside[:, None]
+
+    def mean(self, embedding: Array) -> Array:
+        """Mean over the copies of every cell, shape (m, n)."""
+        return averaged(embedding, self.lags, self.inside)
+
+    def rows(self, x: Array) -> Array:
+        """The windows of a table, shape (windows, lags * n); a view for a single sequence."""
+        return embedded(x, self.lags) if self.inside is None else embedded(x, self.lags)[self.inside]
+
+    def unrolled(self, rows: Array) -> Array:
+        """Mean over the copies of every cell, of windows as `rows` gives them, shape (m, n)."""
+        if self.inside is None:
+            return averaged(rows, self.lags)
+        xp = array_namespace(rows)
+        place = xp.cumulative_sum(xp.astype(self.inside, xp.int64)) - 1
+        return self.mean(xp.take(rows, xp.where(place < 0, xp.zeros_like(place), place), axis=0))
+
+
+def windows_of(lags: int, lengths: Sequence[int] | None, like: Array) -> Windows:
+    """Windows of sequences of these lengths, on the device of ``like``; ``lengths`` None is a single sequence."""
+    if lags == 1 or lengths is None or len(lengths) == 1:
+        return Windows(lags)
+    number = np.repeat(np.arange(len(lengths)), lengths)
+    inside = number[lags - 1 :] == number[: number.shape[0] - lags + 1]
+    return Windows(lags, array_namespace(like).asarray(inside, device=device(like)))
+
+
+def apart(observed: Observed, lengths: Sequence[int] | None, gap: int) -> Observed:
+    """Put ``gap`` missing frames between sequences, so that what looks at neighbours sees none of another sequence."""
+    if lengths is None or len(lengths) == 1:
+        return observed
+    values = observed.values
+    xp = array_namespace(values)
+    total = values.shape[0] + gap * (len(lengths) - 1)
+    places = np.arange(values.shape[0]) + gap * np.repeat(np.arange(len(lengths)), lengths)
+    source, real = np.zeros(total, dtype=np.int64), np.zeros((total, 1), dtype=bool)
+    source[places], real[places] = np.arange(values.shape[0]), True
+    there, known = xp.asarray(source, device=device(values)), xp.asarray(real, device=device(values))
+    spread_out = xp.take(values, there, axis=0)
+    if observed.mask is not None:
+        known = known & xp.take(observed.mask, there, axis=0)
+    known = xp.broadcast_to(known, spread_out.shape)
+    return Observed(xp.where(known, spread_out, xp.zeros_like(spread_out)), known)
+
+
+def chosen_lags(model: Any, shape: tuple[int, int], ordered: bool, lengths: Sequence[int] | None = None) -> int:
     """Number of frames to stack, from ``model.lags``, shape and order of the frames.
 
     ``"auto"``: 1 for wide tables, for frames without order and for short recordings; otherwise about 400 columns, at
     most half a second (15 frames where the rate is not known), at least twice the longest transient where that is
-    given.
+    given. Of several sequences the shortest decides, as each needs a window of its own.
     """
     frames, features = shape
     lags = model.lags
+    shortest = frames if lengths is None else min(lengths)
     if lags != "auto":
         if lags > max(1, frames // 2):
             raise ValueError(f"lags is {lags} for {frames} frames: give at most half of the frames")
+        if lags > shortest:
+            raise ValueError(
+                f"lags is {lags}, and a sequence has {shortest} frames: give at most {shortest}, or leave it out"
+            )
         return int(lags)
     plain = model.noise is None or model.sparse == "frames" or model.options.get("rank") is not None
     if plain or not ordered or features > NARROW or frames < 60:
@@ -35,7 +113,7 @@ def chosen_lags(model: Any, shape: tuple[int, int], ordered: bool) -> int:
     longest = LONGEST if model.fps is None else max(2, round(model.fps / 2))
     if model.max_transient is not None and model.fps is not None:
         longest = max(2, math.ceil(2 * model.max_transient * model.fps))
-    return max(1, min(longest, WIDE // features, frames // 20))
+    return max(1, min(longest, WIDE // features, frames // 20, shortest))
 
 
 def embedded(x: Array, lags: int) -> Array:
@@ -101,13 +179,15 @@ def surrounded(values: Array, mask: Array | None, lags: int) -> tuple[Array, Arr
     return embedded(padded(values), lags), embedded(padded(known), lags)
 
 
-def averaged(windows: Array, lags: int) -> Array:
+def averaged(windows: Array, lags: int, inside: Array | None = None) -> Array:
     """Mean over the copies of every cell: the least-squares inverse of `embedded`.
 
     Parameters
     ----------
     windows : array, shape (m - lags + 1, lags * n)
     lags : int
+    inside : array of bool, shape (m - lags + 1,), optional
+        Windows that count; default all.
 
     Returns
     -------
@@ -125,6 +205,15 @@ def averaged(windows: Array, lags: int) -> Array:
     xp = array_namespace(windows)
     rows, features = windows.shape[0], windows.shape[1] // lags
     total = xp.zeros((rows + lags - 1, features), dtype=windows.dtype, device=device(windows))
+    if inside is not None:
+        copies = xp.zeros((rows + lags - 1, 1), dtype=windows.dtype, device=device(windows))
+        counted = xp.astype(inside, windows.dtype)[:, None]
+        zero = xp.zeros_like(windows[:1, :features])
+        for k in range(lags):
+            copy = windows[:, k * features : (k + 1) * features]
+            total[k : k + rows, :] = total[k : k + rows, :] + xp.where(inside[:, None], copy, zero)
+            copies[k : k + rows, :] = copies[k : k + rows, :] + counted
+        return total / xp.maximum(copies, xp.ones_like(copies))
     for k in range(lags):
         total[k : k + rows, :] = total[k : k + rows, :] + windows[:, k * features : (k + 1) * features]
     places = np.arange(rows + lags - 1)
@@ -133,20 +222,25 @@ def averaged(windows: Array, lags: int) -> Array:
 
 
 @lru_cache(maxsize=64)
-def embedded_norm(shape: tuple[int, int], lags: int) -> float:
+def embedded_norm(shape: tuple[int, int], lags: int, count: int | None = None) -> float:
     """Operator norm of embedded white noise of standard deviation 1, measured on one seeded draw.
 
     Windows overlap, so the norm is larger than that of independent noise of the embedded shape. Beyond a few thousand
-    frames it grows as the root of their number.
+    frames it grows as the root of the number of windows, which is ``count`` where not all rows begin one.
     """
     frames, features = min(shape[0], ROWS), shape[1]
     noise = np.random.default_rng(0).standard_normal((frames, features))
     gram = _gram(noise, lags)
     rows = frames - lags + 1
     excess = math.sqrt(float(np.linalg.eigvalsh(gram)[-1])) - math.sqrt(rows)
-    return math.sqrt(shape[0] - lags + 1) + excess
+    return math.sqrt(shape[0] - lags + 1 if count is None else count) + excess
 
 
 def _gram(x: np.ndarray, lags: int) -> np.ndarray:
     windows = embedded(x, lags)
     return windows.T @ windows
+
+
+def _count(chosen: Array) -> int:
+    xp = array_namespace(chosen)
+    return int(xp.sum(xp.astype(chosen, xp.int64)))

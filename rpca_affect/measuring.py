@@ -1,12 +1,14 @@
 """What a recording says about its own noise: gross cells, order in time, and how noisy every feature is."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.doubts import Doubt, merged
+from rpca_affect.lags import apart
 from rpca_affect.noise import MAD_TO_SIGMA, ColumnScale, noise_level, spread
 
 __all__ = ["Measured", "measured_levels", "measured_noise"]
@@ -57,7 +59,7 @@ class Measured(NamedTuple):
         return () if self.ordered else (Doubt("unordered", {"ratio": round(self.ratio, 3)}),)
 
 
-def measured_noise(observed: Observed) -> Measured:
+def measured_noise(observed: Observed, lengths: Sequence[int] | None = None) -> Measured:
     """Measure the noise of every feature of one recording, with a breakdown point far above its share of outliers.
 
     Cells further than 30 deviations from their median are gross: they are no values of the feature, and differences
@@ -69,6 +71,8 @@ def measured_noise(observed: Observed) -> Measured:
     ----------
     observed : Observed
         One matrix (m, n).
+    lengths : sequence of int, optional
+        Frames of every sequence that it holds; default one. Neighbours in time are those of the same sequence.
 
     Returns
     -------
@@ -92,13 +96,13 @@ def measured_noise(observed: Observed) -> Measured:
     values, mask = observed
     center = ColumnScale.fit(values, mask, by="none").center
     size = spread(values, mask)
-    deviation = xp.maximum(size, _deviation(values, mask, center, size))
+    deviation = xp.maximum(size, _deviation(apart(observed, lengths, WINDOW - 1), center, size))
     far = xp.abs(values - center) > GROSS * xp.where(deviation > 0, deviation, xp.full_like(deviation, math.inf))
     if mask is not None:
         far = far & mask
     gross = int(xp.sum(xp.astype(far, xp.int64)))
     trusted = mask if not gross else (~far if mask is None else mask & ~far)
-    level = noise_level(values, trusted)
+    level = noise_level(*apart(Observed(values, trusted), lengths, 1))
     # What the differences are once the order is gone, whatever the distribution of the values.
     mixed = xp.asarray(np.random.default_rng(0).permutation(values.shape[0]), device=device(values))
     loose = noise_level(xp.take(values, mixed, axis=0), None if trusted is None else xp.take(trusted, mixed, axis=0))
@@ -129,8 +133,9 @@ def measured_levels(observed: Observed) -> tuple[Array, tuple[Doubt, ...]]:
     return xp.reshape(xp.stack([clip.level for clip in clips]), (*shape[:-2], shape[-1])), doubts
 
 
-def _deviation(values: Array, mask: Array | None, center: Array, size: Array) -> Array:
+def _deviation(observed: Observed, center: Array, size: Array) -> Array:
     """Root mean square distance of running medians from the median of their feature, without garbage, (n,)."""
+    values, mask = observed
     xp = array_namespace(values)
     frames = values.shape[0]
     if frames < 4 * WINDOW:

@@ -1,23 +1,24 @@
 """The noise-aware model of one unbroken sequence, shared by every door: scale, solve, refit, and back to the units."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition, Status
-from rpca_affect.lags import averaged, chosen_lags, embedded, embedded_norm
+from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack, spread
-from rpca_affect.projection import bridged, predicted
+from rpca_affect.projection import bridged
+from rpca_affect.refitting import refitted
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solving import solve
 
 __all__ = ["ModelSplit", "NoiseModel", "measured_scale", "split_beside", "split_frames", "takes_noise"]
 
 ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
-REFITS = 3  # rounds of predicting the base with less and less of the transients, before one without them
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ class ModelSplit:
     rank: int
 
 
-def split_frames(observed: Observed, model: NoiseModel) -> ModelSplit:
-    r"""Split one unbroken sequence.
+def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] | None = None) -> ModelSplit:
+    r"""Split one unbroken sequence, or several that lie below each other and share their base.
 
     Features are centred at their median and divided by their noise, then
 
@@ -117,6 +118,9 @@ def split_frames(observed: Observed, model: NoiseModel) -> ModelSplit:
     observed : Observed
         Frames (m, n).
     model : NoiseModel
+    lengths : sequence of int, optional
+        Frames of every sequence; default one sequence. No window of ``lags`` frames, no difference of neighbours and
+        no line over a gap goes from one to the next.
 
     Returns
     -------
@@ -124,17 +128,18 @@ def split_frames(observed: Observed, model: NoiseModel) -> ModelSplit:
     """
     xp = array_namespace(observed.values)
     values, known = observed
-    scale, sigma, found = measured_scale(observed, model)
+    scale, sigma, found = measured_scale(observed, model, lengths)
     trusted, doubts = found.trusted, found.doubts
     if trusted is not None and not bool(xp.any(trusted)):
         trusted = known
-    lags = chosen_lags(model, tuple(values.shape), found.ordered)
+    lags = chosen_lags(model, tuple(values.shape), found.ordered, lengths)
+    windows = windows_of(lags, lengths, values)
     scaled = scale.apply(values)
     if trusted is not None:
         scaled = xp.where(trusted, scaled, xp.zeros_like(scaled))
     relative = sigma / scale.scale
-    words = _weights(Observed(scaled, trusted), relative, model, lags)
-    data, mask = embedded(scaled, lags), None if trusted is None else embedded(trusted, lags)
+    words = _weights(Observed(scaled, trusted), relative, model, windows)
+    data, mask = embedded(scaled, lags), windows.mask(trusted, scaled.shape)
     refit = "noise" in words and model.sparse == "cells" and (model.refit or lags > 1)
     # The factors give the space of the base without a decomposition of the matrix.
     answer = solve(data, mask=mask, **words, **{"factored": refit, **model.options})
@@ -143,16 +148,16 @@ def split_frames(observed: Observed, model: NoiseModel) -> ModelSplit:
         doubts = ()
     answer = replace(answer, status=replace(answer.status, doubts=(*doubts, *answer.status.doubts)))
     low_rank = _low_rank(answer)
-    base = averaged(low_rank, lags)
+    base = windows.mean(low_rank)
     if refit:
         if answer.factors is not None:  # these parts are not those that are reported: three matrices less to hold
             answer = replace(answer, sparse=None, noise=None)
         del base
-        base, away = _refitted(scaled, trusted, answer, low_rank, relative, model, lags)
+        base, away = refitted(scaled, trusted, answer, low_rank, relative, model, windows)
     else:
         away = answer.sparse if lags == 1 else None
     del low_rank
-    base = bridged(base, None if trusted is None else xp.any(trusted, axis=1))
+    base = bridged(base, None if trusted is None else xp.any(trusted, axis=1), lengths)
     if away is None:
         away = scaled - base
     del scaled
@@ -196,7 +201,7 @@ def split_beside(head: Array, observed: Observed, model: NoiseModel) -> tuple[St
     skipped = head.shape[0]
     scaled = xp.concat([head / scale.scale, scaled], axis=0)
     mask = trusted if trusted is None else xp.concat([xp.ones_like(head, dtype=xp.bool), trusted], axis=0)
-    words = _weights(Observed(scaled, mask), sigma / scale.scale, model, 1)
+    words = _weights(Observed(scaled, mask), sigma / scale.scale, model, Windows())
     answer = solve(scaled, mask=mask, **words, **model.options)
     doubts = (*(found.doubts if _measures(model) else ()), *answer.status.doubts)
     low_rank = scale.undo(answer.low_rank[skipped:, :], center=True)
@@ -207,14 +212,16 @@ def split_beside(head: Array, observed: Observed, model: NoiseModel) -> tuple[St
     return replace(answer.status, doubts=doubts), low_rank, sparse
 
 
-def measured_scale(observed: Observed, model: NoiseModel) -> tuple[ColumnScale, Array, Measured]:
+def measured_scale(
+    observed: Observed, model: NoiseModel, lengths: Sequence[int] | None = None
+) -> tuple[ColumnScale, Array, Measured]:
     """Centre and unit of every feature, its noise in the units of the input, and what was measured.
 
     The unit is the noise, at least ``floor`` of the deviation: without a floor a filtered track would count as exact,
     and a feature that rarely moves would outweigh all others.
     """
     xp = array_namespace(observed.values)
-    found = measured_noise(observed)
+    found = measured_noise(observed, lengths)
     size = spread(observed.values, observed.mask)
     level = xp.maximum(found.level, model.floor * found.deviation)
     typical = xp.maximum(xp.abs(found.center), size)
@@ -255,7 +262,7 @@ def takes_noise(solver: Any, options: dict[str, Any]) -> bool:
     return own is not None and isinstance(own, (int, float)) and own == 0
 
 
-def _weights(data: Observed, sigma: Array, model: NoiseModel, lags: int) -> dict[str, Any]:
+def _weights(data: Observed, sigma: Array, model: NoiseModel, windows: Windows) -> dict[str, Any]:
     """What `solve` is told about one sequence whose noise, in scaled units, is ``sigma``."""
     xp = array_namespace(sigma)
     words = {"solver": model.solver, "lam": model.lam, "sparse": model.sparse}
@@ -273,10 +280,12 @@ def _weights(data: Observed, sigma: Array, model: NoiseModel, lags: int) -> dict
         sigma = xp.sqrt(xp.mean(sigma**2, axis=0, keepdims=True))
         reach = math.sqrt(share * columns) + model.threshold
     norm = slack(1.0, (rows, columns), share=share)
+    lags = windows.lags
     if lags > 1:
         # Overlapping windows repeat the noise of a cell: the norm of the embedded noise is measured.
-        plain = slack(1.0, (rows - lags + 1, columns * lags), share=share)
-        norm = embedded_norm((rows, columns), lags) * math.sqrt(share)
+        count = windows.number or rows - lags + 1
+        plain = slack(1.0, (count, columns * lags), share=share)
+        norm = embedded_norm((rows, columns), lags, count) * math.sqrt(share)
         sigma = xp.concat([sigma + xp.zeros(columns, dtype=sigma.dtype, device=device(sigma))] * lags) * (norm / plain)
     words["lam"] = reach / norm if model.lam is None else model.lam
     words["noise"] = float(sigma[0]) if bool(xp.all(sigma == sigma[0])) else sigma
@@ -285,64 +294,6 @@ def _weights(data: Observed, sigma: Array, model: NoiseModel, lags: int) -> dict
 
 def _low_rank(answer: Decomposition) -> Array:
     return answer.low_rank if answer.low_rank is not None else answer.factors.matrix()  # type: ignore[union-attr]
-
-
-def _refitted(
-    scaled: Array,
-    trusted: Array | None,
-    answer: Decomposition,
-    low_rank: Array,
-    sigma: Array,
-    model: NoiseModel,
-    lags: int,
-) -> tuple[Array, Array]:
-    """Base and transients without the shrinkage of the convex model.
-
-    On the space of the base, every frame is the best linear prediction from its observed cells, those far from the
-    base weighing less the farther they are and in the end, as transients, nothing. A transient lies more than
-    ``threshold`` standard deviations of the noise off; where the convex optimum calls it one, of what the base leaves.
-    """
-    xp = array_namespace(scaled)
-    base = averaged(low_rank, lags)
-    reach = model.threshold * sigma
-    known = xp.ones_like(scaled, dtype=xp.bool) if trusted is None else trusted
-    away = known & (xp.abs(scaled - base) > reach)
-    if model.refit and int(answer.rank):
-        convex = away
-        right = _space(answer, low_rank)
-        wide = xp.concat([sigma] * lags) if lags > 1 else sigma
-        for last in (*[False] * REFITS, True):
-            weights = _weight(scaled - base, known, reach, last)
-            windows = predicted(embedded(scaled, lags), embedded(weights, lags), right, wide, low_rank)
-            del base, weights
-            base = averaged(windows, lags)
-        rest = scaled - base
-        left = xp.minimum(reach, model.threshold * spread(rest, trusted))
-        rest = xp.abs(rest)
-        away = known & ((rest > reach) | (convex & (rest > left)))
-        del rest
-    away = xp.where(away, scaled - base, xp.zeros_like(reach))
-    return base, away
-
-
-def _space(answer: Decomposition, low_rank: Array) -> Array:
-    """Orthonormal rows that span the base, shape (r, n)."""
-    xp = array_namespace(low_rank)
-    if answer.factors is not None:
-        values, right = answer.factors.values, answer.factors.right
-    else:
-        _, values, right = xp.linalg.svd(low_rank, full_matrices=False)
-    return right[: int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64))), :]
-
-
-def _weight(rest: Array, known: Array, reach: Array, last: bool) -> Array:
-    """Huber's weight of every cell: 1 up to its reach, then falling; in the last round nothing beyond."""
-    xp = array_namespace(rest)
-    size, zero = xp.abs(rest), xp.zeros_like(reach)
-    if last:
-        return xp.astype(known & (size <= reach), rest.dtype)
-    size = xp.where(size > reach, reach / xp.where(size > reach, size, zero + 1), zero + 1)
-    return xp.where(known, size, zero)
 
 
 def _rank(base: Array) -> int:

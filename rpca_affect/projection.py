@@ -1,6 +1,8 @@
 """Robust projection of frames on a known base: a Huber fit per frame, which an outlying cell cannot pull away."""
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from rpca_affect.arrays import Array, array_namespace, device
@@ -138,7 +140,9 @@ def _solved(xp: Any, weights: Array, pull: Array, design: Array, outer: Array) -
     return xp.linalg.solve(gram, right[..., None])[..., 0]
 
 
-def predicted(values: Array, weights: Array, components: Array, scale: Array, low_rank: Array) -> Array:
+def predicted(
+    values: Array, weights: Array, components: Array, scale: Array, low_rank: Array, count: int | None = None
+) -> Array:
     """Predict every cell of frames from their other cells, on the space of the components.
 
     The best linear prediction for scores t of known spread, ``argmin_t sum_j w_j ((x_j - (t V)_j) / scale_j)^2 +
@@ -157,6 +161,8 @@ def predicted(values: Array, weights: Array, components: Array, scale: Array, lo
         Standard deviation of the noise, positive.
     low_rank : array, shape (m, n)
         Where the frames are about: what the spread of the scores is first read from.
+    count : int, optional
+        Frames that the spread is the mean over, where ``weights`` and ``low_rank`` of the others are 0; default all.
 
     Returns
     -------
@@ -174,7 +180,7 @@ def predicted(values: Array, weights: Array, components: Array, scale: Array, lo
         scores = filled @ xp.matrix_transpose(components)
         total = total + xp.sum(scores * scores, axis=0)
     own = xp.sum((components * usable) ** 2, axis=1)
-    variance = xp.maximum(total / values.shape[0] - own, SMALLEST_SHARE * own)
+    variance = xp.maximum(total / (count or values.shape[0]) - own, SMALLEST_SHARE * own)
     design = components / usable
     outer = xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features))
     prior = xp.eye(rank, dtype=values.dtype, device=device(values)) / variance
@@ -186,8 +192,8 @@ def predicted(values: Array, weights: Array, components: Array, scale: Array, lo
     return answer
 
 
-def bridged(base: Array, seen: Array | None) -> Array:
-    """Lay the base of frames without any observation on the line between their neighbours.
+def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = None) -> Array:
+    """Lay the base of frames without any observation on the line between their neighbours in the same sequence.
 
     Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
     base stays in the space that its frames span, so the rank does not grow.
@@ -195,6 +201,9 @@ def bridged(base: Array, seen: Array | None) -> Array:
     xp = array_namespace(base)
     if seen is None or bool(xp.all(seen)) or not bool(xp.any(seen)):
         return base
+    if lengths is not None and len(lengths) > 1:
+        ends = [0, *accumulate(lengths)]
+        return xp.concat([bridged(base[i:j, :], seen[i:j]) for i, j in pairwise(ends)], axis=0)
     frames = base.shape[0]
     places = xp.arange(frames, device=device(base))
     before = xp.cumulative_sum(xp.astype(seen, xp.int64)) - 1  # position among the seen frames

@@ -17,7 +17,7 @@ FLOORS = {
     "prox": 1, "medians": 0, "noise": 1, "measuring": 1, "projection": 1, "lags": 1,
     "acceleration": 1, "metrics": 1, "synthetic": 1, "certificate": 1, "penalty": 1, "stopping": 1, "newton": 2,
     "solvers": 2, "engine": 2,
-    "loop": 3, "extremes": 3, "handover": 3, "solving": 3, "levels": 3, "noise_model": 3,
+    "loop": 3, "extremes": 3, "handover": 3, "solving": 3, "levels": 3, "refitting": 3, "noise_model": 3,
     "estimators": 4, "distributed": 4,
     "session": 5, "report": 5, "results": 5,
     "study": 6,

@@ -1,5 +1,7 @@
 """Lags: a view and its mean, windows of unseen frames, and a base that knows time."""
 
+from itertools import pairwise
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rpca_affect as ra
-from rpca_affect.lags import averaged, embedded, embedded_norm, surrounded
+from rpca_affect.arrays import Observed
+from rpca_affect.lags import apart, averaged, embedded, embedded_norm, surrounded, windows_of
 
 
 @given(st.integers(1, 9), st.integers(9, 30), st.integers(1, 4))
@@ -78,3 +81,75 @@ def test_wide_disordered_and_short_tables_stay_plain():
     for wrong in (0, 1.5, "many", True):
         with pytest.raises((ValueError, TypeError), match="lags is"):
             ra.decompose(narrow, lags=wrong)
+
+
+@given(st.lists(st.integers(4, 9), min_size=1, max_size=4), st.integers(1, 4), st.booleans())
+def test_no_window_holds_frames_of_two_sequences(lengths, lags, missing):
+    frames = sum(lengths)
+    rng = np.random.default_rng(frames)
+    x, known = rng.standard_normal((frames, 2)), rng.random((frames, 2)) > (0.3 if missing else -1.0)
+    ends = np.cumsum([0, *lengths])
+    alone = [slice(first, last) for first, last in pairwise(ends)]
+    for convert in (np.asarray, array_api_strict.asarray):
+        windows = windows_of(lags, lengths, convert(x))
+        wanted = np.concatenate([embedded(x[rows], lags) for rows in alone])
+        np.testing.assert_array_equal(np.asarray(windows.rows(convert(x))), wanted)
+        mask = windows.mask(convert(known) if missing else None, x.shape)
+        inside = np.concatenate([embedded(known[rows], lags) for rows in alone])
+        assert (mask is None) == (not missing and (lags == 1 or len(lengths) == 1))
+        counted = np.full((frames - lags + 1, 2 * lags), True) if mask is None else np.asarray(mask)
+        assert counted.sum() == inside.sum()
+        np.testing.assert_array_equal(embedded(x, lags)[counted], wanted[inside])
+        np.testing.assert_allclose(np.asarray(windows.mean(embedded(convert(x), lags))), x, atol=1e-12)
+        np.testing.assert_allclose(np.asarray(windows.unrolled(windows.rows(convert(x)))), x, atol=1e-12)
+        spread_out = np.asarray(apart(Observed(convert(x)), lengths, 3).values)
+        assert len(spread_out) == frames + 3 * (len(lengths) - 1)
+
+
+def two_sequences(seed=0):
+    """The same movements, on levels far apart: a window over both would hold a jump."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(160)[:, None]
+    base = np.sin(time / [9.0, 17]) @ rng.standard_normal((2, 6))
+    frames = base + 0.1 * rng.standard_normal(base.shape)
+    frames[rng.random(frames.shape) < 0.03] += 2.0
+    return frames[:90], frames[90:] + np.linspace(3, 5, 6)
+
+
+def test_the_order_of_sequences_does_not_matter():
+    first, second = two_sequences()
+    models = [
+        ra.RobustPCA(lags=6, noise=0.1, tol=1e-7).fit(
+            np.concatenate(pair), sequence_id=np.repeat([0, 1], [len(pair[0]), len(pair[1])])
+        )
+        for pair in ((first, second), (second, first))
+    ]
+    one, other = models
+    np.testing.assert_allclose(one.low_rank_[:90], other.low_rank_[70:], atol=1e-3)
+    np.testing.assert_allclose(one.low_rank_[90:], other.low_rank_[:70], atol=1e-3)
+    np.testing.assert_allclose(one.noise_scale_, other.noise_scale_, rtol=1e-3)
+    # A window over both would show the jump in the frames beside the seam.
+    mixed = ra.RobustPCA(lags=6, noise=0.1, tol=1e-7).fit(np.concatenate([first, second]))
+    assert np.abs(mixed.low_rank_[85:95] - one.low_rank_[85:95]).max() > 0.01
+
+
+def test_stacked_sequences_are_transformed_as_each_alone():
+    first, second = two_sequences()
+    second[3, 2] = np.nan
+    model = ra.SequenceRobustPCA(estimator=ra.RobustPCA(lags=6)).fit([first, second])
+    for output in ("scores", "low_rank", "sparse"):
+        model.set_params(output=output)
+        together = model.transform([first, second])
+        np.testing.assert_allclose(together[0], model.transform([first])[0], atol=1e-9)
+        np.testing.assert_allclose(together[1], model.transform([second])[0], atol=1e-9)
+    # Rows of the sequences may lie among each other.
+    table, number = np.concatenate([first, second]), np.repeat([0, 1], [90, 70])
+    tags, mixed = np.random.default_rng(0).permutation(number), np.empty(160, dtype=int)
+    mixed[tags == 0], mixed[tags == 1] = np.arange(90), np.arange(90, 160)
+    worker = model.estimator_.set_params(output="scores")
+    scores = worker.transform(table, sequence_id=number)
+    np.testing.assert_allclose(worker.transform(table[mixed], sequence_id=number[mixed]), scores[mixed], atol=1e-9)
+    back = worker.inverse_transform(scores[mixed], sequence_id=number[mixed])
+    np.testing.assert_allclose(back, worker.inverse_transform(scores, sequence_id=number)[mixed], atol=1e-9)
+    with pytest.raises(ValueError, match="a sequence has 4 frames: give at most 4"):
+        ra.SequenceRobustPCA(estimator=ra.RobustPCA(lags=6)).fit([first, second[:4]])

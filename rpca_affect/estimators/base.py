@@ -10,6 +10,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, device, is_numpy_array, observe
 from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.estimators.collections import Together
 from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
 from rpca_affect.lags import averaged, surrounded
 from rpca_affect.projection import KNEE, robust_scores, split_rest
@@ -18,6 +19,7 @@ from rpca_affect.protocol import Progress
 __all__ = ["OUTPUTS", "BaseModel", "Documented", "is_foreign", "oriented"]
 
 OUTPUTS = ("scores", "low_rank", "sparse")
+ALONE = Together()
 
 
 def is_foreign(x: Any) -> bool:
@@ -101,7 +103,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             raise ValueError("the frames hold missing cells (NaN): set missing='mask', or fill them before")
         return observed
 
-    def _model(self, observed: Observed) -> tuple[Array, Array]:
+    def _model(self, observed: Observed, together: Together = ALONE) -> tuple[Array, Array]:
         """Scores and low-rank part (in the units of the input) of frames."""
         xp = array_namespace(observed.values)
         values = observed.values - self.mean_
@@ -111,18 +113,30 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         knee = KNEE if self.sparse == "cells" else math.inf
         lags = getattr(self, "lags_", 1)
         scale = self.noise_scale_ if lags == 1 else xp.concat([self.noise_scale_] * lags)
-        windows, mask = surrounded(values, observed.mask, lags)
-        scores = robust_scores(windows, mask, self.components_, scale, knee=knee)
-        return scores, self._low_rank(scores)
+        if lags == 1:
+            scores = robust_scores(values, observed.mask, self.components_, scale, knee=knee)
+            return scores, self._low_rank(scores, together)
+        parts = []
+        for rows in together.slices:  # a frame has its neighbours in its own sequence
+            windows, mask = surrounded(values[rows, :], None if observed.mask is None else observed.mask[rows, :], lags)
+            parts.append(robust_scores(windows, mask, self.components_, scale, knee=knee))
+        scores = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+        return scores, self._low_rank(scores, together)
 
-    def _low_rank(self, scores: Array) -> Array:
+    def _low_rank(self, scores: Array, together: Together = ALONE) -> Array:
         """The low-rank part that belongs to scores of frames in a row."""
         lags = getattr(self, "lags_", 1)
-        return averaged(scores @ self.components_, lags)[lags // 2 :, :][: scores.shape[0], :] + self.mean_
+        if lags == 1:
+            return scores @ self.components_ + self.mean_
+        parts = []
+        for rows in together.slices:
+            frames = averaged(scores[rows, :] @ self.components_, lags)[lags // 2 :, :]
+            parts.append(frames[: scores[rows, :].shape[0], :] + self.mean_)
+        return parts[0] if len(parts) == 1 else array_namespace(scores).concat(parts, axis=0)
 
-    def _parts(self, observed: Observed) -> tuple[Array, Array, Array, Array]:
+    def _parts(self, observed: Observed, together: Together = ALONE) -> tuple[Array, Array, Array, Array]:
         """Scores, low-rank, sparse and noise part of frames."""
-        scores, low_rank = self._model(observed)
+        scores, low_rank = self._model(observed, together)
         rest = observed.values - low_rank
         if observed.mask is not None:
             xp = array_namespace(rest)
@@ -131,13 +145,19 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         sparse = split_rest(rest, knees, self.sparse, whole=getattr(self, "refit", False))
         return scores, low_rank, sparse, rest - sparse
 
-    def transform(self, X: Any) -> Array:
+    def fit_transform(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Array:
+        """Fit, then transform the same frames; parameters as in ``fit``."""
+        return self.fit(X, y, sequence_id=sequence_id).transform(X, sequence_id=sequence_id)
+
+    def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
         """Apply the learned base to frames, seen or unseen, by robust projection.
 
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
             NaN marks a missing cell.
+        sequence_id : array-like, shape (n_frames,), optional
+            Which sequence a row belongs to; default all to one. Routed as metadata.
 
         Returns
         -------
@@ -147,47 +167,64 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         """
         check_is_fitted(self)
         self._check_words()
-        observed = self._frames(X, reset=False, method="transform")
+        observed, together = self._sequences(X, sequence_id, "transform")
         if self.output == "sparse":
-            return self._parts(observed)[2]
-        scores, low_rank = self._model(observed)
-        return scores if self.output == "scores" else low_rank
+            return together.back(self._parts(observed, together)[2])
+        scores, low_rank = self._model(observed, together)
+        return together.back(scores if self.output == "scores" else low_rank)
 
-    def inverse_transform(self, X: Any) -> Array:
-        """Return the low-rank part that belongs to scores.
+    def inverse_transform(self, X: Any, *, sequence_id: Any = None) -> Array:
+        """Return the frames, without noise, that an output of ``transform`` stands for.
 
         Parameters
         ----------
-        X : array-like, shape (n_frames, n_components)
-            Scores, as ``transform`` returns them with ``output="scores"``.
+        X : array-like, shape (n_frames, n_components) or (n_frames, n_features)
+            What ``transform`` returns under the present ``output``.
+        sequence_id : array-like, shape (n_frames,), optional
+            As in ``transform``.
 
         Returns
         -------
         array, shape (n_frames, n_features)
-            In the units of the input of ``fit``.
+            In the units of the input of ``fit``: the low-rank part that belongs to scores; a low-rank part itself; a
+            sparse part on the centre of the base, since it does not tell where on the base it was.
 
         Raises
         ------
         ValueError
-            If the width is not the number of components.
+            If the width is not that of the output.
         """
         check_is_fitted(self)
+        self._check_words()
         xp = array_namespace(self.components_)
-        scores = X if is_foreign(X) else np.asarray(X)
-        if scores.ndim != 2 or scores.shape[1] != self.components_.shape[0]:
+        given = X if is_foreign(X) else np.asarray(X)
+        if given.ndim != 2 or given.shape[1] != self._n_features_out:
+            meant = "scores, one column for each of the" if self.output == "scores" else f"the {self.output} part of"
+            what = "components" if self.output == "scores" else "features"
             raise ValueError(
-                f"X has shape {tuple(scores.shape)}: inverse_transform takes scores, "
-                f"one column for each of the {self.components_.shape[0]} components"
+                f"X has shape {tuple(given.shape)}: with output={self.output!r} inverse_transform takes {meant} "
+                f"{self._n_features_out} {what}"
             )
-        scores = xp.asarray(scores, dtype=self.components_.dtype, device=device(self.components_))
-        return self._low_rank(scores)
+        given = xp.asarray(given, dtype=self.components_.dtype, device=device(self.components_))
+        if self.output != "scores":
+            return given + self.mean_ if self.output == "sparse" else given
+        together = Together.by(sequence_id, given.shape[0])
+        return together.back(self._low_rank(together.lay(Observed(given)).values, together))
 
-    def decompose(self, X: Any) -> Decomposition:
+    def _sequences(self, X: Any, sequence_id: Any, method: str) -> tuple[Observed, Together]:
+        """Checked frames in the order of their sequences, and that order."""
+        observed = self._frames(X, reset=False, method=method)
+        together = Together.by(sequence_id, observed.values.shape[0])
+        return together.lay(observed), together
+
+    def decompose(self, X: Any, *, sequence_id: Any = None) -> Decomposition:
         """Split frames on the learned base into low-rank, sparse and noise parts.
 
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
+        sequence_id : array-like, shape (n_frames,), optional
+            Which sequence a row belongs to; default all to one.
 
         Returns
         -------
@@ -196,9 +233,9 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         """
         check_is_fitted(self)
         self._check_words()
-        observed = self._frames(X, reset=False, method="decompose")
+        observed, together = self._sequences(X, sequence_id, "decompose")
         xp = array_namespace(observed.values)
-        scores, low_rank, sparse, noise = self._parts(observed)
+        scores, low_rank, sparse, noise = (together.back(part) for part in self._parts(observed, together))
         cells = observed.values.shape[0] * observed.values.shape[1]
         if observed.mask is not None:
             cells = max(1, int(xp.sum(xp.astype(observed.mask, xp.int64))))
@@ -214,44 +251,54 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             solver="robust projection",
         )
 
-    def outlier_map(self, X: Any) -> OutlierMap:
+    def outlier_map(self, X: Any, *, sequence_id: Any = None) -> OutlierMap:
         """Distances of frames inside the base and from it: the outlier map of ROBPCA, with cut-offs at 97.5 %.
 
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
+        sequence_id : array-like, shape (n_frames,), optional
+            Which sequence a row belongs to; default all to one.
 
         Returns
         -------
         OutlierMap
         """
         check_is_fitted(self)
-        observed = self._frames(X, reset=False, method="outlier_map")
-        return outlier_map(self, observed)
+        observed, together = self._sequences(X, sequence_id, "outlier_map")
+        found = outlier_map(self, observed, together)
+        inside, beside, typical = found.score_distance, found.orthogonal_distance, found.typical
+        return found._replace(
+            score_distance=together.back(inside),
+            orthogonal_distance=together.back(beside),
+            typical=together.back(typical),
+        )
 
-    def score_samples(self, X: Any) -> Array:
+    def score_samples(self, X: Any, *, sequence_id: Any = None) -> Array:
         """Return how typical every frame is: minus the mean Huber loss of its observed cells.
 
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
+        sequence_id : array-like, shape (n_frames,), optional
+            Which sequence a row belongs to; default all to one.
 
         Returns
         -------
         array, shape (n_frames,)
             At most 0; about -0.4 for a frame with nothing but noise beside the base.
         """
-        check_is_fitted(self)
-        observed = self._frames(X, reset=False, method="score_samples")
-        return outlier_map(self, observed).typical
+        return self.outlier_map(X, sequence_id=sequence_id).typical
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> float:
         """Return how well held-out cells of frames are predicted from their other cells, for `GridSearchCV`.
 
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
         y : ignored
+        sequence_id : array-like, shape (n_frames,), optional
+            Which sequence a row belongs to; default all to one. Routed as metadata.
 
         Returns
         -------
@@ -260,8 +307,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             cell predicted once, without itself: 1 is perfect, 0 no better than each feature's median.
         """
         check_is_fitted(self)
-        observed = self._frames(X, reset=False, method="score")
-        return cell_score(self, observed, self.random_state)
+        return cell_score(self, *self._sequences(X, sequence_id, "score"), self.random_state)
 
     @property
     def _n_features_out(self) -> int:

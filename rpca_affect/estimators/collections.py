@@ -2,13 +2,61 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 
-__all__ = ["in_parallel", "is_collection", "split_rows", "stacked"]
+from rpca_affect.arrays import Array, Observed, array_namespace, device
+
+__all__ = ["Together", "in_parallel", "is_collection", "numbered", "split_rows", "stacked"]
+
+
+class Together(NamedTuple):
+    """Sequences of a table laid one below the other.
+
+    Attributes
+    ----------
+    order : ndarray of int, shape (m,), or None
+        Rows of the table in the order of the sequences; None where they lie so already.
+    lengths : tuple of int, or None
+        Frames of every sequence; None for a single one.
+    """
+
+    order: np.ndarray | None = None
+    lengths: tuple[int, ...] | None = None
+
+    @classmethod
+    def by(cls, sequence_id: Any, n_rows: int) -> "Together":
+        """Read from one value for every row: rows with the same value belong to one sequence; None is one sequence."""
+        if sequence_id is None:
+            return cls()
+        rows = split_rows(sequence_id, n_rows)
+        order = np.concatenate(rows)
+        return cls(None if (np.diff(order) == 1).all() else order, tuple(len(part) for part in rows))
+
+    @property
+    def slices(self) -> list[slice]:
+        """Where every sequence lies; the whole table for a single one."""
+        return (
+            [slice(None)]
+            if self.lengths is None
+            else [slice(*ends) for ends in pairwise((0, *accumulate(self.lengths)))]
+        )
+
+    def lay(self, observed: Observed) -> Observed:
+        """Rows in the order of the sequences."""
+        if self.order is None:
+            return observed
+        return Observed(
+            _rows(observed.values, self.order), None if observed.mask is None else _rows(observed.mask, self.order)
+        )
+
+    def back(self, x: Array) -> Array:
+        """Rows of a result in the order of the table."""
+        return x if self.order is None else _rows(x, np.argsort(self.order))
 
 
 def is_collection(X: Any) -> bool:
@@ -52,6 +100,19 @@ def split_rows(sequence_id: Any, n_rows: int) -> list[np.ndarray]:
         raise ValueError("sequence_id holds missing values: every row needs the name of its sequence")
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+
+
+def numbered(rows: list[np.ndarray]) -> np.ndarray:
+    """Number of the sequence that every row belongs to."""
+    numbers = np.empty(sum(len(part) for part in rows), dtype=np.int64)
+    for number, part in enumerate(rows):
+        numbers[part] = number
+    return numbers
+
+
+def _rows(x: Array, order: np.ndarray) -> Array:
+    xp = array_namespace(x)
+    return xp.take(x, xp.asarray(order, device=device(x)), axis=0)
 
 
 def _missing(label: Any) -> bool:

@@ -9,7 +9,7 @@ from sklearn.base import TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from rpca_affect.estimators.base import Documented
-from rpca_affect.estimators.collections import in_parallel, is_collection, split_rows, stacked
+from rpca_affect.estimators.collections import in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.spectrum import floored
 from rpca_affect.projection import KNEE, robust_scores
@@ -130,9 +130,8 @@ class SequenceDescriptors(TransformerMixin, Documented):
             raise ValueError(f"groups has {len(self.groups)} entries for {table.shape[1]} features: give one for each")
         self.estimator_ = None
         if table.shape[1] > 1:
-            self.estimator_ = (RobustPCA(tol=1e-4, lags=1) if self.estimator is None else clone(self.estimator)).fit(
-                table
-            )
+            splitter = RobustPCA(tol=1e-4, lags=1) if self.estimator is None else clone(self.estimator)
+            self.estimator_ = splitter.fit(table, sequence_id=numbered(rows))
         spread = MAD_TO_SIGMA * np.nanmedian(np.abs(table - np.nanmedian(table, axis=0)), axis=0)
         self.noise_scale_ = self.estimator_.noise_scale_ if self.estimator_ is not None else floored(spread, spread)
         # The unit of the fit over time is what an ordinary least-squares fit leaves over in ordinary clips.
@@ -239,7 +238,7 @@ class SequenceDescriptors(TransformerMixin, Documented):
         if self.estimator_ is None:
             parts = np.nan_to_num(table), np.zeros_like(table)
         else:
-            split = self.estimator_.decompose(table)
+            split = self.estimator_.decompose(table, sequence_id=numbered(rows))
             parts = split.low_rank, split.sparse
         return [Clip(parts[0][r], parts[1][r], seen[r]) for r in rows]
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.doubts import Doubt
-from rpca_affect.estimators.base import BaseModel, oriented
+from rpca_affect.estimators.base import ALONE, BaseModel, oriented
 from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import centred_rank, floored, principal
 from rpca_affect.noise import slack as noise_weight
@@ -128,7 +128,7 @@ class IncrementalRobustPCA(BaseModel):
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Self:
         """Forget everything and learn the base from frames, batch by batch.
 
         Parameters
@@ -245,7 +245,7 @@ class IncrementalRobustPCA(BaseModel):
         self._follow_noise(block, cleaned)
         if block.values.shape[0] > FEW or not hasattr(self, "_cutoffs"):
             gain = max(cleaned.shape[0] / self._weight, SCALE_GAIN)
-            new, old = cutoffs(self, block), getattr(self, "_cutoffs", (0.0, 0.0))
+            new, old = cutoffs(self, block, ALONE), getattr(self, "_cutoffs", (0.0, 0.0))
             share = gain if old[1] else 1.0
             self._cutoffs = (old[0] + share * (new[0] - old[0]), old[1] + share * (new[1] - old[1]))
 
@@ -301,12 +301,13 @@ class IncrementalRobustPCA(BaseModel):
         past = getattr(self, "noise_scale_", xp.zeros_like(size))
         self.noise_scale_ = floored((1 - gain) * past + gain * spread(rest, block.mask), size)
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
         """Apply the base as it stands to frames, by robust projection; see `RobustPCA.transform`.
 
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
+        sequence_id : array-like, shape (n_frames,), optional
 
         Returns
         -------
@@ -318,7 +319,7 @@ class IncrementalRobustPCA(BaseModel):
                 "feed more frames to partial_fit, or lower n_warmup"
             )
         check_is_fitted(self)
-        return super().transform(X)
+        return super().transform(X, sequence_id=sequence_id)
 
 
 def _joined(parts: list[Observed]) -> Observed:

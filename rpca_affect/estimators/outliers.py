@@ -39,10 +39,10 @@ class OutlierMap(NamedTuple):
     typical: Array
 
 
-def outlier_map(model: Any, observed: Observed) -> OutlierMap:
+def outlier_map(model: Any, observed: Observed, together: Any) -> OutlierMap:
     """Distances of frames to the base of a fitted model; see `OutlierMap`."""
     xp = array_namespace(observed.values)
-    scores, low_rank = model._model(observed)
+    scores, low_rank = model._model(observed, together)
     rest = observed.values - low_rank
     if observed.mask is not None:
         rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
@@ -69,7 +69,7 @@ def _score_distance(model: Any, scores: Array) -> Array:
     return xp.sqrt(xp.sum(scores * scores / variance, axis=1))
 
 
-def cutoffs(model: Any, observed: Observed) -> tuple[float, float]:
+def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float]:
     """Values that 97.5 % of clean frames stay below: score distance and orthogonal distance.
 
     Parameters
@@ -77,6 +77,8 @@ def cutoffs(model: Any, observed: Observed) -> tuple[float, float]:
     model : fitted estimator
     observed : Observed
         The frames it was fitted to, outliers included.
+    together : Together
+        Which of them belong to one sequence.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def cutoffs(model: Any, observed: Observed) -> tuple[float, float]:
     rank = model.components_.shape[0]
     free = max(1, observed.values.shape[1] - min(rank, observed.values.shape[1] - 1))
     plain = math.sqrt(chi2.ppf(QUANTILE, rank)), math.sqrt(chi2.ppf(QUANTILE, free) / free)
-    scores, low_rank = model._model(observed)
+    scores, low_rank = model._model(observed, together)
     rest = observed.values - low_rank
     near = xp.abs(rest) <= CLEAN * model.noise_scale_  # a frame without its outlying cells is a clean frame
     if observed.mask is not None:
@@ -137,7 +139,7 @@ def absolute_skill(truth: Array, prediction: Array, cells: Array, unit: Array, c
     return 1.0 - error / plain if plain > 0 else (1.0 if error == 0 else -math.inf)
 
 
-def cell_score(model: Any, observed: Observed, seed: Any, folds: int = 5) -> float:
+def cell_score(model: Any, observed: Observed, together: Any, seed: Any, folds: int = 5) -> float:
     """Predict every cell of frames from the others of its frame and compare; see `rpca_affect.RobustPCA.score`."""
     values = observed.values
     xp = array_namespace(values)
@@ -148,5 +150,5 @@ def cell_score(model: Any, observed: Observed, seed: Any, folds: int = 5) -> flo
         hidden = known & (fold == number)
         kept = known & ~hidden
         shown = Observed(xp.where(kept, values, xp.zeros_like(values)), kept)
-        prediction = xp.where(hidden, model._model(shown)[1], prediction)
+        prediction = xp.where(hidden, model._model(shown, together)[1], prediction)
     return absolute_skill(values, prediction, known, spread(values, known), model.mean_)

@@ -9,8 +9,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from rpca_affect.arrays import Observed, array_namespace
 from rpca_affect.estimators.base import BaseModel
+from rpca_affect.estimators.collections import Together
 from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import learned_base
+from rpca_affect.lags import windows_of
 from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
 from rpca_affect.projection import KNEE
 from rpca_affect.solvers import available_solvers
@@ -161,7 +163,7 @@ class RobustPCA(BaseModel):
         return tags
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Self:
         """Learn the base.
 
         Parameters
@@ -170,6 +172,9 @@ class RobustPCA(BaseModel):
             Frames in time order; NaN marks a missing cell. NumPy, pandas, CuPy or torch: fitted arrays are of the
             same library (NumPy for pandas) and on the same device.
         y : ignored
+        sequence_id : array-like, shape (n_frames,), optional
+            Which sequence a row belongs to, for several that share the base; default all to one. No difference of
+            neighbouring frames and no window of ``lags_`` frames goes from one to the next. Routed as metadata.
 
         Returns
         -------
@@ -180,9 +185,11 @@ class RobustPCA(BaseModel):
         self._check_rank(observed)
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        found = split_frames(observed, self._noise_model(self._watched(context)))
+        together = Together.by(sequence_id, observed.values.shape[0])
+        observed = together.lay(observed)
+        found = split_frames(observed, self._noise_model(self._watched(context)), together.lengths)
         split = found.decomposition
-        self._learn(observed, found)
+        self._learn(observed, found, together)
         self.status_ = split.status
         self.certificate_ = Certificate(split.gap, split.residual, int(split.rank), split.sparsity)
         self.history_ = split.history
@@ -224,7 +231,7 @@ class RobustPCA(BaseModel):
             options={name: value for name, value in options.items() if value is not None},
         )
 
-    def _learn(self, observed: Observed, split: ModelSplit) -> None:
+    def _learn(self, observed: Observed, split: ModelSplit, together: Together) -> None:
         xp = array_namespace(observed.values)
         self.lags_ = split.lags
         cleaned = observed.values - split.transient
@@ -233,8 +240,9 @@ class RobustPCA(BaseModel):
         rank = self.n_components
         if rank is None and split.lags > 1:
             rank = max(1, int(split.decomposition.rank))  # the mean over copies of a cell has a higher one
-        base = learned_base(observed, split.base, cleaned, rank, split.lags)
-        self.low_rank_, self.sparse_ = split.base, split.transient
+        windows = windows_of(split.lags, together.lengths, observed.values)
+        base = learned_base(observed, split.base, cleaned, rank, windows)
+        self.low_rank_, self.sparse_ = together.back(split.base), together.back(split.transient)
         self.n_components_ = base.components.shape[0]
         self.mean_, self.components_ = base.mean, base.components
         self.singular_values_ = base.singular_values
@@ -242,4 +250,4 @@ class RobustPCA(BaseModel):
         self.explained_variance_ratio_ = base.share
         self.noise_variance_, self.noise_scale_ = base.noise_variance, base.noise_scale
         self._knees = self.threshold * split.sigma if self.noise is not None else KNEE * base.noise_scale
-        self._cutoffs = cutoffs(self, observed)
+        self._cutoffs = cutoffs(self, observed, together)

@@ -10,7 +10,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from rpca_affect.estimators.base import OUTPUTS, Documented
-from rpca_affect.estimators.collections import in_parallel, is_collection, split_rows, stacked
+from rpca_affect.estimators.collections import in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.estimators.robust_pca import RobustPCA
 
 __all__ = ["SequenceRobustPCA"]
@@ -118,7 +118,7 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
             worker = self._worker()
             with step.propagate_callback_context(worker):
                 step.call_on_fit_task_begin(estimator=self)
-                self.estimator_ = worker.fit(self._levelled(table, rows)[0])
+                self.estimator_ = worker.fit(self._levelled(table, rows)[0], sequence_id=numbered(rows))
                 step.call_on_fit_task_end(estimator=self)
             self.status_ = [worker.status_]
             self.components_, self.mean_ = worker.components_, worker.mean_
@@ -151,7 +151,7 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
         else:
             level, offset = self._levelled(table, rows)
             self.estimator_.output = self.output
-            result = self.estimator_.transform(level)
+            result = self.estimator_.transform(level, sequence_id=numbered(rows))
             if self.output == "low_rank":
                 result = result + offset
         return [result[r] for r in rows] if is_collection(X) else result

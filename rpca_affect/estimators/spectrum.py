@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.estimators.base import oriented
-from rpca_affect.lags import averaged, embedded
+from rpca_affect.lags import Windows
 from rpca_affect.noise import spread
 
 __all__ = ["Base", "centred_rank", "floored", "learned_base", "principal"]
@@ -49,7 +49,9 @@ def principal(centred: Array) -> tuple[Array, Array]:
     return xp.sqrt(xp.maximum(squares, xp.zeros_like(squares))), xp.matrix_transpose(columns)
 
 
-def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_components: int | None, lags: int = 1) -> Base:
+def learned_base(
+    observed: Observed, low_rank: Array, cleaned: Array, n_components: int | None, windows: Windows
+) -> Base:
     """Learn a base from split frames.
 
     Parameters
@@ -62,7 +64,7 @@ def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_componen
         Frames without their sparse part, missing cells filled from the low-rank part. Unlike the low-rank part, their
         components and variances are not shrunk by the nuclear norm.
     n_components : int or None
-    lags : int
+    windows : Windows
         Frames in a row that a component spans.
 
     Returns
@@ -71,13 +73,13 @@ def learned_base(observed: Observed, low_rank: Array, cleaned: Array, n_componen
     """
     xp = array_namespace(cleaned)
     mean = xp.mean(cleaned, axis=0)
-    windows = embedded(cleaned - mean, lags)
-    values, rows = principal(windows)
-    rank = centred_rank(embedded(low_rank, lags)) if n_components is None else n_components
+    stretches = windows.rows(cleaned - mean)
+    values, rows = principal(stretches)
+    rank = centred_rank(windows.rows(low_rank)) if n_components is None else n_components
     components = oriented(rows[:rank, :])
-    squares = values * values / (windows.shape[0] - 1)
+    squares = values * values / (stretches.shape[0] - 1)
     total = float(xp.sum(squares))
-    rest = observed.values - mean - averaged((windows @ xp.matrix_transpose(components)) @ components, lags)
+    rest = observed.values - mean - windows.unrolled((stretches @ xp.matrix_transpose(components)) @ components)
     if observed.mask is not None:
         rest = xp.where(observed.mask, rest, xp.zeros_like(rest))
     left = squares[rank:]

@@ -101,9 +101,15 @@ def test_inverse_and_names(fitted):
     scores = model.transform(table)
     assert list(scores.columns) == ["robustpca0", "robustpca1", "robustpca2"]
     assert np.allclose(model.inverse_transform(scores.to_numpy()), clean, atol=0.15)
-    assert list(model.set_params(output="low_rank").transform(table).columns) == list(table.columns)
     with pytest.raises(ValueError, match="one column for each of the 3 components"):
         model.inverse_transform(clean)
+    low_rank = model.set_params(output="low_rank").transform(table)
+    assert list(low_rank.columns) == list(table.columns)
+    assert np.array_equal(model.inverse_transform(low_rank.to_numpy()), low_rank)
+    with pytest.raises(ValueError, match="takes the low_rank part of 40 features"):
+        model.inverse_transform(scores.to_numpy())
+    sparse = model.set_params(output="sparse").transform(table).to_numpy()
+    assert np.allclose(model.inverse_transform(sparse), model.mean_ + sparse)
 
 
 def test_outlier_map_separates_two_kinds_of_outliers(fitted):
