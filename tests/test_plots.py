@@ -128,6 +128,13 @@ def test_meaningless_splits_are_announced_on_every_picture():
         assert any("Meaningless split" in text.get_text() for ax in figure.axes for text in ax.texts)
 
 
+def test_a_split_that_was_told_of_no_noise_is_drawn_in_the_units_of_the_input():
+    values = np.random.default_rng(0).normal(size=(60, 6)).cumsum(axis=0)
+    quiet = ra.decompose(values, fps=25, noise=0, check=False)
+    figure = plots.plot_heatmaps(quiet)
+    assert rendered(figure) and "input's unit" in [ax.get_ylabel() for ax in figure.axes]
+
+
 def test_strange_names_and_holes_are_drawn():
     values = np.random.default_rng(0).standard_normal((70, 4)).cumsum(axis=0)
     values[10:20] = np.nan

@@ -42,7 +42,7 @@ class Parts(NamedTuple):
     sequences : list of ndarray of int
         Rows of every unbroken sequence.
     sigma : ndarray, shape (n_features,)
-        Noise of every feature; ones where it is not known.
+        Noise of every feature; 1 where it is 0 or not known.
     centre : ndarray, shape (n_features,)
     doubts : tuple of Doubt
     solves : tuple of Decomposition
@@ -102,6 +102,11 @@ class Parts(NamedTuple):
         return self.names.index(str(feature).strip())
 
 
+def _units(sigma: np.ndarray) -> np.ndarray:
+    """Noise by which features are divided; a split that was told that there is none shows the units of the input."""
+    return np.where(sigma > 0, sigma, 1.0)
+
+
 def parts_of(split: Any, observed: Any = None) -> Parts:
     """Gather the parts of a `rpca_affect.Split` or of one `rpca_affect.Decomposition`."""
     if hasattr(split, "recording"):
@@ -118,7 +123,7 @@ def parts_of(split: Any, observed: Any = None) -> Parts:
             recording.time if timed else np.arange(recording.n_frames, dtype=float),
             "time (s)" if timed else "frame",
             [part.rows for part in split.sequences],
-            np.median([part.sigma for part in split.sequences], axis=0),
+            _units(np.median([part.sigma for part in split.sequences], axis=0)),
             np.median([part.scale.center for part in split.sequences], axis=0),
             split.status.doubts,
             split.decompositions,
