@@ -4,6 +4,8 @@ import inspect
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,13 @@ def test_processes_change_nothing(study, tmp_path):
     ra.decompose_many(study, tmp_path / "one")
     ra.decompose_many(study, tmp_path / "two", jobs=2)
     assert tables(tmp_path / "one") == tables(tmp_path / "two")
+
+
+def test_workers_end_with_the_process_that_gave_them_work(tmp_path):
+    """A killed study leaves nobody behind who holds a folder or goes on writing."""
+    code = f"import os, time; from rpca_affect.study.many import _end_with; _end_with({os.getppid()}); time.sleep(60)"
+    orphan = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
+    assert orphan.returncode == 1
 
 
 def test_changed_settings_are_refused_at_once(study, tmp_path):

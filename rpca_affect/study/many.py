@@ -1,7 +1,10 @@
 """The front door for studies: find the recordings, split each, in several processes if wanted, and sum them up."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +19,8 @@ from rpca_affect.study.study import FILES, LONG, NOTES, PAGE, TABLE, Study
 from rpca_affect.study.tables import COUNTS, FEATURES, joined, outliers, participants_of, row_of
 
 __all__ = ["StudyFolder", "decompose_many", "outcomes_of", "plan"]
+
+_WATCH = 0.5  # seconds between two looks whether the process that gave the work is still there
 
 
 def decompose_many(
@@ -126,7 +131,7 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
         with parallel_config("loky", inner_max_num_threads=1):
             try:
                 for outcome in Parallel(jobs, return_as="generator_unordered", batch_size=1)(
-                    delayed(run)(job) for job in work
+                    delayed(_watched)(job, os.getpid()) for job in work
                 ):
                     del left[outcome.job.name]
                     yield outcome
@@ -137,6 +142,22 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
+def _watched(job: Job, parent: int) -> Outcome:
+    """Do a job in a process that ends when the one that asked for it is gone, killed or not."""
+    _end_with(parent)
+    return run(job)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _alone(job: Job) -> Outcome:
     """Do a job in a process that nothing else depends on."""
     from joblib.externals.loky import ProcessPoolExecutor
@@ -144,7 +165,7 @@ def _alone(job: Job) -> Outcome:
 
     with ProcessPoolExecutor(1, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}) as pool:
         try:
-            return pool.submit(run, job).result()
+            return pool.submit(_watched, job, os.getpid()).result()
         except TerminatedWorkerError:
             sentence = f"{job.source}: its process was ended by the system, most likely for want of memory."
             return Outcome(job, failure=Failure("memory", sentence))
