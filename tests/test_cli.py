@@ -1,8 +1,10 @@
 """The command line: the job end to end, what it says about bad files, and that nothing is ever half done."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,23 @@ def test_an_interrupted_run_leaves_no_half_results(run, file, tmp_path, monkeypa
     code, _, stderr = run("decompose", file, "-o", out, "--features", "AU_r")
     assert code == 130 and "interrupted" in stderr.casefold()
     assert not out.exists()
+
+
+def test_a_signal_within_a_finaliser_still_ends_the_run(run, file, tmp_path, monkeypatch):
+    """Python lets no exception out of a finaliser: the run must not go on as if nobody had asked."""
+
+    class Finalised:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def write(*_):
+        Finalised()
+        for _ in range(200):
+            time.sleep(0.05)
+
+    monkeypatch.setattr("rpca_affect.results.saving.write_json", write)
+    code, _, stderr = run("decompose", file, "-o", tmp_path / "out", "--features", "AU_r")
+    assert code == 143 and "Traceback" not in stderr and not (tmp_path / "out").exists()
 
 
 DAMAGED = {

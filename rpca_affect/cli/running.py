@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -13,6 +15,7 @@ __all__ = ["CODES", "Ended", "debugging", "interrupted", "run"]
 
 # Exit codes, as the help of the command says them.
 CODES = {"done": 0, "unforeseen": 1, "refused": 2, "interrupted": 130, "pipe": 141, "ended": 143}
+_ONCE_MORE = 0.05  # seconds
 _received: list[int] = []
 _debug = False
 
@@ -49,7 +52,8 @@ def run(words: list[str]) -> int:
     as_json = "--json" in words
     global _debug
     _debug = "--debug" in words or bool(os.environ.get("RPCA_AFFECT_DEBUG"))
-    before = _listen()
+    before, hook = _listen(), sys.unraisablehook
+    sys.unraisablehook = partial(_swallowed, hook)
     try:
         return _call([word for word in words if word != "--debug"])
     except KeyboardInterrupt as stop:
@@ -69,6 +73,7 @@ def run(words: list[str]) -> int:
             traceback.print_exc()
         return _refused(error, as_json)
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -128,6 +133,14 @@ def _listen() -> dict[int, Any]:
     for number in heard:
         signal.signal(number, _raise)
     return heard
+
+
+def _swallowed(hook: Callable[[Any], Any], what: Any) -> None:
+    """A signal that came within a finaliser, which lets no exception out, is sent once more."""
+    if isinstance(what.exc_value, KeyboardInterrupt) and _received:
+        threading.Timer(_ONCE_MORE, os.kill, (os.getpid(), _received[-1])).start()
+    else:
+        hook(what)
 
 
 def _raise(number: int, _: FrameType | None) -> None:
