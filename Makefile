@@ -148,7 +148,7 @@ metadata: $(VENV)/all.stamp
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/hadolint packaging/Dockerfile
 
-# Tries to break the shell: random command lines, interruptions, full disks; every count of damage must be 0.
+# Tries to break the shell and the readers: command lines, interruptions, full disks, damaged files; all damage counts 0.
 break: $(VENV)/all.stamp
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.break_it
 

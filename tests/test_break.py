@@ -1,8 +1,11 @@
 """What the shell must survive, in short: `make break` does the same at length. And laws of folders that others use."""
 
 import os
+import random
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -12,28 +15,53 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import rpca_affect as ra
-from benchmarks import break_it
+from benchmarks import break_it, shells
+from benchmarks.command_lines import drawn
 from rpca_affect.results.folder import MANIFEST, FolderError, Manifest, ResultsFolder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs the shell in forks")
 
 
-@pytest.mark.parametrize("part", [lambda at: break_it.fuzz(at, 8, 3), lambda at: break_it.full_disk(at, 2, 0)])
+PARTS = {
+    "fuzz": lambda at: break_it.fuzz(at, 8, 3),
+    "stops": lambda at: break_it.stops(at, 3, 3, recordings=2),
+    "limits": lambda at: break_it.full_disk(at, 2, 0),
+    "disks": lambda at: break_it.small_disks(at, 2, 0),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_nothing_breaks(tmp_path, part):
-    counts = part(tmp_path)
-    assert counts["runs"] > 0 and {name: counts[name] for name in break_it.BAD if counts[name]} == {}
+    counts = PARTS[part](tmp_path)
+    assert counts["runs"] > 0 or part == "disks"  # not everybody may mount one
+    assert {name: counts[name] for name in break_it.BAD if counts[name]} == {}
+
+
+def test_most_command_lines_are_good():
+    lines = [drawn(random.Random(seed)) for seed in range(400)]
+    assert sum(is_good for _, is_good in lines) > 200 and len({tuple(line) for line, _ in lines}) > 250
 
 
 def test_what_is_lost_is_counted(tmp_path, monkeypatch):
     """The check itself: a shell that deletes a file, prints a traceback and leaves with 1 is caught."""
 
-    def shell(command, place, **_):
-        (place / "base.csv").unlink()
-        return 1, "", "Traceback"
+    def run(command, place, **_):
+        (place / "base.csv").unlink(missing_ok=True)
+        (place / ".rpca_affect-writing-x").mkdir(exist_ok=True)
+        (place / ".rpca_affect-writing-x" / "base.csv").write_text("half")
+        return shells.Run(1, "", "Traceback", hung=True)
 
-    monkeypatch.setattr(break_it, "shell", shell)
+    monkeypatch.setattr(break_it, "shell", run)
     counts = break_it.fuzz(tmp_path, 1, 0)
-    assert counts["lost files"] == counts["tracebacks"] == counts["undocumented codes"] == 1
+    for name in ("lost files", "leftovers", "tracebacks", "undocumented codes", "hangs"):
+        assert counts[name] == 1, name
+
+
+def test_a_run_that_waits_for_nothing_is_ended_and_says_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(shells, "STILL", 2.0)
+    monkeypatch.setattr("rpca_affect.cli.running.run", lambda words: threading.Event().wait())
+    run = shells.shell(["inspect"], tmp_path)
+    assert run.hung and run.code == -signal.SIGKILL and "threading.py" in run.err
 
 
 NAMES = ("base.csv", "events.csv", "report.html", MANIFEST)
