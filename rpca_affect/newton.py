@@ -11,6 +11,7 @@ that does not help is followed by one of the fixed-point iteration, which settle
 is carried: nu is its weight, M' is M, and one round suffices.
 """
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition
+from rpca_affect.tangent import Spectrum, above, conjugate, derivative_at, row_space
 
 __all__ = ["polished", "suits"]
 
@@ -29,18 +31,8 @@ INNER = (1e-4, 1e-6, 1e-7)  # relative residual at which a round ends; nu falls 
 FINER = (1e-5, 1e-6, 1e-7)  # the same with a noise part, where nu stays
 STEPS = 15  # of each round, at most
 HELPS = 0.7  # a step that does not bring the residual below this share of the best is followed by a plain one
-CONJUGATE, CAP = 1e-2, 40  # accuracy and most steps of conjugate gradients
-GUARD = 5  # fresh directions of the subspace, at least
+BLOCK = 1 << 16  # cells of the rows that a pass takes at a time
 TINY = float(np.finfo(np.float64).tiny)
-
-
-class _Spectrum(NamedTuple):
-    """Singular triplets above a level, and the mean square of the singular values below it."""
-
-    left: Array
-    values: Array
-    right: Array
-    below: float
 
 
 def suits(data: Observed, answer: Decomposition, slack: Any) -> bool:
@@ -91,161 +83,165 @@ def _from(
     data: Observed, answer: Decomposition, lam: float, slack: float, gap: float, nu: float, tols: tuple[float, ...]
 ) -> Decomposition | None:
     """Take proximal steps from the first ``nu`` down until the gap is proved; None where one fails."""
-    xp = array_namespace(data.given)
-    values, known = data.values, data.mask
+    problem = _Problem(array_namespace(data.given), data.values, data.mask, lam, slack)
+    basis = row_space(answer.low_rank, int(answer.rank))
     low, dual, errors = answer.low_rank, answer.dual, []
-    basis = _row_space(xp, low, int(answer.rank))
     for tol in tols:
-        shifted = values if slack > 0 else values + nu * dual
-        if known is not None:
-            shifted = xp.where(known, shifted, low)
-        found = _round(xp, shifted, known, low + nu * dual, lam, nu, basis, tol)
+        shifted, argument = problem.start(low, dual, nu)
+        found = _round(problem, shifted, argument, nu, basis, tol)
         if found is None:
             return None
-        spectrum, low, rest, active, steps = found
-        errors += steps
-        dual, basis = rest / nu, spectrum.right
-        proved = _gap(xp, data, low, float(xp.sum(spectrum.values - nu)), dual, lam, slack, gap)
+        spectrum, residuals = found
+        errors += residuals
+        basis = spectrum.right
+        del low, dual
+        low, dual, losses = problem.end(argument, spectrum, nu)
+        proved = _gap(problem, float(problem.xp.sum(spectrum.values - nu)), dual, losses, gap)
         if proved <= gap:
-            return _answer(xp, data, answer, low, dual, spectrum, active, lam, slack, nu, proved, errors)
+            return _answer(problem, answer, low, dual, shifted, spectrum, nu, proved, errors)
         nu = nu if slack > 0 else nu / 10
     return None
 
 
-def _round(xp: Any, shifted: Any, known: Any, a: Any, lam: float, nu: float, basis: Any, tol: float) -> Any:
-    """One proximal step by Newton's method, from the argument ``a`` of the threshold; None where it fails."""
+class _Problem(NamedTuple):
+    """The model, and passes over a few rows at a time: what they make on the way stays in the cache."""
+
+    xp: Any
+    values: Array
+    known: Array | None
+    lam: float
+    slack: float
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Runs of rows."""
+        rows, columns = self.values.shape
+        height = max(1, BLOCK // columns)
+        return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
+
+    def seen(self, x: Array, rows: slice) -> Array:
+        """Some rows with 0 on the missing cells."""
+        return x if self.known is None else self.xp.where(self.known[rows, :], x, self.xp.zeros_like(x))
+
+    def start(self, low: Array, dual: Array, nu: float) -> tuple[Array, Array]:
+        """M' and the first argument of the threshold."""
+        shifted, argument = self.xp.empty_like(self.values), self.xp.empty_like(self.values)
+        for rows in self.blocks:
+            carried = nu * dual[rows, :]
+            argument[rows, :] = low[rows, :] + carried
+            part = self.values[rows, :] if self.slack > 0 else self.values[rows, :] + carried
+            shifted[rows, :] = part if self.known is None else self.xp.where(self.known[rows, :], part, low[rows, :])
+        return shifted, argument
+
+    def look(self, shifted: Array, argument: Array, scaled: Array, right: Array, nu: float, rows: slice) -> Any:
+        """L, what the argument leaves of it, what that should be, and the cells where the clip is active."""
+        xp = self.xp
+        low = scaled[rows, :] @ right
+        target = shifted[rows, :] - low
+        active = xp.abs(target) > self.lam * nu
+        target = self.seen(xp.clip(target, -self.lam * nu, self.lam * nu), rows)
+        if self.known is not None:
+            active = active & self.known[rows, :]
+        return low, argument[rows, :] - low, target, active
+
+    def end(self, argument: Array, spectrum: Spectrum, nu: float) -> tuple[Array, Array, tuple[float, float, float]]:
+        """L, Y, and the loss of L, ``<M, Y>`` and ``||Y||_F^2``."""
+        xp, knee = self.xp, self.lam * self.slack
+        scaled, right = spectrum.left * (spectrum.values - nu), xp.matrix_transpose(spectrum.right)
+        low, dual = xp.empty_like(argument), xp.empty_like(argument)
+        loss = linear = square = 0.0
+        for rows in self.blocks:
+            values, part = self.values[rows, :], scaled[rows, :] @ right
+            y = self.seen(xp.clip((argument[rows, :] - part) / nu, -self.lam, self.lam), rows)
+            rest = xp.abs(self.seen(values - part, rows))
+            cost = self.lam * (rest - knee / 2)
+            if self.slack > 0:
+                cost = xp.where(rest > knee, cost, rest * rest / (2 * self.slack))
+            low[rows, :], dual[rows, :] = part, y
+            loss, linear = loss + float(xp.sum(cost)), linear + float(xp.sum(values * y))
+            square += float(xp.sum(y * y))
+        return low, dual, (loss, linear, square)
+
+
+def _round(problem: _Problem, shifted: Array, a: Array, nu: float, basis: Array, tol: float) -> Any:
+    """One proximal step by Newton's method, from the argument ``a`` of the threshold, which is overwritten.
+
+    Returns the spectrum of the last argument and the residuals; None where it fails.
+    """
+    xp, blocks = problem.xp, problem.blocks
+    cells = a.shape[0] * a.shape[1]
+    wrong, x, p, q = (xp.empty_like(a, dtype=xp.float32) for _ in range(4))
+    free = xp.empty_like(a, dtype=xp.bool)
     best, plain, residuals = float("inf"), False, []
     for step in range(STEPS):
-        spectrum = _above(xp, a, nu, basis)
+        spectrum = above(a, nu, basis, RANK)
         if spectrum is None:
             return None
         basis = spectrum.right
-        low = (spectrum.left * (spectrum.values - nu)) @ xp.matrix_transpose(spectrum.right)
-        rest, departure = a - low, shifted - low
-        target = xp.clip(departure, -lam * nu, lam * nu)
-        active = xp.abs(departure) > lam * nu
-        if known is not None:
-            target, active = xp.where(known, target, xp.zeros_like(target)), active & known
-        wrong = target - rest
-        residual = float(xp.linalg.vector_norm(wrong)) / max(float(xp.linalg.vector_norm(rest)), TINY)
+        scaled, right = spectrum.left * (spectrum.values - nu), xp.matrix_transpose(spectrum.right)
+        off = size = count = 0.0
+        for rows in blocks:
+            _, rest, target, active = problem.look(shifted, a, scaled, right, nu, rows)
+            count += int(xp.count_nonzero(active))
+            free[rows, :] = active if problem.known is None else active | ~problem.known[rows, :]
+            target -= rest
+            off, size = off + float(xp.sum(target * target)), size + float(xp.sum(rest * rest))
+            wrong[rows, :] = xp.astype(target, xp.float32)
+        residual = math.sqrt(off / max(size, TINY))
         residuals.append(residual)
         # Where singular values crowd around nu, the derivative is rough and the last digits come slowly.
         if residual <= tol or (step == STEPS - 1 and residual <= 10 * tol):
-            return spectrum, low, rest, active, residuals
-        if not residual < 1.0 or float(xp.mean(xp.astype(active, a.dtype))) > SUPPORT:
+            return spectrum, residuals
+        if not residual < 1.0 or count > SUPPORT * cells:
             return None
         if residual > HELPS * best and not plain:
-            a, plain = low + target, True
+            for rows in blocks:
+                low, _, target, _ = problem.look(shifted, a, scaled, right, nu, rows)
+                a[rows, :] = low + target
+            plain = True
             continue
         best, plain = min(best, residual), False
-        free = active if known is None else active | ~known
-        derivative = _derivative(xp, spectrum, nu)
-        outside = xp.astype(xp.where(free, xp.zeros_like(a), shifted - a), xp.float32)
-        rhs = xp.astype(wrong, xp.float32) + derivative(outside)
-        change = _conjugate(xp, derivative, free, xp.where(free, rhs, xp.zeros_like(rhs)))
-        a = xp.where(free, a + xp.astype(change, a.dtype), shifted)
+        derivative = derivative_at(spectrum, nu)
+        for rows in blocks:
+            p[rows, :] = xp.astype(xp.where(free[rows, :], 0.0, shifted[rows, :] - a[rows, :]), xp.float32)
+        tall, wide = derivative(p)
+        for rows in blocks:
+            wrong[rows, :] = xp.where(free[rows, :], wrong[rows, :] + tall[rows, :] @ wide, 0.0)
+        conjugate(derivative, blocks, free, wrong, x, p, q)
+        for rows in blocks:
+            moved = a[rows, :] + xp.astype(x[rows, :], a.dtype)
+            a[rows, :] = xp.where(free[rows, :], moved, shifted[rows, :])
     return None
 
 
-def _directions(xp: Any, like: Any, rows: int, count: int) -> Any:
-    """Random directions, the same in every run."""
-    drawn = np.random.default_rng(count).standard_normal((rows, count))
-    return xp.asarray(drawn, dtype=like.dtype, device=device(like))
+def _gap(problem: _Problem, nuclear: float, dual: Array, losses: tuple[float, float, float], wanted: float) -> float:
+    """Duality gap of L, as in `rpca_affect.certificate.relative_gap`, without a singular-value decomposition.
+
+    Y within its bound on every cell is divided by an upper bound of its norm; the norm is at most 1 but for what the
+    inner problem has left. So the gap with 1 in its place says whether a proof can succeed, and by how much the bound
+    may exceed 1.
+    """
+    loss, linear, square = losses
+    primal = nuclear + loss
+    if not primal > 0:
+        return 0.0
+
+    def gap(norm: float) -> float:
+        return max((primal - linear / norm + problem.slack * square / (2 * norm * norm)) / primal, 0.0)
+
+    left = wanted - gap(1.0)
+    if not left >= 0:
+        return gap(1.0)
+    norm = _norm_bound(problem.xp, dual, [share * left for share in (0.5, 0.95)])
+    return float("inf") if norm is None else gap(norm)
 
 
-def _row_space(xp: Any, low: Any, rank: int) -> Any:
-    """An orthonormal basis of the rows of a matrix of known rank."""
-    basis, _ = xp.linalg.qr(xp.matrix_transpose(low) @ _directions(xp, low, low.shape[0], rank))
-    return basis
-
-
-def _above(xp: Any, a: Any, nu: float, right: Any) -> _Spectrum | None:
-    """Singular triplets of ``a`` above ``nu``, from those of a matrix nearby; None where there are too many."""
-    n, limit = a.shape[1], min(a.shape)
-    while True:
-        fresh = max(GUARD, limit // 50)
-        width = right.shape[1] + fresh
-        if width > RANK * limit + fresh:
-            return None
-        # Directions that nothing before has favoured, so that no value can hide from the subspace for long.
-        left, _ = xp.linalg.qr(a @ xp.concat([right, _directions(xp, a, n, fresh)], axis=1))
-        image = xp.matrix_transpose(a) @ left
-        squares, turn = xp.linalg.eigh(xp.matrix_transpose(image) @ image)
-        values = xp.sqrt(xp.clip(xp.flip(squares), 0.0, None))
-        turn = xp.flip(turn, axis=1)
-        rank = int(xp.sum(xp.astype(values > nu, xp.int64)))
-        if rank == 0:
-            return None
-        if rank <= width - 2:
-            break
-        right = (image @ turn) / values
-    turn, values = turn[:, :rank], values[:rank]
-    left, right = left @ turn, (image @ turn) / values
-    rest = max(float(xp.linalg.vector_norm(a)) ** 2 - float(xp.sum(values * values)), 0.0)
-    return _Spectrum(left, values, right, rest / max(limit - rank, 1))
-
-
-def _derivative(xp: Any, spectrum: _Spectrum, nu: float) -> Any:
-    """The derivative of the threshold, in single precision; the values below ``nu`` count by their mean square."""
-    left, values, right = (xp.astype(part, xp.float32) for part in spectrum[:3])
-    across = values * (values - nu) / (values * values - spectrum.below)
-    skew = 1 - 2 * nu / (values[:, None] + values[None, :])
-    left_t, right_t = xp.matrix_transpose(left), xp.matrix_transpose(right)
-
-    def derivative(h: Any) -> Any:
-        rows, columns = left_t @ h, h @ right
-        core = rows @ right
-        inner = (1 + skew) / 2 * core + (1 - skew) / 2 * xp.matrix_transpose(core)
-        return (
-            left @ (across[:, None] * (rows - core @ right_t) + inner @ right_t)
-            + ((columns - left @ core) * across) @ right_t
-        )
-
-    return derivative
-
-
-def _conjugate(xp: Any, derivative: Any, free: Any, rhs: Any) -> Any:
-    """Solve ``(I - D) x = rhs`` on the free cells by conjugate gradients, as far as they get."""
-    x, r, p = xp.zeros_like(rhs), rhs, rhs
-    size = goal = float(xp.sum(r * r))
-    goal *= CONJUGATE**2
-    for _ in range(CAP):
-        if size <= goal:
-            break
-        q = p - xp.where(free, derivative(p), xp.zeros_like(p))
-        curvature = float(xp.sum(p * q))
-        if not curvature > 0:
-            break
-        x, r = x + (size / curvature) * p, r - (size / curvature) * q
-        size, before = float(xp.sum(r * r)), size
-        p = r + (size / before) * p
-    return x
-
-
-def _gap(
-    xp: Any, data: Observed, low: Any, nuclear: float, dual: Any, lam: float, slack: float, wanted: float
-) -> float:
-    """Duality gap of L, as in `rpca_affect.certificate.relative_gap`, without a singular-value decomposition."""
-    dual = _known(xp, data, xp.clip(dual, -lam, lam))
-    norm = _norm_bound(xp, dual, wanted)
-    if norm is None:
-        return float("inf")
-    dual = dual / norm
-    rest = xp.abs(_known(xp, data, data.values - low))
-    knee = lam * slack
-    linear = lam * (rest - knee / 2)
-    loss = linear if slack == 0 else xp.where(rest > knee, linear, rest * rest / (2 * slack))
-    primal = nuclear + float(xp.sum(loss))
-    value = float(xp.sum(data.values * dual)) - slack * float(xp.sum(dual * dual)) / 2
-    return max((primal - value) / primal, 0.0) if primal > 0 else 0.0
-
-
-def _norm_bound(xp: Any, x: Any, wanted: float) -> float | None:
-    """An upper bound of the spectral norm: the least of a few that one Cholesky factorisation confirms."""
+def _norm_bound(xp: Any, x: Any, excesses: list[float]) -> float | None:
+    """An upper bound of the spectral norm: the least of a few above 1 that one Cholesky factorisation confirms."""
     x = xp.matrix_transpose(x) if x.shape[0] < x.shape[1] else x
     gram = xp.matrix_transpose(x) @ x
     eye = xp.eye(gram.shape[0], dtype=gram.dtype, device=device(gram))
-    for excess in (0.0, wanted / 4, wanted, 1e-5, 1e-4, 1e-3):
+    for excess in excesses:
         try:
             factor = xp.linalg.cholesky((1 + excess) ** 2 * eye - gram)
         except Exception as error:  # each library has its own class for a matrix that is not positive definite
@@ -257,35 +253,35 @@ def _norm_bound(xp: Any, x: Any, wanted: float) -> float | None:
     return None
 
 
-def _known(xp: Any, data: Observed, x: Any) -> Any:
-    return x if data.mask is None else xp.where(data.mask, x, xp.zeros_like(x))
-
-
 def _answer(
-    xp: Any,
-    data: Observed,
+    problem: _Problem,
     start: Decomposition,
-    low: Any,
-    dual: Any,
-    spectrum: _Spectrum,
-    active: Any,
-    lam: float,
-    slack: float,
+    low: Array,
+    dual: Array,
+    shifted: Array,
+    spectrum: Spectrum,
     nu: float,
     gap: float,
     errors: list[float],
 ) -> Decomposition:
     """The parts: S on the active cells; with a noise part, what the model leaves; 0 where nothing is known."""
-    rest = _known(xp, data, data.values - low)
-    zero = xp.zeros_like(rest)
-    if slack > 0:
-        noise = xp.clip(rest, -lam * slack, lam * slack)
-        sparse, residual = rest - noise, 0.0
-    else:
-        sparse, noise = xp.where(active, rest, zero), start.noise
-        whole = float(xp.linalg.vector_norm(data.values))
-        residual = float(xp.linalg.vector_norm(rest - sparse)) / whole if whole else 0.0
-    observed = rest.shape[0] * rest.shape[1] if data.mask is None else int(xp.sum(xp.astype(data.mask, xp.int64)))
+    xp, known = problem.xp, problem.known
+    knee = problem.lam * problem.slack
+    sparse, noise = xp.empty_like(low), xp.empty_like(low) if problem.slack > 0 else start.noise
+    nonzero = off = whole = 0.0
+    for rows in problem.blocks:
+        rest = problem.seen(problem.values[rows, :] - low[rows, :], rows)
+        if problem.slack > 0:
+            noise[rows, :] = xp.clip(rest, -knee, knee)
+            part = rest - noise[rows, :]
+        else:
+            active = xp.abs(shifted[rows, :] - low[rows, :]) > problem.lam * nu
+            part = xp.where(active, rest, 0.0)
+            off += float(xp.sum((rest - part) ** 2))
+        sparse[rows, :] = part
+        nonzero += int(xp.count_nonzero(part))
+        whole += float(xp.sum(problem.seen(problem.values[rows, :], rows) ** 2))
+    observed = low.shape[0] * low.shape[1] if known is None else int(xp.count_nonzero(known))
     rank = int(spectrum.values.shape[0])
     history: dict[str, list] = {"error": errors, "rank": [rank] * len(errors), "mu": [1 / nu] * len(errors)}
     return replace(
@@ -295,11 +291,11 @@ def _answer(
         noise=noise,
         n_iter=len(errors),
         rank=rank,
-        sparsity=float(xp.sum(xp.astype(sparse != 0, xp.float64))) / max(observed, 1),
-        residual=residual,
+        sparsity=nonzero / max(observed, 1),
+        residual=math.sqrt(off / whole) if whole else 0.0,
         gap=gap,
         history=history,
-        dual=_known(xp, data, xp.clip(dual, -lam, lam)),
+        dual=dual,
         status=replace(start.status, converged=True, reason="gap"),
         solver="newton",
     )
