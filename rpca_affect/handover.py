@@ -12,6 +12,7 @@ from rpca_affect.solvers.ialm import InexactALM
 __all__ = ["continued", "finish", "head_start_of", "run_ahead", "with_penalty_of"]
 
 AHEAD_TOL = 1e-5  # beyond it the growing penalty of inexact ALM only makes the answer feasible, not better
+AHEAD_MASKED = 1e-2  # the same with missing cells, which it fills from an answer that is not yet right
 AHEAD_STEPS = 100
 
 Run = Callable[[Any, Decomposition | None, Request], Decomposition]
@@ -36,7 +37,7 @@ def with_penalty_of(before: Decomposition | None, solver: Any) -> Any:
     return replace(solver, mu=before.mu if isinstance(before.mu, float) else before.mu[..., None, None])
 
 
-def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Decomposition:
+def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request, masked: bool) -> Decomposition:
     """Run inexact ALM for a few tens of steps, then the solver from there; steps and history are those of both."""
     told, stopped = request.callback, False
 
@@ -47,7 +48,7 @@ def run_ahead(run: Run, solver: Any, ahead: InexactALM, request: Request) -> Dec
 
     loose = replace(
         request,
-        tol=max(request.tol, AHEAD_TOL),
+        tol=max(request.tol, AHEAD_MASKED if masked else AHEAD_TOL),
         max_iter=min(AHEAD_STEPS, request.max_iter),
         callback=None if told is None else watch,  # without one, a GPU need not report every step
         keep_dual=True,

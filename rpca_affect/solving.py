@@ -25,7 +25,7 @@ from rpca_affect.solvers.base import framewise
 
 __all__ = ["lambda_path", "solve"]
 
-NEAR = 1e-4  # duality gap from which Newton's method takes over from ADMM
+NEAR = 1e-3  # duality gap from which Newton's method takes over from ADMM
 
 
 def solve(
@@ -325,7 +325,7 @@ def _solve_with(
 
         if ahead is None:
             return run_one(handover.with_penalty_of(init, solver), init, request)
-        return handover.run_ahead(run_one, solver, ahead, request)
+        return handover.run_ahead(run_one, solver, ahead, request, data.mask is not None)
 
     answer = None
     if data.given.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
