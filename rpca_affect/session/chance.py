@@ -9,9 +9,10 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import gammaincc, gammainccinv, ndtr, ndtri, stdtr, stdtrit
 
-from rpca_affect.session.runs import Runs, find_runs, groups_of, join_cells
+from rpca_affect.session.remainder import Remainder
+from rpca_affect.session.runs import Runs, cells_of, find_runs, groups_of, join_cells
 
-__all__ = ["Noise", "held_cells", "measure_noise", "scored_runs"]
+__all__ = ["Noise", "measure_noise", "scored_runs"]
 
 FRAMES_PER_MINUTE = 1800  # of a recording without a frame rate
 NEAR = 0.5
@@ -21,7 +22,6 @@ PRIOR = 2000  # cells: how much the tails of all features weigh beside those of 
 DOUBT = 2.0  # difference of log-likelihoods that rules out a law
 NORMAL = 0.67  # median of the absolute value of normal noise
 AT_REST = 0.2  # standard deviations of the noise: smallest median of the deviations
-MOVING = 0.2  # share of the cells of a block that must show noise
 BLOCK_SECONDS = 2.0  # over which the size of the noise is measured
 SHORTEST_BLOCK = 30  # frames
 EXTENT = 1.5  # standard deviations: a weaker cell is no part of a run, whatever the split calls transient
@@ -156,10 +156,11 @@ def normal_scores(deviation: np.ndarray, scale: np.ndarray, law: np.ndarray) -> 
     return scores
 
 
-def scored_runs(deviation: np.ndarray, support: np.ndarray, noise: Noise, min_frames: int, max_gap: int) -> Runs:
-    """Runs of the cells in the support, their strengths as normal scores; weaker cells than EXTENT are no part."""
-    feature, frame = np.nonzero(support.T)
-    size = np.abs(deviation[frame, feature]) / (noise.local[frame // noise.block, feature] * noise.scale[feature])
+def scored_runs(left: Remainder, noise: Noise, min_frames: int, max_gap: int) -> Runs:
+    """Runs of transient cells, their strengths as normal scores; weaker cells than EXTENT are no part."""
+    feature, frame = cells_of(left.transient)
+    size = np.abs(left.transient[frame, feature] + left.residual[frame, feature])
+    size /= noise.local[frame // noise.block, feature] * noise.scale[feature]
     for kind in np.unique(noise.law):
         these = noise.law[feature] == kind
         size[these] = _scored(size[these], int(kind))
@@ -171,20 +172,9 @@ def _scored(size: np.ndarray, law: int) -> np.ndarray:
     return np.interp(size, *_ladder(law))
 
 
-def held_cells(values: np.ndarray) -> np.ndarray:
-    """Cells that repeat the value of the frame before or after them exactly, shape of the values."""
-    same = values[1:] == values[:-1]
-    held = np.zeros(values.shape, dtype=bool)
-    held[1:] |= same
-    held[:-1] |= same
-    return held
-
-
 def measure_noise(
-    deviation: np.ndarray,
-    support: np.ndarray,
+    left: Remainder,
     *,
-    held: Any = None,
     sigma: Any = None,
     fps: float | None = None,
     min_frames: int = 1,
@@ -200,12 +190,8 @@ def measure_noise(
 
     Parameters
     ----------
-    deviation : ndarray, shape (n_frames, n_features)
-        What the base leaves; exact zeros (missing cells) are left out.
-    support : ndarray of bool, shape (n_frames, n_features)
-        Cells that the split calls transient.
-    held : ndarray of bool, shape (n_frames, n_features), optional
-        Cells that repeat the value of a neighbouring frame exactly (a feature at rest): they show no noise.
+    left : Remainder
+        Exact zeros (missing cells) are left out.
     sigma : array, shape (n_features,), optional
         Standard deviation of the noise that the split assumes: what is taken where a feature rests.
     fps : float, optional
@@ -223,11 +209,10 @@ def measure_noise(
     D. Prichard and J. Theiler, "Generating surrogate data for time series with several simultaneously measured
     variables", Phys. Rev. Lett. 73 (1994); S. O. Rice, "Mathematical analysis of random noise" (1944).
     """
-    frames, features = deviation.shape
+    frames, features = left.transient.shape
     block = max(SHORTEST_BLOCK, round(BLOCK_SECONDS * fps) if fps else round(BLOCK_SECONDS * FRAMES_PER_MINUTE / 60))
-    least = _least_transient(deviation, support)
-    moving = deviation if held is None else np.where(held, 0.0, deviation)
-    local = _local_sizes(moving, block)
+    least = left.least_transient()
+    local = left.local_sizes(block)
     unknown = local == 0
     if sigma is not None:  # where a feature rests, what the split assumes is all there is
         least_noise = np.where(unknown, NORMAL, AT_REST) * np.asarray(sigma)
@@ -237,9 +222,9 @@ def measure_noise(
     per_frame = 1 / (60 * fps if fps else FRAMES_PER_MINUTE)
     kept = slice(0, min(frames, max(CELLS // max(features, 1), 100)))
     whole = np.repeat(local, block, axis=0)[kept]
-    evened = deviation[kept] / whole
+    evened = left.deviation(kept) / whole
     unknown &= ~unknown.all(axis=0)
-    scale, law = _tails(np.where(np.repeat(unknown, block, axis=0)[kept], 0.0, moving[kept] / whole))
+    scale, law = _tails(np.where(np.repeat(unknown, block, axis=0)[kept], 0.0, left.moving(kept) / whole))
     scores = normal_scores(evened, scale, law)
     reach = np.maximum(normal_scores(least / whole, scale, law), EXTENT)
     # Events are no noise: without their cells the spectrum is that of the rest.
@@ -293,37 +278,6 @@ def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     law = np.minimum(np.argmax(own + PRIOR * together / max(counts.sum(), PRIOR), axis=1), joint)
     middle = np.array([law.quartile for law in laws()])
     return unit * widths[np.argmax(likelihood[columns, law], axis=1)] / middle[law], law
-
-
-def _least_transient(deviation: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """Smallest deviation that the split calls transient in each feature, shape (n_features,)."""
-    size = np.abs(deviation)
-    inside = np.min(size, axis=0, where=support, initial=np.inf)
-    return np.where(np.isfinite(inside), inside, np.max(size, axis=0, initial=0.0))
-
-
-def _local_sizes(deviation: np.ndarray, block: int) -> np.ndarray:
-    """Median size of the deviations of each block of frames or of the blocks beside it, whichever is largest.
-
-    Over half a block, an event is no event but a change; a median does not see shorter ones. 0 where hardly any cell
-    moves.
-    """
-    frames, features = deviation.shape
-    count = max(frames // block, 1)
-    medians = np.zeros((-(-frames // block), features))
-    for k in range(count):
-        part = np.abs(deviation[k * block : (k + 1) * block if k < count - 1 else frames])
-        seen = part > 0
-        if seen.all():
-            medians[k] = np.median(part, axis=0)
-            continue
-        for j in np.flatnonzero(seen.mean(axis=0) > MOVING):
-            medians[k, j] = np.median(part[seen[:, j], j])
-    medians[count:] = medians[count - 1]  # what is left over belongs to the last whole block
-    beside = np.maximum(medians, np.maximum(np.roll(medians, 1, axis=0), np.roll(medians, -1, axis=0)))
-    if len(medians) > 1:
-        beside[0], beside[-1] = medians[:2].max(axis=0), medians[-2:].max(axis=0)
-    return beside
 
 
 def _surrogates(scores: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.session.chance import Noise, measure_noise, scored_runs
-from rpca_affect.session.runs import Runs, find_runs, groups_of
+from rpca_affect.session.remainder import Remainder
+from rpca_affect.session.runs import Runs, cells_of, groups_of, join_cells
 
 __all__ = ["COLUMNS", "find_events"]
 
@@ -136,21 +137,19 @@ def find_events(
     names = [f"feature_{i}" for i in range(features)] if feature_names is None else list(map(str, feature_names))
     given = sigma
     sigma = np.broadcast_to(np.asarray(1.0 if given is None else given, dtype=np.float64), (features,))
-    strength = transient / np.where(sigma > 0, sigma, 1.0)
+    unit = np.where(sigma > 0, sigma, 1.0)
     numbers = np.arange(frames) if frame_numbers is None else np.asarray(frame_numbers)
     seconds = np.full(frames, np.nan) if time is None else np.asarray(time, dtype=np.float64)
     period = 1.0 / fps if fps else _period(seconds)
     if residual is None or min_peak is not None:
-        runs, chance = _by_peak(strength, 2.0 if min_peak is None else min_peak, min_frames, max_gap), None
+        runs, chance = _by_peak(transient, unit, 2.0 if min_peak is None else min_peak, min_frames, max_gap), None
     else:
-        deviation = transient + np.asarray(residual, dtype=np.float64)
+        left = Remainder(transient, np.asarray(residual, dtype=np.float64))
         if noise is None:
             level = None if given is None else sigma
-            noise = measure_noise(
-                deviation, transient != 0, sigma=level, fps=fps, min_frames=min_frames, max_gap=max_gap
-            )
+            noise = measure_noise(left, sigma=level, fps=fps, min_frames=min_frames, max_gap=max_gap)
         limit = math.inf if false_alarms is None else false_alarms
-        runs, chance = _by_chance(deviation, transient != 0, noise, limit, fdr, min_frames, max_gap)
+        runs, chance = _by_chance(left, noise, limit, fdr, min_frames, max_gap)
     rows = []
     for members in groups_of(runs):
         lead = members[0]
@@ -175,10 +174,8 @@ def find_events(
                 "n_features": len(called),
                 "leading_feature": called[0],
                 "peak": transient[runs.apex[lead], runs.feature[lead]],
-                "peak_sigma": strength[runs.apex[lead], runs.feature[lead]],
-                "energy": sum(
-                    float(np.sum(strength[runs.first[k] : runs.last[k] + 1, runs.feature[k]] ** 2)) for k in members
-                ),
+                "peak_sigma": transient[runs.apex[lead], runs.feature[lead]] / unit[runs.feature[lead]],
+                "energy": sum(_energy(transient, unit, runs, k) for k in members),
                 "features": ";".join(called),
                 "sequence": sequence,
                 "chance": np.nan if chance is None else chance[lead],
@@ -197,30 +194,31 @@ def _period(seconds: np.ndarray) -> float:
     return float(np.median(steps)) if len(steps) else np.nan
 
 
-def _by_peak(strength: np.ndarray, min_peak: float, min_frames: int, max_gap: int) -> Runs:
+def _energy(transient: np.ndarray, unit: np.ndarray, runs: Runs, k: int) -> float:
+    """Sum of squares of the cells of a run in noise units."""
+    cells = transient[runs.first[k] : runs.last[k] + 1, runs.feature[k]] / unit[runs.feature[k]]
+    return float(np.sum(cells**2))
+
+
+def _by_peak(transient: np.ndarray, unit: np.ndarray, min_peak: float, min_frames: int, max_gap: int) -> Runs:
     """Runs above a given peak, the highest first: a long weak run must not swallow the strong short ones inside it."""
-    runs = find_runs(strength, min_frames, max_gap)
+    feature, frame = cells_of(transient)
+    runs = join_cells(feature, frame, np.abs(transient[frame, feature]) / unit[feature], min_frames, max_gap)
     chosen = np.flatnonzero(runs.peak >= min_peak)
     return runs.take(chosen[np.argsort(-runs.peak[chosen], kind="stable")])
 
 
 def _by_chance(
-    deviation: np.ndarray,
-    support: np.ndarray,
-    noise: Noise,
-    false_alarms: float,
-    fdr: float | None,
-    min_frames: int,
-    max_gap: int,
+    left: Remainder, noise: Noise, false_alarms: float, fdr: float | None, min_frames: int, max_gap: int
 ) -> tuple[Runs, np.ndarray]:
     """Runs that noise shows less often than asked, and how often; the rarest first."""
-    runs = scored_runs(deviation, support, noise, min_frames, max_gap)
+    runs = scored_runs(left, noise, min_frames, max_gap)
     chance = noise.rate(runs.peak, runs.frames)
     order = np.lexsort((-runs.peak, chance))
     if fdr is not None:
         order = order[chance[order] <= RATES]
         leaders = chance[order[[group[0] for group in groups_of(runs.take(order))]]] if len(order) else chance[order]
-        minutes = noise.per_frame * len(deviation)
+        minutes = noise.per_frame * len(left.transient)
         few = np.flatnonzero(leaders * minutes <= fdr * np.arange(1, len(leaders) + 1))
         false_alarms = leaders[few[-1]] if len(few) else -1.0
     order = order[chance[order] <= false_alarms]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition, Status
@@ -12,7 +13,7 @@ from rpca_affect.noise_model import NoiseModel, split_frames
 from rpca_affect.recordings import Recording
 from rpca_affect.session.prediction import Prediction
 
-__all__ = ["SequenceSplit", "split_sequence", "status_of"]
+__all__ = ["SequenceSplit", "frame_numbers", "split_sequence", "status_of"]
 
 SHORT = 30  # frames below which first differences say little about the noise
 
@@ -105,3 +106,14 @@ def status_of(recording: Recording, sequences: list[SequenceSplit], prediction: 
     assert telling is not None
     measure = telling.measure if total == 1 else {**telling.measure, "sequences": [len(good), len(solved)]}
     return Status(telling.converged, telling.reason, doubts, measure)
+
+
+def frame_numbers(recording: Recording) -> np.ndarray:
+    """What the input calls its frames: its ``frame`` column, or rows counted from 0."""
+    rest = recording.meta["passthrough"]
+    for label in rest.columns:
+        if str(label).strip().casefold() == "frame" and pd.api.types.is_numeric_dtype(rest[label]):
+            numbers = rest[label].to_numpy(dtype=np.float64, na_value=np.nan)
+            if np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
+                return numbers.astype(np.int64)
+    return np.arange(recording.n_frames)

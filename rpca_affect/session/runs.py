@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Runs", "find_runs", "groups_of", "join_cells"]
+__all__ = ["Runs", "cells_of", "find_runs", "groups_of", "join_cells"]
 
 
 class Runs(NamedTuple):
@@ -34,6 +34,13 @@ class Runs(NamedTuple):
         return self.last - self.first + 1
 
 
+def cells_of(strength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Feature and frame of every non-zero cell, feature by feature in the order of the frames."""
+    frame, feature = np.nonzero(strength)
+    order = np.argsort(feature, kind="stable")
+    return feature[order], frame[order]
+
+
 def find_runs(strength: np.ndarray, min_frames: int, max_gap: int) -> Runs:
     """Join the non-zero cells of every feature to runs.
 
@@ -50,7 +57,7 @@ def find_runs(strength: np.ndarray, min_frames: int, max_gap: int) -> Runs:
     -------
     Runs
     """
-    feature, frame = np.nonzero(strength.T)
+    feature, frame = cells_of(strength)
     return join_cells(feature, frame, np.abs(strength[frame, feature]), min_frames, max_gap)
 
 

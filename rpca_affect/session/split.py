@@ -11,10 +11,11 @@ import pandas as pd
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording
-from rpca_affect.session.chance import Noise, held_cells, measure_noise
+from rpca_affect.session.chance import Noise, measure_noise
 from rpca_affect.session.events import find_events
-from rpca_affect.session.model import SequenceSplit
+from rpca_affect.session.model import SequenceSplit, frame_numbers
 from rpca_affect.session.prediction import Prediction
+from rpca_affect.session.remainder import Remainder
 from rpca_affect.session.summary import Summary, summarise
 
 __all__ = ["Split", "Summary"]
@@ -115,7 +116,7 @@ class Split:
     @cached_property
     def frame_numbers(self) -> np.ndarray:
         """What the input calls its frames, shape (n_frames,): its ``frame`` column, or rows counted from 0."""
-        return _frame_numbers(self.recording)
+        return frame_numbers(self.recording)
 
     @property
     def decompositions(self) -> tuple[Decomposition, ...]:
@@ -132,14 +133,10 @@ class Split:
     @cached_property
     def _noise(self) -> tuple[Noise, ...]:
         """What noise alone does in each sequence: measured once, for every list of events."""
-        brief, rest = self.transient_values, self.residual_values
+        parts = self.transient_values, self.residual_values, self.recording.values
         return tuple(
             measure_noise(
-                brief[part.stretch] + rest[part.stretch],
-                brief[part.stretch] != 0,
-                held=held_cells(self.recording.values[part.stretch]),
-                sigma=part.sigma,
-                fps=self.recording.fps,
+                Remainder(*(whole[part.stretch] for whole in parts)), sigma=part.sigma, fps=self.recording.fps
             )
             for part in self.sequences
         )
@@ -346,14 +343,3 @@ class Split:
         from rpca_affect.report import write_report
 
         return write_report(self, path)
-
-
-def _frame_numbers(recording: Recording) -> np.ndarray:
-    """What the input calls its frames: its ``frame`` column, or rows counted from 0."""
-    rest = recording.meta["passthrough"]
-    for label in rest.columns:
-        if str(label).strip().casefold() == "frame" and pd.api.types.is_numeric_dtype(rest[label]):
-            numbers = rest[label].to_numpy(dtype=np.float64, na_value=np.nan)
-            if np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
-                return numbers.astype(np.int64)
-    return np.arange(recording.n_frames)
