@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.signal import lfilter
 
 import rpca_affect as ra
-from rpca_affect.session import split as split_module
+from rpca_affect.session import leverage
 from rpca_affect.session.chance import measure_noise
 from rpca_affect.session.events import COLUMNS, find_events
 
@@ -194,7 +194,7 @@ def test_a_split_measures_its_noise_once(monkeypatch):
         calls.append(1)
         return measure_noise(*args, **words)
 
-    monkeypatch.setattr(split_module, "measure_noise", counted)
+    monkeypatch.setattr(leverage, "measure_noise", counted)
     rng = np.random.default_rng(0)
     split = ra.decompose(np.outer(np.sin(np.arange(200) / 30), np.ones(6)) + rng.normal(0, 0.1, (200, 6)))
     assert split.events().equals(split.events()) and len(split.events(false_alarms=20.0)) >= len(split.events(fdr=0.1))

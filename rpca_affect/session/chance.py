@@ -159,7 +159,7 @@ def normal_scores(deviation: np.ndarray, scale: np.ndarray, law: np.ndarray) -> 
 def scored_runs(left: Remainder, noise: Noise, min_frames: int, max_gap: int) -> Runs:
     """Runs of transient cells, their strengths as normal scores; weaker cells than EXTENT are no part."""
     feature, frame = cells_of(left.transient)
-    size = np.abs(left.transient[frame, feature] + left.residual[frame, feature])
+    size = left.sizes(frame, feature)
     size /= noise.local[frame // noise.block, feature] * noise.scale[feature]
     for kind in np.unique(noise.law):
         these = noise.law[feature] == kind

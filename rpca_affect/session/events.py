@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.session.chance import Noise, measure_noise, scored_runs
-from rpca_affect.session.remainder import Remainder
+from rpca_affect.session.remainder import Remainder, StandardErrors
 from rpca_affect.session.runs import Runs, cells_of, groups_of, join_cells
 
 __all__ = ["COLUMNS", "find_events"]
@@ -55,6 +55,7 @@ def find_events(
     max_gap: int = 2,
     sequence: int = 0,
     noise: Noise | None = None,
+    errors: StandardErrors | None = None,
 ) -> pd.DataFrame:
     """List the transient events of one sequence.
 
@@ -96,6 +97,8 @@ def find_events(
         Number to write in the column ``sequence``.
     noise : Noise, optional
         What `measure_noise` found, where it is known already.
+    errors : StandardErrors, optional
+        How far noise alone leaves each cell from the base; ``sigma`` where left out.
 
     Returns
     -------
@@ -144,7 +147,7 @@ def find_events(
     if residual is None or min_peak is not None:
         runs, chance = _by_peak(transient, unit, 2.0 if min_peak is None else min_peak, min_frames, max_gap), None
     else:
-        left = Remainder(transient, np.asarray(residual, dtype=np.float64))
+        left = Remainder(transient, np.asarray(residual, dtype=np.float64), errors=errors)
         if noise is None:
             level = None if given is None else sigma
             noise = measure_noise(left, sigma=level, fps=fps, min_frames=min_frames, max_gap=max_gap)

@@ -4,10 +4,32 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Remainder"]
+__all__ = ["Remainder", "StandardErrors"]
 
 CELLS = 1 << 18  # that are looked at together
 MOVING = 0.2  # share of the cells of a block that must show noise
+
+
+class StandardErrors(NamedTuple):
+    """Standard deviation of what noise alone leaves of every cell, in units of the noise.
+
+    A transient is held out of the fit of its frame, so noise is joined by the error of the prediction; any other cell
+    pulls the base towards itself, and less than its noise is left. Undivided, the first would look like outliers
+    beside the second.
+
+    Attributes
+    ----------
+    fitted : ndarray, shape (n_features,)
+        Of cells that the base was fitted to.
+    held_out : ndarray, shape (count of transient cells,)
+        Of the transient cells, row by row.
+    starts : ndarray of int, shape (n_frames + 1,)
+        Where the cells of every row begin in ``held_out``.
+    """
+
+    fitted: np.ndarray
+    held_out: np.ndarray
+    starts: np.ndarray
 
 
 class Remainder(NamedTuple):
@@ -19,15 +41,33 @@ class Remainder(NamedTuple):
         Cells that the split calls transient are not 0 in ``transient``. Both are exactly 0 in a missing cell.
     values : ndarray, shape (n_frames, n_features), optional
         The recording. Cells that repeat the value of a neighbouring frame exactly (a feature at rest) show no noise.
+    errors : StandardErrors, optional
+        What deviations are divided by.
     """
 
     transient: np.ndarray
     residual: np.ndarray
     values: np.ndarray | None = None
+    errors: StandardErrors | None = None
 
     def deviation(self, rows: slice) -> np.ndarray:
         """Deviations from the base, shape (rows, n_features)."""
-        return self.transient[rows] + self.residual[rows]
+        deviation = self.transient[rows] + self.residual[rows]
+        if self.errors is not None:
+            start, stop, _ = rows.indices(len(self.transient))
+            support = self.transient[rows] != 0
+            first, last = self.errors.starts[start], self.errors.starts[stop]
+            away = deviation[support] / self.errors.held_out[first:last]
+            deviation /= self.errors.fitted
+            deviation[support] = away
+        return deviation
+
+    def sizes(self, frame: np.ndarray, feature: np.ndarray) -> np.ndarray:
+        """Absolute deviations of all transient cells, given in any order."""
+        size = np.abs(self.transient[frame, feature] + self.residual[frame, feature])
+        if self.errors is not None:
+            size[np.lexsort((feature, frame))] /= self.errors.held_out
+        return size
 
     def moving(self, rows: slice) -> np.ndarray:
         """The same with 0 where a value is held."""

@@ -11,11 +11,12 @@ import pandas as pd
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording
-from rpca_affect.session.chance import Noise, measure_noise
+from rpca_affect.session.chance import Noise
 from rpca_affect.session.events import find_events
+from rpca_affect.session.leverage import measured_chance
 from rpca_affect.session.model import SequenceSplit, frame_numbers
 from rpca_affect.session.prediction import Prediction
-from rpca_affect.session.remainder import Remainder
+from rpca_affect.session.remainder import StandardErrors
 from rpca_affect.session.summary import Summary, summarise
 
 __all__ = ["Split", "Summary"]
@@ -131,15 +132,9 @@ class Split:
         return self.decompositions[0]
 
     @cached_property
-    def _noise(self) -> tuple[Noise, ...]:
+    def _chance(self) -> tuple[tuple[StandardErrors | None, Noise], ...]:
         """What noise alone does in each sequence: measured once, for every list of events."""
-        parts = self.transient_values, self.residual_values, self.recording.values
-        return tuple(
-            measure_noise(
-                Remainder(*(whole[part.stretch] for whole in parts)), sigma=part.sigma, fps=self.recording.fps
-            )
-            for part in self.sequences
-        )
+        return tuple(measured_chance(self, part) for part in self.sequences)
 
     def events(
         self,
@@ -192,7 +187,8 @@ class Split:
                 min_frames=min_frames,
                 max_gap=max_gap,
                 sequence=k,
-                noise=self._noise[k] if usual and min_peak is None else None,
+                errors=None if min_peak is not None else self._chance[k][0],
+                noise=self._chance[k][1] if usual and min_peak is None else None,
             )
             for k, part in enumerate(self.sequences)
         ]
