@@ -65,6 +65,7 @@ html_title = "rpca_affect"
 html_static_path = ["_static"]
 html_show_sourcelink = False
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}  # the reader's own choice of light or dark
 html_sidebars = {
     name: [] for name in ("index", "start", "choose", "meaning", "nothing", "faq", "benchmarks", "changelog", "cite")
 }

@@ -5,6 +5,9 @@ import importlib
 import inspect
 import pkgutil
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -88,15 +91,64 @@ def test_readme_code_runs(tmp_path, monkeypatch):
 
 
 PAGES = sorted((ROOT / "docs").rglob("[!_]*.md"))
+DEEP = "rpca-affect train"  # what needs PyTorch, and the pages that hold it
+
+
+def blocks_of(page):
+    """The fenced blocks of a page, in order: language and text; long lines are joined."""
+    text = re.sub(r"\\\n\s*", "", page.read_text())
+    return re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.S | re.M)
+
+
+def run_in_r(text):
+    if not text or shutil.which("Rscript") is None:
+        return
+    Path("page.R").write_text("options(warn = 2)\n" + text)
+    answer = subprocess.run(["Rscript", "--vanilla", "page.R"], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+def run_in_shell(text):
+    """The commands of the package in a block; lines that install something are for the reader."""
+    from typer.testing import CliRunner
+
+    from rpca_affect.cli.app import app
+
+    for line in text.splitlines():
+        if line.startswith("rpca-affect "):
+            answer = CliRunner().invoke(app, shlex.split(line, comments=True)[1:], catch_exceptions=False)
+            assert answer.exit_code == 0, f"{line}: {answer.output}"
+
+
+@pytest.fixture
+def a_readers_folder(tmp_path, monkeypatch):
+    """What the pages take for granted: a recording, two folders of recordings, and who the people are."""
+    monkeypatch.chdir(tmp_path)
+    names = [f"p{i:02d}" for i in range(1, 5)]
+    for seed, name in enumerate(names):
+        session = rpca_affect.synthetic.make_session(duration=6, random_state=seed).frame
+        session = session[[*session.columns[:5], *(c for c in session if c.startswith(("gaze", "AU")))]]
+        for folder in (".", "processed", "recordings"):
+            Path(folder).mkdir(exist_ok=True)
+            session.to_csv(Path(folder, "session.csv" if folder == "." else f"{name}.csv"), index=False)
+    conditions = ["calm", "calm", "stress", "stress"]
+    people = "".join(f"{name}\t{condition}\n" for name, condition in zip(names, conditions))
+    Path("participants.tsv").write_text("participant_id\tcondition\n" + people)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_of_the_site_runs(page, tmp_path, monkeypatch):
-    """The Python blocks of a page run in order, each page by itself."""
-    monkeypatch.chdir(tmp_path)
+def test_a_page_runs_as_it_is_written(page, a_readers_folder):
+    """Python, shell and R of a page run in order, each page by itself, in a folder that holds recordings."""
+    blocks = blocks_of(page)
+    if any(DEEP in text for _, text in blocks):
+        pytest.importorskip("torch")
     scope: dict = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S):
-        exec(compile(block, page.name, "exec"), scope)
+    for language, text in blocks:
+        if language == "python":
+            exec(compile(text, page.name, "exec"), scope)
+        elif language == "":
+            run_in_shell(text)
+    run_in_r("".join(text for language, text in blocks if language == "r"))
 
 
 def test_commands_of_the_site_exist():

@@ -173,7 +173,7 @@ def decompose(
     study.csv, features_long.csv and study.html. Finished recordings are kept, so that an interrupted run goes on where
     it stopped; other settings or another input need --overwrite or another OUT.
     """
-    from rpca_affect.cli.splitting import decompose_all, digits_of, lags_of, noise_of
+    from rpca_affect.cli.splitting import decompose_all, digits_of, lags_of, noise_of, programs_of
 
     settings: dict[str, Any] = {
         "features": features,
@@ -217,7 +217,7 @@ def decompose(
                 "table": table.value,
                 "digits": digits_of(digits),
                 "missing": missing.value,
-                "export": [program.value for program in export or []],
+                "export": programs_of(export or []),
             },
         )
     )

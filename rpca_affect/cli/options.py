@@ -61,15 +61,6 @@ class MissingKind(enum.StrEnum):
     NA = "NA"
 
 
-class Program(enum.StrEnum):
-    """Annotation programs."""
-
-    elan = "elan"
-    boris = "boris"
-    praat = "praat"
-    audacity = "audacity"
-
-
 Format = Annotated[str | None, typer.Option("--format", help="Format of the file; detected when left out.")]
 Features = Annotated[
     str | None, typer.Option("--features", help="Groups, names or patterns, such as au,gaze or 'AU*_r'.")
@@ -97,4 +88,7 @@ Mask = Annotated[
 Table = Annotated[TableKind, typer.Option("--table", help="What the tables are written as.")]
 Digits = Annotated[str, typer.Option("--digits", help="'auto', or significant digits from 1 to 17 (all).")]
 Missing = Annotated[MissingKind, typer.Option("--missing", help="In cells that were not observed: the base, or NA.")]
-Export = Annotated[list[Program] | None, typer.Option("--export", help="Events for an annotation program as well.")]
+Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", help="Events for annotation programs as well: elan, boris, praat, audacity."),
+]

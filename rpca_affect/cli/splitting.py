@@ -13,7 +13,7 @@ from rpca_affect.cli.pipes import kept
 from rpca_affect.cli.progress import Display
 from rpca_affect.cli.running import CODES, debugging, interrupted
 
-__all__ = ["decompose_all", "digits_of", "lags_of", "noise_of"]
+__all__ = ["decompose_all", "digits_of", "lags_of", "noise_of", "programs_of"]
 
 
 def noise_of(text: str) -> Any:
@@ -42,6 +42,17 @@ def lags_of(text: str) -> int | str:
     if not text.isdecimal():
         raise ValueError(f"--lags {text!r}: give 'auto' or a number of frames.")
     return int(text)
+
+
+def programs_of(given: Iterable[str]) -> list[str]:
+    """Annotation programs by name, separated by commas or given one at a time; each once."""
+    from rpca_affect.results.annotations import EXPORTS
+
+    names = [name.strip().casefold() for text in given for name in text.split(",")]
+    for name in names:
+        if name not in EXPORTS:
+            raise ValueError(f"--export {name!r}: give one or more of {', '.join(EXPORTS)}, separated by commas.")
+    return list(dict.fromkeys(names))
 
 
 def decompose_all(
