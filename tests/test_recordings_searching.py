@@ -42,3 +42,37 @@ def test_folders_that_are_skipped_and_paths_that_are_none(tmp_path):
     assert [file.parent.name for file in inside.files] == ["kept"]
     with pytest.raises(RecordingError, match="is no folder"):
         recordings_in(tmp_path / "kept" / "session.csv")
+
+
+NOTES = {
+    "notes.csv": "who,what\np01,came late\np02,wore glasses\n",
+    "README.txt": "What lies here\n\n1. Sessions of the first wave, 2024, 2025\n\nAsk Anna, Ben or Cora.\nOr nobody.\n",
+    "codes.tsv": "code\tmeaning\nA1\tcalm\nB2\tstress, second block\n",
+}
+SPELLED = {
+    "point": lambda i: f"{i},{i / 30:.3f},{i % 5}.25",
+    "comma": lambda i: f"{i};{i // 30},{i % 30:03d};{i % 5},25",
+    "clock": lambda i: f"00:00:{i // 30:02d}.{i % 30:02d};NaN;NaN",
+    "quoted": lambda i: f'"{i}","{i / 30:.3f}","{i % 5}.25"',
+    "brackets": lambda i: f"({i}),[{i / 30:.3f} 1.5],NA",
+    "units": lambda i: f"{i},{i / 30:.3f} s,{i % 5} %",
+    "records": lambda i: f'{{"frame": {i}}}',
+    "lost": lambda i: f"{i}," + ",".join(["NaN"] * 60),
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_words_beside_recordings_are_left_out_and_said(name, tmp_path):
+    written(smooth(), tmp_path / "session.csv")
+    (tmp_path / name).write_text(NOTES[name])
+    inside = recordings_in(tmp_path)
+    assert [file.name for file in inside.files] == ["session.csv"]
+    assert len(inside.notes) == 1 and name in inside.notes[0] and "left out" in inside.notes[0]
+
+
+@pytest.mark.parametrize("spelling", SPELLED)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_numbers_are_never_taken_for_words(spelling, encoding, tmp_path):
+    rows = "".join(SPELLED[spelling](i) + "\n" for i in range(1, 60))
+    (tmp_path / "session.txt").write_text("a,b,c\n" + rows, encoding=encoding)
+    assert [file.name for file in recordings_in(tmp_path).files] == ["session.txt"]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ SUFFIXES = (
     ".gz", ".bz2", ".xz", ".zip",
 )  # fmt: skip
 _HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
+# Begins like a number, a time, a list or a JSON record, and is no sentence.
+_NUMBER = re.compile(r"[\s\"'(\[]*(?:\{|[-+.,]*\d(?!.*[^\W\d_]{3}))", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
     """Search a folder and its subfolders for recordings.
 
     Left out are hidden files, what no tracker writes (``.hog``, ``.avi``) and, with a note, side files
-    (``*_of_details.txt``) and tables about the other files (labels, participants).  No file is read as a whole.
+    (``*_of_details.txt``), tables about the other files (labels, participants) and texts without numbers. No file is
+    read as a whole.
 
     Parameters
     ----------
@@ -96,29 +100,48 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
                 candidates.append(file)
     # Names that only stand for something beside others: a table all of whose files are named in it is about them.
     stems = Counter(_stem(file.name) for file in candidates)
-    about = [file for file in candidates if _is_about(file, stems)]
+    heads = {file: _head(file) for file in candidates if file.suffix.casefold() in (".csv", ".tsv", ".txt")}
+    about = [file for file, rows in heads.items() if _is_about(file, rows, stems)]
+    prose = [file for file, rows in heads.items() if file not in about and _is_prose(rows)]
     notes += [f"{file} is a table about the other files; left out." for file in about]
-    return Inside(tuple(file for file in candidates if file not in about), tuple(notes), tuple(about))
+    notes += [f"{file} holds words, and no column of numbers; left out." for file in prose]
+    left = {*about, *prose}
+    return Inside(tuple(file for file in candidates if file not in left), tuple(notes), tuple(about))
 
 
-def _is_about(file: Path, stems: Counter[str]) -> bool:
-    """Whether a text table lists other files, or is the participants table of BIDS."""
-    if file.suffix.casefold() not in (".csv", ".tsv", ".txt"):
-        return False
-    if file.stem.casefold() == "participants":
-        return True
+def _head(file: Path) -> list[list[str]]:
+    """The first rows of a text table, cell by cell; none where it cannot be read so."""
     try:
         with file.open("rb") as opened:
             text = opened.read(_HEAD).decode("utf-8-sig", errors="replace")
     except OSError:
-        return False
-    others = set(stems) - {_stem(file.name)}
+        return []
     lines = text.splitlines()[:-1] if len(text) >= _HEAD else text.splitlines()
     separator = max(",\t;", key=lines[0].count) if lines else ","
     try:
-        rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+        return [row for row in csv.reader(lines, delimiter=separator) if row]
     except csv.Error:
+        return []
+
+
+def _is_prose(rows: list[list[str]]) -> bool:
+    """Whether no column holds numbers, however they are spelled: a readme, notes about people."""
+    # Whatever separates cells below lines of a title does so here: a decimal comma makes two numbers of one.
+    body = [re.split(r"[,;\t|]", ",".join(row)) for row in rows[1:]]
+    if not body or any("\x00" in cell for row in body for cell in row):  # UTF-16 is no prose yet
         return False
+    for column in range(max(map(len, body))):
+        cells = [row[column] for row in body if len(row) > column and row[column].strip()]
+        if 2 * len(cells) >= len(body) and 2 * sum(bool(_NUMBER.match(cell)) for cell in cells) > len(cells):
+            return False  # a column, not a year in a sentence
+    return True
+
+
+def _is_about(file: Path, rows: list[list[str]], stems: Counter[str]) -> bool:
+    """Whether a text table lists other files, or is the participants table of BIDS."""
+    if file.stem.casefold() == "participants":
+        return True
+    others = set(stems) - {_stem(file.name)}
     for column in range(min(map(len, rows), default=0)):
         cells = [Path(row[column].strip().replace("\\", "/")).name for row in rows[1:]]
         named = [stem for cell in cells if not _is_count(cell) and (stem := _stem(cell)) in others]
