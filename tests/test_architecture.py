@@ -27,7 +27,8 @@ FLOORS = {
 BESIDE = {
     "recordings": {"arrays", "display", "recordings"},
     "plots": {"arrays", "plots", "decomposition", "doubts", "words", "noise", "metrics"},
-    "deep": {"deep", *(name for name, floor in FLOORS.items() if floor <= 3)},
+    # Recipes name people's recordings.
+    "deep": {"deep", "recordings", *(name for name, floor in FLOORS.items() if floor <= 3)},
 }
 ARRAY_LIBRARIES = {"torch", "cupy", "cupyx", "numba", "array_api_compat", "dask", "jax"}
 

@@ -269,12 +269,17 @@ def test_train_and_predict_call_the_deep_part(run, tmp_path, monkeypatch):
     (tmp_path / "r.toml").write_text("")
     code, stdout, _ = run("train", tmp_path / "r.toml", "-o", tmp_path / "m", "--fresh", "--json")
     assert code == 0 and json.loads(stdout)["resume"] is False
-    code, _, stderr = run("predict", tmp_path / "r.toml", tmp_path, "-o", tmp_path / "p.csv")
+    (tmp_path / "clips").mkdir()
+    clip = tmp_path / "clips/a.csv"
+    clip.write_text("time,AU12_r\n0.0,0.5\n")
+    code, _, stderr = run("predict", tmp_path / "r.toml", tmp_path / "clips", "-o", tmp_path / "p.csv")
     assert code == 0 and "1 rows" in stderr
+    code, _, stderr = run("predict", tmp_path / "r.toml", tmp_path / "clips", "-o", clip, "--overwrite")
+    assert code == 2 and "an input, which is never replaced" in stderr
     assert run("train", tmp_path / "none.toml")[0] == 2
     assert run("predict", tmp_path / "r.toml", tmp_path / "none", "-o", tmp_path / "p.csv")[0] == 2
     (tmp_path / "p.csv").write_text("")
-    code, _, stderr = run("predict", tmp_path / "r.toml", tmp_path, "-o", tmp_path / "p.csv")
+    code, _, stderr = run("predict", tmp_path / "r.toml", tmp_path / "clips", "-o", tmp_path / "p.csv")
     assert code == 2 and "--overwrite" in stderr
 
 

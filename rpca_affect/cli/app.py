@@ -262,7 +262,7 @@ def bench(
 
 @app.command(epilog=_examples("rpca-affect init clips labels.csv -o recipe.toml"))
 def init(
-    clips: Annotated[Path, typer.Argument(help="Folder with one (T, D) .npy file for each clip.")],
+    clips: Annotated[Path, typer.Argument(help="Folder with a recording, or a (T, D) .npy file, for each clip.")],
     labels: Annotated[Path, typer.Argument(help="CSV file with the columns clip and TARGET.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="TOML file for the recipe.")] = Path("recipe.toml"),
     target: Annotated[str, typer.Option(help="Column of the labels, or of the ratings.")] = "label",
@@ -290,15 +290,25 @@ def train(
     run_training(recipe, out, resume=not fresh, overwrite=overwrite, quiet=quiet, as_json=json)
 
 
-@app.command(epilog=_examples("rpca-affect predict model clips -o predictions.csv"))
+@app.command(
+    epilog=_examples(
+        "rpca-affect predict model clips -o predictions.csv",
+        "rpca-affect predict model clips -o predictions.csv --labels labels.csv",
+    )
+)
 def predict(
     model: Annotated[Path, typer.Argument(help="model.safetensors, or the folder that train wrote.")],
-    data: Annotated[Path, typer.Argument(help="One (T, D) .npy file, or a folder of them.")],
+    data: Annotated[Path, typer.Argument(help="A recording or (T, D) .npy file, or a folder of them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file for the predictions.")] = Path("predictions.csv"),
+    labels: Annotated[Path | None, typer.Option(help="What is true of the clips: scores are printed.")] = None,
+    target: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    form: Annotated[
+        str, typer.Option("--list", help="What the labels are: table, dfew, ferv39k, veatic or abaw.")
+    ] = "table",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Predict with a trained network."""
     from rpca_affect.cli.learn import run_prediction
 
-    run_prediction(model, data, out, overwrite=overwrite, quiet=quiet)
+    run_prediction(model, data, out, labels=labels, target=target, form=form, overwrite=overwrite, quiet=quiet)

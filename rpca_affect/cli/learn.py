@@ -10,11 +10,12 @@ from typing import Any
 from rich.text import Text
 
 from rpca_affect.cli.console import answer, say
+from rpca_affect.recordings import recordings_in
 from rpca_affect.results.folder import FolderError, ResultsFolder
 
 __all__ = ["run_init", "run_prediction", "run_training"]
 
-TRAINED = ("model.safetensors", "checkpoint.safetensors", "history.csv", "summary.json")
+TRAINED = ("model.safetensors", "checkpoint.safetensors", "history.csv", "summary.json", "card.html")
 
 
 def _deep() -> Any:
@@ -36,9 +37,11 @@ patience = 10            # epochs without a better score before training stops; 
 
 [data]
 kind = "folder"
-folder = {folder}        # one (frames, features) array for each clip, <clip>.npy
+folder = {folder}        # one file for each clip: a recording of any format known, or a (frames, features) array .npy
 labels = {labels}        # CSV with the columns clip, {target} and, if there are any, person and split (train, test)
 target = {target}
+# features = ["AU"]      # groups, names or patterns; all that every clip has when left out
+# list = "dfew"          # what labels is, if not such a CSV: dfew, ferv39k, or veatic, abaw (ratings of every frame)
 
 [estimator]
 model = "lsef"           # or a baseline: gru, tcn, transformer
@@ -56,7 +59,7 @@ def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bo
     if os.path.lexists(out) and not overwrite:
         raise FolderError(f"{out} exists already", "overwrite", "elsewhere")
     if not clips.is_dir():
-        raise ValueError(f"{clips} is not a folder, expected one with a .npy file for each clip.")
+        raise ValueError(f"{clips} is not a folder, expected one with a file for each clip.")
     if not labels.is_file():
         raise ValueError(f"{labels} does not exist, expected a CSV file with the columns clip and {target}.")
     table = pd.read_csv(labels, dtype={"clip": str})
@@ -104,20 +107,52 @@ def run_training(recipe: Path, out: Path, *, resume: bool, quiet: bool, as_json:
         return
     console = say(quiet)
     for name, value in result.items():
-        console.print(Text(f"{name:<12}{value}"))
+        if name == "notices":
+            for notice in value:
+                console.print(Text(notice))
+        elif name != "confusion":  # the card has it as a table
+            console.print(Text(f"{name:<12}{value}"))
+    console.print(Text(f"{'card':<12}{out / 'card.html'}"))
 
 
-def run_prediction(model: Path, data: Path, out: Path, *, overwrite: bool, quiet: bool) -> None:
-    """Predict for one clip or a folder of them and write a table."""
-    for path in (model, data):
+def run_prediction(
+    model: Path,
+    data: Path,
+    out: Path,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    labels: Path | None = None,
+    target: str = "label",
+    form: str = "table",
+) -> None:
+    """Predict for one clip or a folder of them and write a table; with labels, say how well they agree."""
+    for path in (model, data, *([] if labels is None else [labels])):
         if not path.exists():
             raise ValueError(f"{path} does not exist.")
     if out.is_dir():
         raise FolderError(f"{out} is a folder, expected a file for the predictions", "elsewhere")
-    inputs = [model / TRAINED[0] if model.is_dir() else model, *(data.glob("*.npy") if data.is_dir() else [data])]
+    inputs = [model / TRAINED[0] if model.is_dir() else model, *([] if labels is None else [labels])]
+    inputs += recordings_in(data).files if data.is_dir() else [data]
     if out.exists() and any(out.samefile(path) for path in inputs if path.exists()):
         raise FolderError(f"{out} is an input, which is never replaced", "elsewhere")
     if os.path.lexists(out) and not overwrite:
         raise FolderError(f"{out} exists already", "overwrite", "elsewhere")
-    table = _deep().predict(model, data, out)
-    say(quiet).print(Text(f"{len(table)} rows -> {out}"))
+    deep = _deep()
+    given = {} if labels is None else {"labels": labels, "target": target, "form": form}
+    table = deep.predict(model, data, out, **given)
+    console = say(quiet)
+    for notice in table.attrs.get("notices", ()):
+        console.print(Text(notice))
+    console.print(Text(f"{len(table)} rows -> {out}"))
+    if labels is not None:
+        for name, value in deep.scores(table).items():
+            console.print(Text(f"{name:<12}{_rounded(value)}"))
+
+
+def _rounded(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_rounded(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_rounded, value))
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

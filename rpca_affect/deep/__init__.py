@@ -9,11 +9,12 @@ from rpca_affect.deep.losses import LSEFLoss, concordance
 from rpca_affect.deep.model import LSEF, FeatureScale, LSEFOutput
 from rpca_affect.deep.modules import DDM, SEM
 from rpca_affect.deep.planted import planted_affect, planted_parts
+from rpca_affect.deep.predicting import predict, scores
 from rpca_affect.deep.rao import RAO
 from rpca_affect.deep.sequences import centred_per_person
 from rpca_affect.deep.spectral import effective_rank, singular_value_shrink
 from rpca_affect.deep.storage import load, save
-from rpca_affect.deep.training import predict, train
+from rpca_affect.deep.training import train
 from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.solvers import ADMM, InexactALM
 
@@ -45,6 +46,7 @@ __all__ = [
     "planted_parts",
     "predict",
     "save",
+    "scores",
     "singular_value_shrink",
     "train",
 ]

@@ -1,6 +1,7 @@
 """scikit-learn's face of the deep part, through skorch: LSEFClassifier and LSEFRegressor."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -44,7 +45,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         batch_size: int = 32,
         epochs: int = 60,
         corruption: float = 0.0,
-        class_weight: str | None = None,
+        class_weight: str | dict[str, float] | None = None,
         device: str = "cpu",
         random_state: int = 0,
     ):
@@ -156,10 +157,16 @@ class _LSEFEstimator(BaseEstimator, ABC):
     def _class_weights(self, targets: np.ndarray) -> tuple[float, ...] | None:
         if self.class_weight is None:
             return None
-        if self.class_weight != "balanced":
-            raise ValueError(f"class_weight is {self.class_weight!r}; give 'balanced', or None for all alike.")
         counts = np.bincount(targets)
-        return tuple((len(targets) / (len(counts) * counts)).tolist())
+        if self.class_weight == "balanced":
+            return tuple((len(targets) / (len(counts) * counts)).tolist())
+        names = [str(label) for label in getattr(self, "classes_", ())]
+        if not isinstance(self.class_weight, Mapping) or set(self.class_weight) != set(names):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}; give 'balanced', None for all alike, or a number for each of "
+                f"{', '.join(names)}."
+            )
+        return tuple(float(self.class_weight[name]) for name in names)
 
     def _sequences(self, X: Any) -> list[np.ndarray]:
         check_is_fitted(self)
@@ -226,8 +233,9 @@ class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
     batch_size, epochs : int
     corruption : float
         Augmentation: up to this share of the frames of every second training sequence is broken.
-    class_weight : {"balanced"}, optional
-        "balanced" lets every class count alike however many sequences it has, as UAR does.
+    class_weight : "balanced" or dict of str to float, optional
+        "balanced" lets every class count alike however many sequences it has, as UAR does; or how much a sequence of
+        each class counts.
     device : str
         Of torch.
     random_state : int

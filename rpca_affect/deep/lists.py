@@ -1,4 +1,4 @@
-"""Label lists of public dynamic-expression sets as people hold them: DFEW, FERV39k, VEATIC."""
+"""Label lists of public dynamic-expression sets as people hold them: DFEW, FERV39k, VEATIC, ABAW."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ NUMBERINGS = {
     "ferv39k": dict(enumerate(EMOTIONS)),
     "alphabetical": dict(enumerate(sorted(EMOTIONS))),
 }
+NOT_RATED = -5  # Aff-Wild2's number for a frame without a rating
 _OTHER_NAMES = {"anger": "angry", "happiness": "happy", "sadness": "sad", "surprised": "surprise", "fearful": "fear"}
 
 
@@ -128,12 +129,48 @@ def read_veatic(folder: str | Path) -> dict[str, np.ndarray]:
             file = folder / f"{name}_{kind}.csv"
             if not file.exists():
                 raise FileNotFoundError(f"{file.name} is missing beside {name}_valence.csv.")
-            column = pd.to_numeric(pd.read_csv(file, header=None).iloc[:, -1], errors="coerce").to_numpy(np.float32)
-            pair.append(column[1:] if len(column) and np.isnan(column[0]) else column)  # a header line
+            pair.append(_ratings(file, 1)[:, -1])
         if len(pair[0]) != len(pair[1]):
             raise ValueError(f"video {name} has {len(pair[0])} valence and {len(pair[1])} arousal ratings; align them.")
         ratings[name] = np.stack(pair, 1)
     return ratings
+
+
+def read_abaw(folder: str | Path) -> dict[str, np.ndarray]:
+    """Valence and arousal of Aff-Wild2 (the ABAW challenges), ``<video>.txt``, one line per frame under a header.
+
+    Parameters
+    ----------
+    folder : path
+        Such as ``VA_Estimation_Challenge/Train_Set``.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (T, 2)
+        Valence and arousal of each video; NaN where the list says -5, which stands for "not rated".
+    """
+    folder = Path(folder)
+    files = sorted(folder.glob("*.txt"))
+    if not files:
+        raise ValueError(f"{folder} holds no .txt file; give a folder of ABAW's valence and arousal lists.")
+    return {file.stem: _ratings(file, 2) for file in files}
+
+
+def _ratings(file: Path, columns: int) -> np.ndarray:
+    """Numbers of a list with ``columns`` at the end of each line, float32; -5 means that the frame was not rated."""
+    table = _read(file, r"[,;\s]+", "a rating" if columns == 1 else "a valence and an arousal", columns)
+    numbers = table.iloc[:, -columns:].apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
+    if len(numbers) > 1 and np.isnan(numbers[0]).all():  # a header line
+        table, numbers = table.iloc[1:], numbers[1:]
+    bad = ~np.isfinite(numbers) | ((np.abs(numbers) > 1) & (numbers != NOT_RATED))
+    if bad.any():
+        row = int(bad.any(1).argmax())
+        found = table.iloc[row, -1 if bad[row, -1] else -columns]
+        raise ValueError(
+            f"{file.name}, line {table.index[row]}: found {found!r}, expected a rating from -1 to 1, or {NOT_RATED} "
+            "where there is none."
+        )
+    return np.where(numbers == NOT_RATED, np.nan, numbers)
 
 
 def split_in_time(lengths: Sequence[int], share: float = 0.7) -> list[tuple[slice, slice]]:
@@ -166,8 +203,8 @@ def _at(path: str | Path, line: object, made: Callable[..., str], *given: object
         raise ValueError(f"{Path(path).name}, line {line}: {error}") from error
 
 
-def _read(path: str | Path, separator: str) -> pd.DataFrame:
-    """Cells of a list, each row under the number of its line."""
+def _read(path: str | Path, separator: str, expected: str = "a clip and a label", fewest: int = 2) -> pd.DataFrame:
+    """Cells of a list, each row under the number of its line; ``fewest`` of them must be there."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
@@ -178,10 +215,10 @@ def _read(path: str | Path, separator: str) -> pd.DataFrame:
         if line.strip()
     }
     if not rows:
-        raise ValueError(f"{path.name} is empty, expected a clip and a label on every line.")
+        raise ValueError(f"{path.name} is empty, expected {expected} on every line.")
     for number, cells in rows.items():
-        if len(cells) < 2 or not (cells[0] and cells[1]):
+        if len(cells) < fewest or not all(cells[:fewest]):
             raise ValueError(
-                f"{path.name}, line {number}: found {lines[number - 1].strip()[:60]!r}, expected a clip and a label."
+                f"{path.name}, line {number}: found {lines[number - 1].strip()[:60]!r}, expected {expected}."
             )
     return pd.DataFrame.from_dict(rows, orient="index", dtype=str)

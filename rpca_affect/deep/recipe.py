@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from rpca_affect.deep.clips import Labelled, read_folder
 from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
+from rpca_affect.deep.lists import split_by_video, split_in_time
 from rpca_affect.deep.planted import planted_affect
-from rpca_affect.deep.sequences import read_folder
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,11 @@ class Recipe:
     ----------
     task : {"classification", "regression"}
     data : dict
-        ``kind = "folder"`` with ``folder``, ``labels``, ``target``; ``kind = "npz"`` with ``file`` (arrays
-        X_train, y_train and optionally X_test, y_test); or ``kind = "planted"`` with the arguments of
-        `planted_affect`. Environment variables in paths are expanded.
+        ``kind = "folder"`` with ``folder``, ``labels``, ``target`` and optionally ``list`` (what ``labels`` is, see
+        `rpca_affect.deep.clips.read_folder`), ``numbering``, ``features``, ``test_labels`` (a second list) and, for
+        ratings per frame, ``split`` ("time" or "video"); ``kind = "npz"`` with ``file`` (arrays X_train, y_train and
+        optionally X_test, y_test); or ``kind = "planted"`` with the arguments of `planted_affect`. Environment
+        variables in paths are expanded.
     estimator : dict
         Parameters of `LSEFClassifier` or `LSEFRegressor` (epochs, hidden, optimizer, random_state, ...).
     validation : float
@@ -70,7 +73,10 @@ class Recipe:
 
 
 def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Training and test sequences of a recipe: "X", "y", "person" and, where there are any, "X_test", "y_test"."""
+    """Training and test sequences of a recipe: "X", "y", "person" and, where there are any, "X_test", "y_test".
+
+    Of recordings also the names of their "features", and "notices".
+    """
     data = dict(data)
     kind = data.pop("kind", "folder")
 
@@ -102,17 +108,47 @@ def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
         return split
     if kind != "folder":
         raise ValueError(f"the recipe's data has kind {kind!r}; give folder, npz or planted.")
-    table = read_folder(place("folder"), place("labels"), data.get("target", "label"))
-    test = np.zeros(len(table["X"]), bool) if table["split"] is None else table["split"] == "test"
-    person = table["person"]
-    split = {
-        "X": [x for x, out in zip(table["X"], test) if not out],
-        "y": table["y"][~test],
-        "person": None if person is None else person[~test],
-    }
-    if test.any():
-        split |= {"X_test": [x for x, out in zip(table["X"], test) if out], "y_test": table["y"][test]}
-    return split
+    allowed = {"folder", "labels", "target", "list", "numbering", "features", "test_labels", "split"}
+    for name in data:
+        if name not in allowed:
+            raise ValueError(f"the recipe's [data] has {name!r}; known are {', '.join(sorted(allowed))}.")
+
+    def labelled(name: str) -> Labelled:
+        form = {"form": data.get("list", "table"), "numbering": data.get("numbering")}
+        return read_folder(place("folder"), place(name), data.get("target", "label"), **form, features=features)
+
+    features = data.get("features")
+    return _sides(labelled("labels"), labelled("test_labels") if "test_labels" in data else None, data.get("split"))
+
+
+def _sides(found: Labelled, test: Labelled | None, split: str | None) -> dict[str, Any]:
+    """What to train on and what to test on: a second list, the table's own column, or a split of rated videos."""
+    X, y, names = found.clips.sequences, found.y, found.clips.names
+    if names != (test or found).clips.names:
+        raise ValueError("training and test clips do not have the same features; name them with features = [...].")
+    both = set(found.clip) & set(test.clip if test else ())
+    if both:
+        raise ValueError(f"{min(both)} is in labels and in test_labels; keep it in one of them.")
+    person, notices = found.person, [*found.clips.notices, *(test.clips.notices if test else ())]
+    sides: dict[str, Any] = {"features": names, "notices": list(dict.fromkeys(notices))}
+    if split == "time":
+        parts = split_in_time([len(x) for x in X])
+        X_test, y_test = ([s[late] for s, (_, late) in zip(side, parts)] for side in (X, y))
+        X, y = ([s[early] for s, (early, _) in zip(side, parts)] for side in (X, y))
+        return sides | {"X": X, "y": y, "person": person, "X_test": X_test, "y_test": y_test}
+    if split == "video":
+        out = np.ones(len(X), dtype=bool)
+        out[split_by_video(len(X))[0]] = False
+    elif split is None:
+        out = np.zeros(len(X), bool) if found.split is None else found.split == "test"
+    else:
+        raise ValueError(f"the recipe's data has split {split!r}; give time or video.")
+    sides |= {"X": [x for x, o in zip(X, out) if not o], "y": [t for t, o in zip(y, out) if not o]}
+    sides["person"] = None if person is None else person[~out]
+    X_test, y_test = ([s for s, o in zip(side, out) if o] for side in (X, y))
+    if test is not None:
+        X_test, y_test = X_test + test.clips.sequences, y_test + test.y
+    return sides | ({"X_test": X_test, "y_test": y_test} if X_test else {})
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -1,11 +1,9 @@
-"""Sequences for the deep part: lists of (T_i, D) arrays, padded arrays, folders of .npy; and batches with masks."""
+"""Sequences for the deep part: lists of (T_i, D) arrays or padded arrays, and batches with masks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -199,70 +197,3 @@ def _pad(arrays: Sequence[np.ndarray]) -> Tensor:
     for row, array in zip(out, arrays):
         row[: len(array)] = torch.as_tensor(array)
     return out
-
-
-def read_folder(folder: str | Path, labels: str | Path, target: str | Sequence[str] = "label") -> dict[str, Any]:
-    """Sequences from a folder of ``(T, D)`` ``.npy`` files and a table with one row for each.
-
-    Parameters
-    ----------
-    folder : path
-        Files ``<clip>.npy``; object arrays (pickles) are refused.
-    labels : path
-        CSV with columns ``clip``, the target column(s) and optionally ``person`` (never on both sides of a
-        split) and ``split`` ("train", "test").
-    target : str or sequence of str
-        One column of class labels, or the columns of continuous values.
-
-    Returns
-    -------
-    dict
-        "X" list of arrays, "y" array, "person" and "split" arrays or None, "clip" names.
-    """
-    folder = Path(folder)
-    try:
-        table = pd.read_csv(labels, dtype={"clip": str, "person": str, "split": str})
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        raise ValueError(f"{Path(labels).name} is no table of labels: {str(error).strip()}.") from error
-    if table.empty:
-        raise ValueError(f"{Path(labels).name} has no rows, expected one for each clip.")
-    wanted = ["clip", *([target] if isinstance(target, str) else target)]
-    missing = [name for name in wanted if name not in table]
-    if missing:
-        raise ValueError(
-            f"{Path(labels).name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}."
-        )
-    for name in wanted:
-        empty = np.flatnonzero(table[name].isna() | (table[name].astype(str).str.strip() == ""))
-        if len(empty):
-            raise ValueError(
-                f"{Path(labels).name}: line {empty[0] + 2}, column {name!r} is empty, expected a label; fill it or "
-                "remove the row."
-            )
-    sequences = [read_clip(folder / f"{clip}.npy") for clip in table["clip"]]
-    columns = target if isinstance(target, str) else list(target)
-    return {
-        "X": sequences,
-        "y": table[columns].to_numpy(),
-        "person": table["person"].to_numpy() if "person" in table else None,
-        "split": table["split"].to_numpy() if "split" in table else None,
-        "clip": table["clip"].to_numpy(),
-    }
-
-
-def read_clip(path: str | Path) -> np.ndarray:
-    """One ``(T, D)`` array of numbers from a ``.npy`` file, float32."""
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path.name} is in the label table but not in {path.parent}; remove the row or add the file."
-        )
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, SyntaxError) as error:
-        raise ValueError(f"{path.name} is not a plain .npy array of numbers; save it with numpy.save.") from error
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path.name} holds {array.dtype} of shape {array.shape}; give numbers of shape (frames, features)."
-        )
-    return array.astype(np.float32)

@@ -46,6 +46,9 @@ def save(estimator: LSEFClassifier | LSEFRegressor, path: str | Path) -> Path:
         "params": estimator.get_params(),
         "config": estimator.config_,
     }
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        header["features"] = [str(name) for name in names]
     if isinstance(estimator, LSEFClassifier):
         header["classes"] = {"values": estimator.classes_.tolist(), "dtype": estimator.classes_.dtype.str}
     else:
@@ -111,6 +114,10 @@ def _restored(
     task = "classification" if isinstance(estimator, LSEFClassifier) else "regression"
     estimator.net_ = make_net(module, LSEFLoss(task), batch_size=estimator.batch_size, device=device).initialize()
     estimator.n_features_in_ = header["config"]["n_features"]
+    if "features" in header:
+        if len(header["features"]) != estimator.n_features_in_:
+            raise ValueError(f"{name} names {len(header['features'])} features and has {estimator.n_features_in_}.")
+        estimator.feature_names_in_ = np.array(header["features"], dtype=object)
     if isinstance(estimator, LSEFClassifier):
         classes = header["classes"]
         estimator.classes_ = np.array(classes["values"], dtype=np.dtype(classes["dtype"]))
@@ -187,3 +194,13 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"reads {VERSION}: train it again, or load it with the version that saved it."
         )
     return tensors, header
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

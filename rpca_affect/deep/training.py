@@ -1,7 +1,6 @@
-"""Train a recipe with checkpoints, exact resume and early stopping; predict from the result."""
+"""Train a recipe with checkpoints, exact resume and early stopping."""
 
 import json
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,15 +11,16 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from skorch.hf import AccelerateMixin
 
-from rpca_affect.deep.learners import LSEFClassifier
+from rpca_affect.deep.card import write_card
 from rpca_affect.deep.metrics import uar, war
 from rpca_affect.deep.net import SequenceNet
 from rpca_affect.deep.recipe import Recipe, read_data
-from rpca_affect.deep.sequences import as_sequences, read_clip
-from rpca_affect.deep.storage import load, load_weights, read_tensors, save, write_tensors
+from rpca_affect.deep.sequences import as_sequences
+from rpca_affect.deep.storage import load_weights, read_tensors, save, write_tensors, write_text
 
 
 class AcceleratedNet(AccelerateMixin, SequenceNet):
@@ -56,7 +56,7 @@ def train(
         TOML file, see `Recipe`.
     out : path
         Folder for ``model.safetensors`` (the best epoch), ``checkpoint.safetensors`` (the last one),
-        ``history.csv`` and ``summary.json``.
+        ``history.csv``, ``summary.json`` and ``card.html``, a page with scores, confusion matrices and curves.
     resume : bool
         Continue from the checkpoint in ``out`` if there is one of the same recipe.
     quiet : bool
@@ -67,7 +67,8 @@ def train(
     Returns
     -------
     dict
-        "model" path, "epochs" trained, "best_epoch", "validation" and "test" scores (UAR and WAR, or the pooled CCC).
+        "model" path, "epochs" trained, "best_epoch", "validation" and "test" scores (UAR and WAR, or the pooled CCC);
+        of classes also "confusion" (rows are true classes), of recordings "notices" of their readers.
     """
     recipe, out = Path(recipe), Path(out)
     plan = Recipe.read(recipe)
@@ -104,6 +105,8 @@ class _Run:
         torch.manual_seed(self.seed)
         prepared = estimator.prepare([X[i] for i in chosen], [y[i] for i in chosen], net_class=net_class)
         self.net, self.dataset = prepared
+        if data.get("features") is not None:
+            estimator.feature_names_in_ = np.array(data["features"], dtype=object)
         self.net.set_params(max_epochs=1)
         self.net.initialize()
         self.module = self.accelerator.unwrap_model(self.net.module_)
@@ -183,13 +186,45 @@ class _Run:
             "best_epoch": _best(history),
             "validation": self.score(*self.held),
         }
+        sides = {"validation": self.held}
         if "X_test" in self.data:
-            summary["test"] = self.score(as_sequences(self.data["X_test"]), list(self.data["y_test"]))
+            sides["test"] = (as_sequences(self.data["X_test"]), list(self.data["y_test"]))
+            summary["test"] = self.score(*sides["test"])
+        if self.plan.task == "classification":
+            classes = self.estimator.classes_
+            # What is labelled with a class that was not trained is counted among the scores alone.
+            confusion = {
+                side: confusion_matrix(y, self.estimator.predict(X), labels=classes).tolist()
+                for side, (X, y) in sides.items()
+                if set(y) & set(classes)
+            }
+            summary["confusion"] = {"classes": [str(c) for c in classes], **confusion}
+        if self.data.get("notices"):
+            summary["notices"] = self.data["notices"]
         if self.main:
             save(self.estimator, self.out / "model.safetensors")
-            _write(self.out / "history.csv", pd.DataFrame(history).to_csv(index=False))
-            _write(self.out / "summary.json", json.dumps(summary, indent=2))
+            write_text(self.out / "history.csv", pd.DataFrame(history).to_csv(index=False))
+            write_text(self.out / "summary.json", json.dumps(summary, indent=2))
+            write_card(self.out / "card.html", summary, history, self._facts(sides))
         return summary
+
+    def _facts(self, sides: dict[str, Any]) -> dict[str, str]:
+        """What was trained on what, for the card."""
+        clips = f"{len(self.dataset)} in training"
+        clips += "".join(f", {len(X)} {'held out' if side == 'validation' else side}" for side, (X, _) in sides.items())
+        person = self.data["person"]
+        people = "not told: clips of one person may be on both sides"
+        if person is not None:
+            people = f"{len(set(person))}; nobody is both in training and held out"
+        weights = sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+        return {
+            "task": self.plan.task,
+            "model": f"{self.estimator.model}, {weights:,} weights",
+            "clips": clips,
+            "people": people,
+            "features": str(self.estimator.n_features_in_),
+            "data": ", ".join(f"{key} {value}" for key, value in self.plan.data.items()),
+        }
 
     def _identity(self) -> dict[str, Any]:
         return json.loads(
@@ -214,62 +249,11 @@ def _hold_out(count: int, share: float, person: Any, seed: int) -> tuple[np.ndar
     everything = np.arange(count)
     if not share:
         return everything, everything[:0]
+    units = count if person is None else len(set(person))
+    if units < 2:
+        raise ValueError(
+            f"there is one {'clip' if person is None else 'person'} to train on, and validation = {share} holds out "
+            "some: give more, or set validation = 0."
+        )
     splitter = ShuffleSplit if person is None else GroupShuffleSplit
     return next(splitter(1, test_size=share, random_state=seed).split(everything, groups=person))
-
-
-def predict(model: str | Path, data: str | Path, out: str | Path | None = None) -> pd.DataFrame:
-    """Predict with a saved model.
-
-    Parameters
-    ----------
-    model : path
-        ``model.safetensors``, or the folder that `train` wrote.
-    data : path
-        One ``(T, D)`` ``.npy`` file, or a folder of them.
-    out : path, optional
-        CSV to write.
-
-    Returns
-    -------
-    DataFrame
-        Classification: one row per clip with the class and a probability per class. Regression: one row per
-        frame (or clip).
-    """
-    model, data = Path(model), Path(data)
-    estimator = load(model / "model.safetensors" if model.is_dir() else model)
-    files = sorted(data.glob("*.npy")) if data.is_dir() else [data]
-    if not files:
-        raise ValueError(f"{data} holds no .npy file; give (T, D) arrays saved with numpy.save.")
-    sequences = [read_clip(file) for file in files]
-    names = [file.stem for file in files]
-    if isinstance(estimator, LSEFClassifier):
-        share = estimator.predict_proba(sequences)
-        frame = pd.DataFrame(share, columns=[f"p_{c}" for c in estimator.classes_])
-        frame.insert(0, "clip", names)
-        frame.insert(1, "predicted", estimator.classes_[share.argmax(1)])
-    else:
-        found = estimator.predict(sequences)
-        rows = [
-            np.atleast_2d(f if np.ndim(f) == 2 else np.reshape(f, (-1, 1) if estimator.per_frame_ else (1, -1)))
-            for f in found
-        ]
-        frame = pd.DataFrame(np.concatenate(rows), columns=[f"output_{i}" for i in range(rows[0].shape[1])])
-        frame.insert(0, "clip", np.repeat(names, [len(r) for r in rows]))
-        if estimator.per_frame_:
-            frame.insert(1, "frame", np.concatenate([np.arange(len(r)) for r in rows]))
-    if out is not None:
-        out = Path(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _write(out, frame.to_csv(index=False))
-    return frame
-
-
-def _write(path: Path, text: str) -> None:
-    """Write text whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

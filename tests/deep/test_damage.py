@@ -11,8 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from rpca_affect.deep import LSEFClassifier, load, save
+from rpca_affect.deep.clips import read_folder
 from rpca_affect.deep.recipe import read_data
-from rpca_affect.deep.sequences import read_folder
 
 
 @pytest.fixture(scope="module")

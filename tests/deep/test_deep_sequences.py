@@ -1,12 +1,11 @@
 """Sequences in every form people hold them in; corruption; planted sessions."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from rpca_affect.deep import centred_per_person, corrupt, planted_affect
-from rpca_affect.deep.sequences import SequenceDataset, as_sequences, collate, read_clip, read_folder
+from rpca_affect.deep.sequences import SequenceDataset, as_sequences, collate
 
 
 def test_list_padded_mask_and_mapping_agree():
@@ -48,31 +47,6 @@ def test_collate_pads_sequences_and_ratings():
     assert torch.isnan(y[0, 2:]).all() and y.shape == (2, 4, 2)
     with pytest.raises(ValueError, match="one for each"):
         SequenceDataset([np.ones((2, 3))], [1, 2])
-
-
-def test_folder_of_npy(tmp_path):
-    rng = np.random.default_rng(0)
-    for name in ("a", "b"):
-        np.save(tmp_path / f"{name}.npy", rng.normal(size=(5, 3)))
-    table = tmp_path / "labels.csv"
-    pd.DataFrame({"clip": ["a", "b"], "label": ["calm", "tense"], "person": ["p1", "p2"], "v": [0.1, 0.2]}).to_csv(
-        table, index=False
-    )
-    found = read_folder(tmp_path, table)
-    assert (
-        found["y"].tolist() == ["calm", "tense"] and found["person"].tolist() == ["p1", "p2"] and found["split"] is None
-    )
-    assert read_folder(tmp_path, table, ["v"])["y"].tolist() == [[0.1], [0.2]]
-    with pytest.raises(ValueError, match="arousal"):
-        read_folder(tmp_path, table, "arousal")
-    np.save(tmp_path / "b.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="plain"):
-        read_folder(tmp_path, table)
-    np.save(tmp_path / "b.npy", np.zeros(4))
-    with pytest.raises(ValueError, match="frames, features"):
-        read_clip(tmp_path / "b.npy")
-    with pytest.raises(FileNotFoundError, match="label table"):
-        read_clip(tmp_path / "none.npy")
 
 
 @pytest.mark.parametrize("kind", ["dropped", "zeroed", "spiked", "frozen", "mixed"])

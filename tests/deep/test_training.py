@@ -146,7 +146,10 @@ def test_classification_from_a_folder_and_prediction(tmp_path):
     assert (table.predicted[1::2] == "tense").mean() > 0.8
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "predicted.csv"), table, check_dtype=False, rtol=1e-5)
     assert load(summary["model"]).predict([np.load(clips / "c00.npy")]).tolist() == ["calm"]
-    with pytest.raises(ValueError, match=r"no \.npy"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no clip"):
+        predict(tmp_path / "run", tmp_path / "empty")
+    with pytest.raises(ValueError, match="features have no names"):
         predict(tmp_path / "run", tmp_path / "run")
 
 
