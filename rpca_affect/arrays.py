@@ -29,6 +29,7 @@ __all__ = [
     "small_parts",
     "spectral_norm",
     "to_numpy",
+    "yes_or_no",
 ]
 
 PARTS, PART_CELLS = 64, 1 << 13  # a part is the share of a matrix, or as many cells as a call is worth
@@ -131,7 +132,7 @@ def observe(x: Any, mask: Any = None) -> Observed:
         )
     trusted = None
     if mask is not None:
-        trusted = _yes_or_no(xp, mask, device(x))
+        trusted = yes_or_no(xp, mask, device(x))
         try:
             trusted = xp.broadcast_to(trusted, x.shape)
         except (ValueError, RuntimeError) as error:
@@ -155,7 +156,7 @@ def observe(x: Any, mask: Any = None) -> Observed:
     return observed if around else Observed(observed.values, trusted)
 
 
-def _yes_or_no(xp: Any, mask: Any, place: Any) -> Array:
+def yes_or_no(xp: Any, mask: Any, place: Any) -> Array:
     """A mask as booleans; anything else than yes and no is no mask (a confidence, say)."""
     marks = mask if is_array_api_obj(mask) else np.asarray(mask)
     dtype = str(marks.dtype)

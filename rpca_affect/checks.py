@@ -7,7 +7,7 @@ from typing import Any
 
 from rpca_affect.arrays import array_namespace, is_array_api_obj
 
-__all__ = ["flag", "number", "one_of", "weight", "whole"]
+__all__ = ["flag", "number", "of_solve", "one_of", "weight", "whole"]
 
 
 def number(
@@ -68,6 +68,18 @@ def weight(name: str, value: Any) -> None:
             raise ValueError(f"{name} holds values that are not positive: give positive numbers")
         return
     number(name, value, above=0)
+
+
+def of_solve(tol: Any, gap: Any, max_iter: Any, sparse: Any, lam: Any) -> None:
+    """Refuse numbers that no solve can be asked for."""
+    number("tol", tol, above=0)
+    one_of("sparse", sparse, ("cells", "frames"))
+    if gap is not None:
+        number("gap", gap, above=0)
+    if max_iter is not None:
+        whole("max_iter", max_iter, least=1)
+    if lam is not None:
+        weight("lam", lam)
 
 
 def _range(above: float, least: float, most: float) -> str:

@@ -70,7 +70,7 @@ def restored(data: Observed, limits: Limits, answer: Decomposition) -> Decomposi
     for part in small_parts(data.given, axis=0):
         values, sparse = data.part(part), answer.sparse[part, :]
         excess = values - limits.near(values, part)
-        if not bool(xp.all((excess == 0) | (excess * sparse > 0))):
+        if not bool(xp.all((excess == 0) | (xp.sign(excess) * sparse > 0))):
             return None
         # M - (M - clipped) does not always give clipped back: where it rounds, S absorbs the difference.
         answer.sparse[part, :] = xp.where(excess == 0, sparse, sparse + excess)

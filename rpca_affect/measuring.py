@@ -1,7 +1,7 @@
 """What a recording says about its own noise: gross cells, order in time, and how noisy every feature is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,9 +9,9 @@ import numpy as np
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.doubts import Doubt, merged
 from rpca_affect.lags import apart
-from rpca_affect.noise import MAD_TO_SIGMA, ColumnScale, noise_level, spread
+from rpca_affect.noise import MAD_TO_SIGMA, ColumnScale, noise_level, slack, spread
 
-__all__ = ["Measured", "measured_levels", "measured_noise"]
+__all__ = ["Frames", "Measured", "measured_in_parts", "measured_levels", "measured_noise", "noise_weight"]
 
 WINDOW = 9  # frames of a running median: isolated outliers, one cell in ten, hardly ever fill half of it
 WINDOWS = 1000  # running medians that the deviation is measured from, evenly spread over the recording
@@ -92,30 +92,120 @@ def measured_noise(observed: Observed, lengths: Sequence[int] | None = None) -> 
     >>> found.ordered, found.gross, bool(abs(found.level - 1).max() < 0.3)
     (True, 200, True)
     """
-    xp = array_namespace(observed.values)
-    values, mask = observed
-    center = ColumnScale.fit(values, mask, by="none").center
-    size = spread(values, mask)
-    deviation = xp.maximum(size, _deviation(apart(observed, lengths, WINDOW - 1), center, size))
-    far = xp.abs(values - center) > GROSS * xp.where(deviation > 0, deviation, xp.full_like(deviation, math.inf))
+    spaced = apart(observed, lengths, WINDOW - 1)
+    return measured_in_parts(lambda: [observed], Frames.of(observed), Frames.of(spaced), lengths)
+
+
+class Frames(NamedTuple):
+    """A matrix of which some frames can be had.
+
+    Attributes
+    ----------
+    total : int
+        How many there are.
+    take : callable
+        Returns the frames with some indices, at most 9,000 of them.
+    """
+
+    total: int
+    take: Callable[[np.ndarray], Observed]
+
+    @classmethod
+    def of(cls, observed: Observed) -> "Frames":
+        """Those of a matrix in memory."""
+        values, mask = observed
+        xp = array_namespace(values)
+
+        def take(rows: np.ndarray) -> Observed:
+            index = xp.asarray(rows, device=device(values))
+            return Observed(xp.take(values, index, axis=0), None if mask is None else xp.take(mask, index, axis=0))
+
+        return cls(values.shape[0], take)
+
+
+def measured_in_parts(
+    parts: Callable[[], Iterable[Observed]], frames: Frames, spaced: Frames, lengths: Sequence[int] | None = None
+) -> Measured:
+    """Do what `measured_noise` does for a matrix that is seen a few features at a time, or some frames of it.
+
+    Parameters
+    ----------
+    parts : callable
+        Returns all features, in order, a few at a time, each with all frames; called twice.
+    frames, spaced : Frames
+        As they are, and with missing frames between sequences.
+    lengths : sequence of int, optional
+
+    Returns
+    -------
+    Measured
+        What is trusted only where all features came in one part.
+    """
+    count = frames.total
+    center, size = _joined([_about_the_middle(part) for part in parts()])
+    xp = array_namespace(center)
+    deviation = xp.maximum(size, _deviation(spaced, center, size))
+    reach = GROSS * xp.where(deviation > 0, deviation, xp.full_like(deviation, math.inf))
+    trusted, gross, found, start = None, 0, [], 0
+    for part in parts():
+        some = slice(start, start + part.given.shape[-1])
+        known, wrong = _without_gross(part, center[some], reach[some])
+        found.append(_differences(Observed(part.values, known), lengths))
+        trusted = known if known is not None and known.shape[-1] == size.shape[0] else None
+        gross, start = gross + wrong, some.stop
+    level, loose = _joined(found)
+    moving = loose > 0
+    number = float(xp.sum(xp.astype(moving, size.dtype)))
+    shares = xp.where(moving, level / xp.where(moving, loose, xp.ones_like(loose)), xp.zeros_like(loose))
+    ratio = float(xp.sum(shares)) / number if number else 0.0
+    ordered = ratio <= UNORDERED or count < SHORT
+    if not ordered:
+        some_frames = frames.take(np.arange(0, count, -(-count // BULK_ROWS)))
+        level = _bulk_level(some_frames.values, _without_gross(some_frames, center, reach)[0], center, size)
+    # A norm of noise fluctuates by about 1, and so does what is measured: better a little too much than components.
+    level = level * (1 + 1 / (math.sqrt(count) + math.sqrt(size.shape[0])))
+    return Measured(center, deviation, trusted, gross, level, ratio, ordered)
+
+
+def _joined(pieces: list[tuple[Array, ...]]) -> list[Array]:
+    xp = array_namespace(pieces[0][0])
+    return [xp.concat(columns) if len(columns) > 1 else columns[0] for columns in zip(*pieces)]
+
+
+def _unseen(part: Observed) -> bool:
+    """Whether no cell of some features was observed."""
+    return part.mask is not None and not bool(array_namespace(part.mask).any(part.mask))
+
+
+def _about_the_middle(part: Observed) -> tuple[Array, Array]:
+    """Median and spread of every feature."""
+    values, mask = part
+    if _unseen(part):
+        return array_namespace(values).zeros_like(values[0, :]), array_namespace(values).zeros_like(values[0, :])
+    return ColumnScale.fit(values, mask, by="none").center, spread(values, mask)
+
+
+def _without_gross(part: Observed, center: Array, reach: Array) -> tuple[Array | None, int]:
+    """The observed cells that are not gross, None where all cells are, and how many are gross."""
+    values, mask = part
+    xp = array_namespace(values)
+    far = xp.abs(values - center) > reach
     if mask is not None:
         far = far & mask
     gross = int(xp.sum(xp.astype(far, xp.int64)))
-    trusted = mask if not gross else (~far if mask is None else mask & ~far)
-    level = noise_level(*apart(Observed(values, trusted), lengths, 1))
-    # What the differences are once the order is gone, whatever the distribution of the values.
+    return (mask if not gross else (~far if mask is None else mask & ~far)), gross
+
+
+def _differences(part: Observed, lengths: Sequence[int] | None) -> tuple[Array, Array]:
+    """Noise of every feature in its first differences, and what these are once the order is gone."""
+    values, trusted = part
+    xp = array_namespace(values)
+    if _unseen(part):
+        return xp.zeros_like(values[0, :]), xp.zeros_like(values[0, :])
+    level = noise_level(*apart(part, lengths, 1))
     mixed = xp.asarray(np.random.default_rng(0).permutation(values.shape[0]), device=device(values))
     loose = noise_level(xp.take(values, mixed, axis=0), None if trusted is None else xp.take(trusted, mixed, axis=0))
-    moving = loose > 0
-    count = float(xp.sum(xp.astype(moving, size.dtype)))
-    shares = xp.where(moving, level / xp.where(moving, loose, xp.ones_like(loose)), xp.zeros_like(loose))
-    ratio = float(xp.sum(shares)) / count if count else 0.0
-    ordered = ratio <= UNORDERED or values.shape[0] < SHORT
-    if not ordered:
-        level = _bulk_level(values, trusted, center, size)
-    # A norm of noise fluctuates by about 1, and so does what is measured: better a little too much than components.
-    level = level * (1 + 1 / (math.sqrt(values.shape[0]) + math.sqrt(values.shape[1])))
-    return Measured(center, deviation, trusted, gross, level, ratio, ordered)
+    return level, loose
 
 
 def measured_levels(observed: Observed) -> tuple[Array, tuple[Doubt, ...]]:
@@ -133,18 +223,58 @@ def measured_levels(observed: Observed) -> tuple[Array, tuple[Doubt, ...]]:
     return xp.reshape(xp.stack([clip.level for clip in clips]), (*shape[:-2], shape[-1])), doubts
 
 
-def _deviation(observed: Observed, center: Array, size: Array) -> Array:
+def noise_weight(
+    noise: Any,
+    sparse: str,
+    like: Any,
+    shape: tuple[Any, ...],
+    share: Any,
+    measure: Callable[[], tuple[Any, tuple[Doubt, ...]]],
+) -> tuple[Any, tuple[Doubt, ...]]:
+    """Weight of the noise part, and what may be doubted.
+
+    Parameters
+    ----------
+    noise, sparse
+        As in `rpca_affect.solve`.
+    like : array, shape (..., m, n)
+        Whose library, precision, device and number of features the weight has.
+    shape : tuple
+        Frames and features that were observed at all, last.
+    share : float or array
+        Observed share of these.
+    measure : callable
+        Returns the noise of every feature, and what may be doubted about it.
+    """
+    xp, features = array_namespace(like), like.shape[-1]
+    if isinstance(noise, str):
+        if noise != "auto":
+            raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
+        sigma, doubts = measure()
+        sigma = sigma[..., None, :]
+        if sparse == "frames":  # one level per frame keeps the proximal operator closed: take the root mean square
+            sigma = xp.sqrt(xp.mean(sigma * sigma, axis=-1, keepdims=True))
+        return slack(sigma, shape, share=share), doubts
+    sigma = xp.asarray(noise, dtype=like.dtype, device=device(like))
+    if not bool(xp.all(sigma >= 0)):
+        raise ValueError("noise must be at least 0 everywhere")
+    if sigma.ndim and sparse == "frames":
+        raise ValueError("frame-wise sparsity needs one noise level: scale the columns by their noise, then noise=1.0")
+    if sigma.ndim and sigma.shape[-1] not in (1, features):
+        raise ValueError(f"noise has {sigma.shape[-1]} values for {features} features: give one per feature, or one")
+    return slack(sigma, shape, share=share), ()
+
+
+def _deviation(frames: Frames, center: Array, size: Array) -> Array:
     """Root mean square distance of running medians from the median of their feature, without garbage, (n,)."""
-    values, mask = observed
-    xp = array_namespace(values)
-    frames = values.shape[0]
-    if frames < 4 * WINDOW:
+    xp, count = array_namespace(size), frames.total
+    if count < 4 * WINDOW:
         return size
-    starts = np.unique(np.linspace(0, frames - WINDOW, min(WINDOWS, frames - WINDOW + 1)).astype(np.int64))
-    rows = xp.asarray((starts[:, None] + np.arange(WINDOW)).reshape(-1), device=device(values))
+    starts = np.unique(np.linspace(0, count - WINDOW, min(WINDOWS, count - WINDOW + 1)).astype(np.int64))
+    values, mask = frames.take((starts[:, None] + np.arange(WINDOW)).reshape(-1))
 
     def stretches(x: Array) -> Array:
-        return xp.reshape(xp.take(x, rows, axis=0), (len(starts), WINDOW, x.shape[1]))
+        return xp.reshape(x, (len(starts), WINDOW, x.shape[1]))
 
     seen = stretches(values)
     known = xp.ones(seen.shape, dtype=xp.bool, device=device(values)) if mask is None else stretches(mask)
@@ -158,8 +288,8 @@ def _deviation(observed: Observed, center: Array, size: Array) -> Array:
     # Far away, a movement is smooth; garbage jumps, and a sentinel is the same number again and again.
     garbage = far & ((_middle(xp, steps, both) > ROUGH * away) | (held >= HELD))
     # Most features far away at the same time: a lost or broken frame.
-    count = xp.sum(xp.astype(enough, xp.int64), axis=1, keepdims=True)
-    broken = 2 * xp.sum(xp.astype(far & enough, xp.int64), axis=1, keepdims=True) > count
+    known_here = xp.sum(xp.astype(enough, xp.int64), axis=1, keepdims=True)
+    broken = 2 * xp.sum(xp.astype(far & enough, xp.int64), axis=1, keepdims=True) > known_here
     kept = enough & ~garbage & ~broken
     away = xp.where(kept, away, xp.zeros_like(away))
     top = xp.max(away, axis=0)
@@ -180,9 +310,7 @@ def _middle(xp: Any, x: Array, known: Array) -> Array:
 def _bulk_level(values: Array, trusted: Array | None, center: Array, size: Array) -> Array:
     """Noise of every feature from singular values: scale, clip, cut off what rises above noise, look at the rest."""
     xp = array_namespace(values)
-    rows = slice(None, None, -(-values.shape[0] // BULK_ROWS))
-    x = values[rows, :] - center
-    known = None if trusted is None else trusted[rows, :]
+    x, known = values - center, trusted
     reach = 4 * size
     x = xp.minimum(xp.maximum(x, -reach), reach)
     if known is not None:

@@ -8,7 +8,6 @@ from rpca_affect import checks, engine, extremes, handover, loop, newton
 from rpca_affect.arrays import (
     Observed,
     array_namespace,
-    device,
     observe,
     observed_extent,
     observed_share,
@@ -17,13 +16,12 @@ from rpca_affect.arrays import (
 )
 from rpca_affect.decomposition import Decomposition, Factors, Status, doubts_about, gap_limit, largest
 from rpca_affect.doubts import Doubt
-from rpca_affect.measuring import measured_levels
-from rpca_affect.noise import slack
+from rpca_affect.measuring import measured_levels, noise_weight
 from rpca_affect.protocol import Progress, Request
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solvers.base import framewise
 
-__all__ = ["lambda_path", "solve"]
+__all__ = ["configured", "lambda_path", "solve", "status_of"]
 
 NEAR = 1e-3  # duality gap from which Newton's method takes over from ADMM
 
@@ -126,18 +124,11 @@ def solve(
     data = observe(observed, mask)
     calm = tol is None
     tol = 1e-7 if tol is None else tol
-    checks.number("tol", tol, above=0)
-    checks.one_of("sparse", sparse, ("cells", "frames"))
-    if gap is not None:
-        checks.number("gap", gap, above=0)
-    if max_iter is not None:
-        checks.whole("max_iter", max_iter, least=1)
+    checks.of_solve(tol, gap, max_iter, sparse, lam)
     if rank is not None:
         checks.whole("rank", rank, least=0, most=min(data.given.shape[-2:]))
     if cardinality is not None:
         checks.number("cardinality", cardinality, least=0)
-    if lam is not None:
-        checks.weight("lam", lam)
     if factored and data.given.ndim > 2:
         raise ValueError("factored=True is for one matrix at a time: loop over the stack")
     if init is not None and tuple(init.sparse.shape) != tuple(data.given.shape):
@@ -161,7 +152,7 @@ def solve(
     if isinstance(solver, str) and solver == "auto":
         answer = _solve_auto(data, numbers, init, request)
     else:
-        answer = _solve_with(data, _configured(solver, numbers), init, request)
+        answer = _solve_with(data, configured(solver, numbers), init, request)
     if not unsure:
         return answer
     return replace(answer, status=replace(answer.status, doubts=(*unsure, *answer.status.doubts)))
@@ -200,32 +191,15 @@ def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **op
 def _slack(data: Observed, noise: Any, sparse: str) -> tuple[Any, tuple[Doubt, ...]]:
     """Weight of the noise part, from a standard deviation, one per feature, or the data; and what may be doubted."""
     shape: Any = tuple(data.given.shape)
-    features = shape[-1]
-    xp = array_namespace(data.given)
     share: Any = 1.0
     if data.mask is not None:  # frames and features without an observed cell have no influence
         rows, columns = observed_extent(data)
-        share = observed_share(data) * (shape[-2] * features) / (rows * columns)
-        shape = (rows, columns)
-    if isinstance(noise, str):
-        if noise != "auto":
-            raise ValueError(f"noise is {noise!r}: give a standard deviation, an array of them, 'auto' or None")
-        sigma, doubts = measured_levels(data)
-        sigma = sigma[..., None, :]
-        if sparse == "frames":  # one level per frame keeps the proximal operator closed: take the root mean square
-            sigma = xp.sqrt(xp.mean(sigma * sigma, axis=-1, keepdims=True))
-        return slack(sigma, shape, share=share), doubts
-    sigma = xp.asarray(noise, dtype=data.given.dtype, device=device(data.given))
-    if not bool(xp.all(sigma >= 0)):
-        raise ValueError("noise must be at least 0 everywhere")
-    if sigma.ndim and sparse == "frames":
-        raise ValueError("frame-wise sparsity needs one noise level: scale the columns by their noise, then noise=1.0")
-    if sigma.ndim and sigma.shape[-1] not in (1, features):
-        raise ValueError(f"noise has {sigma.shape[-1]} values for {features} features: give one per feature, or one")
-    return slack(sigma, shape, share=share), ()
+        share = observed_share(data) * (shape[-2] * shape[-1]) / (rows * columns)
+        shape = (*shape[:-2], rows, columns)
+    return noise_weight(noise, sparse, data.given, shape, share, lambda: measured_levels(data))
 
 
-def _configured(solver: Any, numbers: dict[str, Any]) -> Any:
+def configured(solver: Any, numbers: dict[str, Any]) -> Any:
     """Turn a name into a solver, and write what the call gives over the numbers of the instance."""
     if isinstance(solver, str):
         known = available_solvers()
@@ -244,13 +218,13 @@ def _configured(solver: Any, numbers: dict[str, Any]) -> Any:
 def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Request) -> Decomposition:
     if "rank" in numbers:
         name = "godec" if "cardinality" in numbers else "altproj"
-        return _solve_with(data, _configured(name, numbers), init, request)
+        return _solve_with(data, configured(name, numbers), init, request)
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
-        return _proved_by_admm(data, _configured("admm", numbers), init, replace(request, calm=None))
+        return _proved_by_admm(data, configured("admm", numbers), init, replace(request, calm=None))
     limit = request.gap or gap_limit(data.given)
     # A wanted gap is proved by others: here it is enough to find rank and support.
     tol = request.tol if request.gap is None else max(request.tol, handover.AHEAD_TOL)
-    quick = _solve_with(data, _configured("ialm", numbers), init, replace(request, start_above=limit, tol=tol))
+    quick = _solve_with(data, configured("ialm", numbers), init, replace(request, start_above=limit, tol=tol))
 
     def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
         spent = int(largest(quick.n_iter))
@@ -258,7 +232,7 @@ def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Req
         if found is not None:
             return found
         left = {name: _of_matrices(value, chosen) for name, value in numbers.items()}
-        return _solve_with(part, _configured("admm", left), start, handover.later(request, spent), spent)
+        return _solve_with(part, configured("admm", left), start, handover.later(request, spent), spent)
 
     if quick.converged:
         quick = handover.finish(data, quick, more, limit)
@@ -295,7 +269,7 @@ def _by_newton(data: Observed, start: Decomposition, slack: Any, request: Reques
     if found is None:
         return None
     found = _factored(found) if request.factored else found
-    return replace(found, status=_status(found, data, request, (), spent, slack > 0))
+    return replace(found, status=status_of(found, data, request, (), spent, slack > 0))
 
 
 def _of_matrices(value: Any, chosen: list[int] | None) -> Any:
@@ -333,19 +307,19 @@ def _solve_with(
         if limits is not None:
             # Should an outlier not stay one, then the start is needed again.
             # The gap of the clipped matrix may be smaller than that of this one; the engine knows enough without Y.
-            keep = request.keep_dual or not engine.accepts(data, solver)
+            keep = request.needs_dual or not engine.accepts(data, solver)
             answer = run(replace(request, limits=limits, spend_init=False, keep_dual=keep))
             answer = extremes.restored(data, limits, answer)
             if answer is not None:
                 answer = extremes.certified(data, answer, getattr(solver, "slack", 0.0))
-                answer = answer if request.keep_dual else replace(answer, dual=None)
+                answer = answer if request.needs_dual else replace(answer, dual=None)
     answer = run(request) if answer is None else answer
     own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
     noisy = not (isinstance(slack := getattr(solver, "slack", 0.0), float) and slack == 0.0)
-    return replace(answer, status=_status(answer, data, request, own, spent, noisy))
+    return replace(answer, status=status_of(answer, data, request, own, spent, noisy))
 
 
-def _status(
+def status_of(
     answer: Decomposition, data: Observed, request: Request, own: tuple[Doubt, ...], spent: int, noisy: bool
 ) -> Status:
     error = answer.history["error"][-1] if answer.history["error"] else 0.0

@@ -10,7 +10,7 @@ from rpca_affect.engine.panels import Panels, norm_bound_of
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import beginning, crowded, gram, norm_bound, norm_is_below
 
-__all__ = ["Proof", "complete", "prove"]
+__all__ = ["Proof", "complete", "proof_of", "prove"]
 
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
@@ -63,10 +63,13 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
     else:
         fill(passes.blocks, memory)
         norm = norm_bound(gram(memory, passes.crew), low.basis, passes.crew)
-    loss, linear, quadratic = passes.weighed(parts)
+    return proof_of(nuclear, *passes.weighed(parts), norm)
+
+
+def proof_of(nuclear: float, loss: float, linear: float, quadratic: float, norm: float) -> Proof:
+    """Certificate from ``||L||_*``, what `rpca_affect.engine.passes.Passes.weighed` returns, and ``||Y||_2``."""
     shrink = 1 / max(norm, 1.0)
-    value = shrink * linear - shrink * shrink * quadratic / 2
-    return Proof(nuclear + loss, value, norm)
+    return Proof(nuclear + loss, shrink * linear - shrink * shrink * quadratic / 2, norm)
 
 
 def _nuclear_bound(passes: Passes, a: np.ndarray, low: LowRank, memory: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.engine.losses import huber
+from rpca_affect.engine.losses import Bound, huber, shortening
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.products import Products
 from rpca_affect.engine.source import Source
@@ -25,14 +25,6 @@ class Sums(NamedTuple):
 
     violated: float
     kept: float
-
-
-class _Bound(NamedTuple):
-    """What the sparse operator does at one penalty: ``kept = clip(give * wanted)``, or ``wanted * factor * give``."""
-
-    limit: float  # lam / mu+, the largest length of a kept cell or frame
-    give: Any  # 1 / (1 + mu+ slack), None for 1
-    factor: np.ndarray | None = None  # per column, where frames are columns
 
 
 def _rows(x: Any, rows: slice) -> Any:
@@ -157,11 +149,19 @@ class Passes(Products):
         self.crew.run(work, self.blocks)
 
     def step(
-        self, a: np.ndarray, out: np.ndarray, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool
+        self,
+        a: np.ndarray,
+        out: np.ndarray,
+        low: LowRank,
+        mu: float,
+        mu_next: float,
+        relax: float,
+        weigh: bool,
+        blocks: list[slice] | None = None,
     ) -> Sums:
         """Shrink what ``low`` leaves of ``a``, write the next argument to ``out``; weigh the kept part where asked.
 
-        ``low.left`` may lie at the beginning of ``out``, and is overwritten then.
+        ``low.left`` may lie at the beginning of ``out``, and is overwritten then. All rows, or those of some blocks.
         """
         bound = self._bound_at(a, low, mu, mu_next)
 
@@ -183,7 +183,7 @@ class Passes(Products):
                 kept *= self.known[rows]
             return square_length(kept), own
 
-        turns = [self.blocks] if low.left is None else self._turns(low.left, out)
+        turns = [blocks or self.blocks] if low.left is None else self._turns(low.left, out)
         sums = [s for blocks in turns for s in self.crew.run(work, blocks)]
         return Sums(*map(sum, zip(*sums)))
 
@@ -314,7 +314,7 @@ class Passes(Products):
             wanted *= self.known[rows]
         return base, wanted
 
-    def _keep(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
+    def _keep(self, wanted: np.ndarray, rows: slice, bound: Bound) -> np.ndarray:
         """Turn ``wanted`` into the kept part, in place."""
         give = None if bound.give is None else _rows(bound.give, rows)
         if self.kind == "cells":
@@ -325,14 +325,14 @@ class Passes(Products):
         wanted *= factor if give is None else factor * give
         return wanted
 
-    def _factor(self, wanted: np.ndarray, rows: slice, bound: _Bound) -> np.ndarray:
+    def _factor(self, wanted: np.ndarray, rows: slice, bound: Bound) -> np.ndarray:
         """Share of every frame that stays out of the sparse part."""
         if bound.factor is not None:
             return bound.factor
         level = bound.limit / (1.0 if bound.give is None else _rows(bound.give, rows))
-        return _shortening(np.sqrt(np.einsum("ij,ij->i", wanted, wanted))[:, None], level)
+        return shortening(np.sqrt(np.einsum("ij,ij->i", wanted, wanted))[:, None], level)
 
-    def _bound_at(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float) -> _Bound:
+    def _bound_at(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float) -> Bound:
         def wanted(rows: slice, worker: int) -> np.ndarray:
             carried = np.empty((rows.stop - rows.start, a.shape[1]), a.dtype)
             return self._wanted(worker, rows, a, low, mu / mu_next, carried)[1]
@@ -346,15 +346,11 @@ class Passes(Products):
         give = 1 / (1 + mu * self.slack)
         return give.astype(self.values.dtype) if isinstance(give, np.ndarray) else give
 
-    def _bound(self, mu_next: float, wanted: Any) -> _Bound:
+    def _bound(self, mu_next: float, wanted: Any) -> Bound:
         limit, give = self.lam / mu_next, self.give(mu_next)
         if self.kind != "columns":
-            return _Bound(limit, give)
+            return Bound(limit, give)
         # The length of a column is known only after all of its rows: one pass more.
         squares = self.crew.run(lambda w, rows: np.einsum("ij,ij->j", x := wanted(rows, w), x), self.blocks)
         level = limit / (1.0 if give is None else give)
-        return _Bound(limit, give, _shortening(np.sqrt(sum(squares))[None, :], level))
-
-
-def _shortening(length: np.ndarray, level: Any) -> np.ndarray:
-    return np.minimum(1.0, level / np.where(length > 0, length, 1)).astype(length.dtype)
+        return Bound(limit, give, shortening(np.sqrt(sum(squares))[None, :], level))

@@ -1,7 +1,7 @@
 """Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from rpca_affect.engine.panels import Panels
 from rpca_affect.engine.passes import Passes
 from rpca_affect.engine.spectra import SMALL, beginning, crowded, eigh_descending, eigh_largest, gram, triangle_of
 
-__all__ = ["Thresholder"]
+__all__ = ["GRAM_RANGE", "Thresholder", "eigen_pairs"]
 
 EIGEN = 20  # an eigendecomposition of order n takes as long as this many n^3 operations of a product
 ROUNDS = 1.1  # power steps that a subspace usually needs
@@ -31,6 +31,29 @@ LEADING = 64  # vectors that are kept beside a matrix that was made of all
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 SPLIT = 1e-3  # share of the largest singular value below which a second Gram matrix is made
 DOUBLE_RANGE = 1e8  # what two Gram matrices still resolve
+
+
+def eigen_pairs(form: Callable[[], np.ndarray], columns: int, rank: int, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a Gram matrix, largest first: all, or those above ``level``^2 where these are few.
+
+    Parameters
+    ----------
+    form : callable
+        Returns the matrix (n, n), which is overwritten; called again where more than the likely ones are wanted.
+    columns : int
+    rank : int
+        How many lay above the level the last time.
+    level : float
+        Threshold of the singular values.
+    """
+    likely = rank + max(20, rank // 4)
+    found = None
+    if columns > SMALL and likely <= PART * columns:
+        found = eigh_largest(form(), likely)
+    if found is None or found[0][-1] > level * level:
+        del found
+        found = eigh_descending(form())
+    return found
 
 
 class Thresholder:
@@ -112,15 +135,7 @@ class Thresholder:
         self.basis = None
         if crowded(a):
             self.passes.release()
-        likely = self.rank + max(20, self.rank // 4)
-        if self.columns <= SMALL or likely > PART * self.columns:
-            likely = self.columns
-        found = None
-        if likely < self.columns:
-            found = eigh_largest(gram(a, self.passes.crew, self.memory), likely)
-        if found is None or found[0][-1] > level * level:
-            del found
-            found = eigh_descending(gram(a, self.passes.crew, self.memory))
+        found = eigen_pairs(lambda: gram(a, self.passes.crew, self.memory), self.columns, self.rank, level)
         squares, *vectors = found
         del found
         return self._above(a, level, squares, vectors)

@@ -1,5 +1,6 @@
 """What a solver is: numbers and callables in a frozen dataclass, a start and one step; it cannot loop or stop."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -9,7 +10,17 @@ import numpy as np
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, observed_extent, observed_share
 from rpca_affect.prox import group_threshold, singular_value_threshold, soft_threshold
 
-__all__ = ["Solver", "Splitting", "State", "cellwise", "default_lam", "framewise", "larger_side", "random_basis"]
+__all__ = [
+    "Solver",
+    "Splitting",
+    "State",
+    "cellwise",
+    "default_lam",
+    "default_lam_of",
+    "framewise",
+    "larger_side",
+    "random_basis",
+]
 
 
 class State(NamedTuple):
@@ -60,6 +71,12 @@ def default_lam(observed: Observed, sparse: str = "cells") -> Array:
         frames, features = observed_extent(observed)
         return 0.8 * xp.sqrt(xp.minimum(frames, features) / frames)
     return 1 / xp.sqrt(larger_side(observed))
+
+
+def default_lam_of(frames: int, features: int, cells: int, sparse: str = "cells") -> float:
+    """`default_lam` of a matrix of which so many frames, features and cells were observed."""
+    smaller = min(frames, features)
+    return 0.8 * math.sqrt(smaller / frames) if sparse == "frames" else 1 / math.sqrt(cells / smaller)
 
 
 def random_basis(observed: Observed, rank: int, random_state: Any) -> Array:
