@@ -286,7 +286,9 @@ def _weights(data: Observed, sigma: Array, model: NoiseModel, windows: Windows) 
         count = windows.number or rows - lags + 1
         plain = slack(1.0, (count, columns * lags), share=share)
         norm = embedded_norm((rows, columns), lags, count) * math.sqrt(share)
-        sigma = xp.concat([sigma + xp.zeros(columns, dtype=sigma.dtype, device=device(sigma))] * lags) * (norm / plain)
+        # A feature that nothing was observed of has its columns all the same.
+        every = xp.zeros(data.values.shape[-1], dtype=sigma.dtype, device=device(sigma))
+        sigma = xp.concat([sigma + every] * lags) * (norm / plain)
     words["lam"] = reach / norm if model.lam is None else model.lam
     words["noise"] = float(sigma[0]) if bool(xp.all(sigma == sigma[0])) else sigma
     return words

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import array_api_strict
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,3 +154,15 @@ def test_stacked_sequences_are_transformed_as_each_alone():
     np.testing.assert_allclose(back, worker.inverse_transform(scores, sequence_id=number)[mixed], atol=1e-9)
     with pytest.raises(ValueError, match="a sequence has 4 frames: give at most 4"):
         ra.SequenceRobustPCA(estimator=ra.RobustPCA(lags=6)).fit([first, second[:4]])
+
+
+@pytest.mark.parametrize("noise", ["auto", 0.1])
+def test_a_feature_that_one_sequence_never_shows(noise):
+    rng = np.random.default_rng(0)
+    x = np.sin(np.arange(200)[:, None] / rng.uniform(10, 20, 8)) + 0.1 * rng.normal(size=(200, 8))
+    x[100:, 3] = np.nan
+    time = np.arange(200) / 25 + 60.0 * (np.arange(200) >= 100)
+    table = pd.DataFrame(x, columns=[f"AU{i:02d}_r" for i in range(8)]).assign(timestamp=time)
+    split = ra.decompose(table, noise=noise, check=False)
+    assert [part.lags > 1 for part in split.sequences] == [True, True]
+    assert np.array_equal(split.base_values[100:, 3], np.full(100, np.nanmedian(x[:, 3])))
