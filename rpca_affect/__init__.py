@@ -39,6 +39,7 @@ _HOMES = {
     "plot_convergence": "plots",
     "plot_events": "plots",
     "plot_heatmaps": "plots",
+    "plot_levels": "plots",
     "plot_missing": "plots",
 }
 _MODULES = (
@@ -82,6 +83,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect.plots import plot_decomposition as plot_decomposition
     from rpca_affect.plots import plot_events as plot_events
     from rpca_affect.plots import plot_heatmaps as plot_heatmaps
+    from rpca_affect.plots import plot_levels as plot_levels
     from rpca_affect.plots import plot_missing as plot_missing
     from rpca_affect.plots import plot_spectrum as plot_spectrum
     from rpca_affect.recordings import Recording as Recording

@@ -2,7 +2,16 @@
 
 from rpca_affect.plots.curves import plot_convergence, plot_spectrum
 from rpca_affect.plots.events import plot_events
+from rpca_affect.plots.levels import plot_levels
 from rpca_affect.plots.maps import plot_heatmaps, plot_missing
 from rpca_affect.plots.panels import plot_decomposition
 
-__all__ = ["plot_convergence", "plot_decomposition", "plot_events", "plot_heatmaps", "plot_missing", "plot_spectrum"]
+__all__ = [
+    "plot_convergence",
+    "plot_decomposition",
+    "plot_events",
+    "plot_heatmaps",
+    "plot_levels",
+    "plot_missing",
+    "plot_spectrum",
+]

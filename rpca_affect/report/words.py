@@ -120,6 +120,12 @@ def methods(summary: dict[str, Any]) -> dict[str, Any]:
         )
     if several:
         sentences.append(f"The {summary['sequences']} unbroken sequences were solved separately.")
+    if made.get("levels"):
+        slower = ", ".join(str(width) for width in made["levels"][:-1])
+        sentences.append(
+            "The separation was made at several time scales, slowest first: on the medians of blocks of "
+            f"{slower} frames and on single frames, each level separating what the slower ones left."
+        )
     if noisy:
         given = "" if made["noise"] == "auto" else " with the noise levels given by the authors"
         cut = f"λ = {max(made['lam_used'], default=0.0):.3g}"

@@ -2,8 +2,9 @@
 
 import platform
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
+from rpca_affect.session.levels import checked_widths, short_notice, split_levels
 from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
 from rpca_affect.session.prediction import CELLS, Prediction, predict_hidden
 from rpca_affect.session.split import Split
@@ -34,6 +36,7 @@ def decompose(
     lags: int | Literal["auto"] = "auto",
     max_transient: float | None = None,
     refit: bool = True,
+    levels: Sequence[int] | None = None,
     features: str | Sequence[str] | None = None,
     min_confidence: float = 0.8,
     format: str | None = None,
@@ -100,6 +103,11 @@ def decompose(
         Take the shrinkage of the convex model back: the base predicts every frame from its cells that are no
         transients, these are what is left. The certificate and the parts of the convex optimum stay in
         ``split.decompositions``.
+    levels : sequence of int, optional
+        Frames in a block of every time scale, falling and ending with 1, such as ``(32, 8, 1)``: medians over the
+        blocks are split first, and every level splits what the slower ones leave (`rpca_affect.solve_levels`). The
+        parts of each are in ``split.levels``; base and transient are their sums. A transient of a slow level lasts at
+        least about half of its block.
     features, min_confidence, format, mask, fps, max_gap, key, time, confidence, drop, missing
         As in `rpca_affect.read`. Features that are 0 or 1 (present or not) are passed through unless `features` names
         them: they are no sums of a base and a transient.
@@ -157,13 +165,16 @@ def decompose(
         options={"tol": tol, **options},
     )
     started = clock.perf_counter()
+    rows_of = _sequence_rows(recording)
+    widths = () if levels is None else checked_widths(levels, max(map(len, rows_of)))
+    divide = partial(split_levels, widths=widths) if widths else split_sequence
     whole = ColumnScale.fit(recording.values, recording.mask, by="none")
     base, transient, residual = (np.empty_like(recording.values) for _ in range(3))  # no memory until they are filled
     sequences = []
-    for rows in _sequence_rows(recording):
+    for rows in rows_of:
         one = len(rows) == recording.n_frames
         values, known = (recording.values, recording.mask) if one else (recording.values[rows], recording.mask[rows])
-        part, parts = split_sequence(values, known, whole.center, rows, model)
+        part, parts = divide(values, known, whole.center, rows, model)
         sequences.append(part)
         if parts is None:
             base[rows], transient[rows], residual[rows] = whole.center, 0.0, 0.0
@@ -188,6 +199,7 @@ def decompose(
         "lags_used": [part.lags for part in sequences],
         "max_transient": max_transient,
         "refit": refit,
+        **({"levels": list(widths)} if widths else {}),
         "noise": noise if noise is None or isinstance(noise, str) else np.asarray(noise).tolist(),
         "solver": solver if isinstance(solver, str) else repr(solver),
         "solver_used": sorted({p.decomposition.solver for p in sequences if p.decomposition is not None}),
@@ -205,8 +217,11 @@ def decompose(
     prediction = None
     if check:
         again = {name: value for name, value in model.options.items() if name != "callback"}
-        prediction = _predicted(recording, transient, sequences, whole.center, replace(model, options=again))
+        prediction = _predicted(recording, transient, sequences, whole.center, replace(model, options=again), divide)
     status = status_of(recording, sequences, prediction)
+    notice = short_notice(sequences, widths)
+    if notice is not None:
+        recording = replace(recording, meta=recording.meta | {"notices": (*recording.notices, notice)})
     split = Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
     return replace(split, prediction=prediction)
 
@@ -217,6 +232,7 @@ def _predicted(
     sequences: list[SequenceSplit],
     center: np.ndarray,
     model: NoiseModel,
+    divide: Callable,
 ) -> Prediction | None:
     """How well the base predicts hidden cells of the recording: the longest sequences, as far as time allows."""
     total, looked = None, 0
@@ -225,7 +241,7 @@ def _predicted(
             continue
 
         def base_of(values: np.ndarray, known: np.ndarray, rows: slice, part: SequenceSplit = part) -> np.ndarray:
-            _, parts = split_sequence(values, known, center, part.rows[rows], model)
+            _, parts = divide(values, known, center, part.rows[rows], model)
             return np.broadcast_to(center, values.shape) if parts is None else parts[0]
 
         values, known = recording.values[part.rows], recording.mask[part.rows]

@@ -13,9 +13,19 @@ from rpca_affect.noise_model import NoiseModel, split_frames
 from rpca_affect.recordings import Recording
 from rpca_affect.session.prediction import Prediction
 
-__all__ = ["SequenceSplit", "frame_numbers", "split_sequence", "status_of"]
+__all__ = ["LevelParts", "SequenceSplit", "frame_numbers", "split_sequence", "status_of"]
 
 SHORT = 30  # frames below which first differences say little about the noise
+
+
+@dataclass(frozen=True, eq=False)
+class LevelParts:
+    """One time scale of one sequence: frames in a block, and base and transients in the units of the input."""
+
+    width: int
+    base: np.ndarray
+    transient: np.ndarray
+    rank: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +46,9 @@ class SequenceSplit:
     lags : int
         Frames stacked beside each other for the solve.
     rank : int
-        Rank of the base over frames and features.
+        Rank of the base over frames and features; of several levels the sum of theirs, at most the features.
+    levels : tuple of LevelParts
+        Slowest first; empty for a split on one level.
     """
 
     rows: np.ndarray
@@ -45,6 +57,7 @@ class SequenceSplit:
     decomposition: Decomposition | None
     lags: int = 1
     rank: int = 0
+    levels: tuple[LevelParts, ...] = ()
 
     @property
     def stretch(self) -> slice | np.ndarray:

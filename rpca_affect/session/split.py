@@ -13,6 +13,7 @@ from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording
 from rpca_affect.session.chance import Noise
 from rpca_affect.session.events import find_events
+from rpca_affect.session.levels import Level, levels_of
 from rpca_affect.session.leverage import measured_chance
 from rpca_affect.session.model import SequenceSplit, frame_numbers
 from rpca_affect.session.prediction import Prediction
@@ -118,6 +119,11 @@ class Split:
     def frame_numbers(self) -> np.ndarray:
         """What the input calls its frames, shape (n_frames,): its ``frame`` column, or rows counted from 0."""
         return frame_numbers(self.recording)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """The parts of every time scale, slowest first, which add up to these; () if `decompose` got no ``levels``."""
+        return levels_of(self.recording, self.sequences)
 
     @property
     def decompositions(self) -> tuple[Decomposition, ...]:

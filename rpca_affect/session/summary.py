@@ -54,6 +54,7 @@ def summarise(split: Any) -> Summary:
         rank=ranks,
         lags=[part.lags for part in split.sequences],
         rank_with_lags=[int(part.rank) for part in solved],
+        **({"levels": _levels(split)} if split.levels else {}),
         rank_share=max(ranks, default=0) / recording.n_features,
         density=float(np.count_nonzero(split.transient_values) / np.count_nonzero(known)),
         residual=residual,
@@ -72,6 +73,31 @@ def summarise(split: Any) -> Summary:
         versions=split.versions,
         seconds=round(split.seconds, 3),
     )
+
+
+def _levels(split: Any) -> list[dict[str, Any]]:
+    """Of every time scale the rank, how much of the movement of all bases it holds, and the share of transients."""
+    moved = [_movement(level, split) for level in split.levels]
+    known = np.count_nonzero(split.recording.mask)
+    return [
+        {
+            "frames": level.width,
+            "seconds": None if level.seconds is None else round(level.seconds, 3),
+            "rank": list(level.rank),
+            "movement": own / sum(moved) if sum(moved) else 0.0,
+            "density": float(np.count_nonzero(level.transient_values) / known),
+        }
+        for level, own in zip(split.levels, moved)
+    ]
+
+
+def _movement(level: Any, split: Any) -> float:
+    """Sum of squares of a base around its mean, sequence by sequence, each feature divided by its scale."""
+    total = 0.0
+    for part in split.sequences:
+        base = level.base_values[part.stretch] / part.scale.scale
+        total += float(np.square(base - base.mean(axis=0)).sum())
+    return total
 
 
 def _residual_shares(split: Any) -> tuple[float, float]:
