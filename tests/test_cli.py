@@ -185,11 +185,20 @@ def test_files_that_cannot_be_opened(run, tmp_path):
         (["--min-confidence", "2"], "min_confidence is 2.0"),
         (["--format", "xyz"], "no format 'xyz'"),
         (["--threshold", "0"], "threshold is 0"),
+        (["--false-alarms", "-1"], "false_alarms is -1"),
     ],
 )
 def test_wrong_options_get_one_sentence(run, file, tmp_path, words, sentence):
     code, _, stderr = run("decompose", file, "-o", tmp_path / "out", *words)
     assert code == 2 and sentence in stderr and "Traceback" not in stderr and not (tmp_path / "out").exists()
+
+
+def test_lags_and_the_rate_of_false_alarms_reach_the_model(run, file, tmp_path):
+    words = ["--lags", "1", "--max-transient", "0.4", "--no-refit", "--false-alarms", "25", "--no-check", "--json"]
+    code, stdout, _ = run("decompose", file, "-o", tmp_path / "o", *words)
+    assert code == 0
+    made = json.loads(stdout)["parameters"]
+    assert (made["lags"], made["max_transient"], made["refit"], made["false_alarms"]) == (1, 0.4, False, 25.0)
 
 
 def test_quiet_and_json(run, file, tmp_path):

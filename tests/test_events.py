@@ -225,3 +225,17 @@ def test_noise_that_comes_and_goes_is_no_event():
     assert even <= 8
     deviation[450:455, 3] += 9.0
     assert (find_events(**parted(deviation, np.full(12, 0.7)), fps=30)["onset_frame"].between(446, 454)).any()
+
+
+def test_the_rate_that_decompose_was_told_is_that_of_its_events_and_tables(tmp_path):
+    rng = np.random.default_rng(4)
+    table = np.outer(np.sin(np.arange(900) / 30), np.linspace(1, 2, 12)) + rng.normal(0, 0.1, (900, 12))
+    for start in range(50, 850, 100):
+        table[start : start + 2, start % 12] += 0.55
+    frame = pd.DataFrame(table, columns=[f"AU{k:02d}" for k in range(1, 13)])
+    few, many = (ra.decompose(frame, fps=30.0, check=False, false_alarms=rate) for rate in (0.001, 30.0))
+    assert few.events().equals(many.events(false_alarms=0.001)) and many.events().equals(few.events(false_alarms=30.0))
+    assert len(few.events()) < len(many.events()) == many.summary()["events"]
+    assert "noise alone would show 30 per minute" in many.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="false_alarms"):
+        ra.decompose(frame, false_alarms=-1.0)

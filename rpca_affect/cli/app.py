@@ -144,11 +144,26 @@ def decompose(
     floor: Annotated[
         float, typer.Option(help="Smallest noise of a feature, as a share of its standard deviation.")
     ] = 0.02,
-    lags: Annotated[str, typer.Option(help="'auto', or frames that are stacked into one row.")] = "auto",
+    lags: Annotated[
+        str,
+        typer.Option(
+            help="Frames that are solved side by side, so that the base may use time: a number, 1 for each frame "
+            "alone, or 'auto' (1 above 150 features, else about half a second and at most 400 columns)."
+        ),
+    ] = "auto",
     max_transient: Annotated[
-        float | None, typer.Option("--max-transient", help="Longest transient; see the documentation of decompose.")
+        float | None,
+        typer.Option(
+            "--max-transient",
+            help="Longest transient in seconds: --lags auto takes twice that instead of half a second.",
+        ),
     ] = None,
-    refit: Annotated[bool, typer.Option(help="Fit the parts again without shrinkage.")] = True,
+    refit: Annotated[
+        bool, typer.Option(help="Give transients their full size back, and predict the base below them from the rest.")
+    ] = True,
+    false_alarms: Annotated[
+        float, typer.Option("--false-alarms", help="Events per minute that noise alone may add to the list.")
+    ] = 0.1,
     rank: Annotated[int | None, typer.Option(help="Rank of the base, for godec and altproj.")] = None,
     cardinality: Annotated[float | None, typer.Option(help="Cells in the sparse part, for godec.")] = None,
     tol: Annotated[float, typer.Option(help="Relative error to stop at.")] = 1e-5,
@@ -197,6 +212,7 @@ def decompose(
         "lags": lags_of(lags),
         "max_transient": max_transient,
         "refit": refit,
+        "false_alarms": false_alarms,
         "tol": tol,
         "check": check,
     }

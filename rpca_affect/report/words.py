@@ -59,7 +59,8 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, str]]:
         (
             "Transient events",
             str(summary["events"]),
-            "Runs of cells so strong that noise alone would show one in ten minutes.",
+            "Runs of cells so strong that noise alone would show "
+            f"{summary['parameters']['false_alarms']:g} per minute.",
         ),
         (
             "Certificate",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from rpca_affect import checks
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
@@ -37,6 +38,7 @@ def decompose(
     max_transient: float | None = None,
     refit: bool = True,
     levels: Sequence[int] | None = None,
+    false_alarms: float = 0.1,
     features: str | Sequence[str] | None = None,
     min_confidence: float = 0.8,
     format: str | None = None,
@@ -95,10 +97,12 @@ def decompose(
     lags : int or "auto", default "auto"
         Frames that are stacked beside each other for the solve (time-delay embedding), so that the base must be low
         rank in time as well. 1: every frame for itself, as features of a wide table vouch for each other. ``"auto"``:
-        1 for more than 150 features, frames without order and short sequences; otherwise about 400 columns, at most
-        half a second. A transient that fills a good part of the window may become base.
+        1 for more than 150 features, for frames without order and below 60 frames; otherwise at most about 400 columns,
+        half a second (15 frames where the rate is not known) and a twentieth of the sequence. A transient that fills a
+        good part of the window may become base.
     max_transient : float, optional
-        Longest transient that is meant, in seconds: ``lags="auto"`` then takes windows of twice that length.
+        Longest transient that is meant, in seconds: ``lags="auto"`` then takes windows of twice that length instead of
+        half a second, as far as 400 columns and a twentieth of the sequence allow. Needs frames with a rate.
     refit : bool, default True
         Take the shrinkage of the convex model back: the base predicts every frame from its cells that are no
         transients, these are what is left. The certificate and the parts of the convex optimum stay in
@@ -108,6 +112,8 @@ def decompose(
         blocks are split first, and every level splits what the slower ones leave (`rpca_affect.solve_levels`). The
         parts of each are in ``split.levels``; base and transient are their sums. A transient of a slow level lasts at
         least about half of its block.
+    false_alarms : float, default 0.1
+        How many events per minute noise alone may add to the list of `Split.events`.
     features, min_confidence, format, mask, fps, max_gap, key, time, confidence, drop, missing
         As in `rpca_affect.read`. Features that are 0 or 1 (present or not) are passed through unless `features` names
         them: they are no sums of a base and a transient.
@@ -145,6 +151,7 @@ def decompose(
     >>> bool(np.allclose(split.base + split.transient + split.residual, table))
     True
     """
+    checks.number("false_alarms", false_alarms, least=0)
     reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
     columns = {"key": key, "time": time, "confidence": confidence, "drop": drop, "missing": missing}
     recording = _recording(source, format, min_confidence, columns, reading)
@@ -200,6 +207,7 @@ def decompose(
         "max_transient": max_transient,
         "refit": refit,
         **({"levels": list(widths)} if widths else {}),
+        "false_alarms": false_alarms,
         "noise": noise if noise is None or isinstance(noise, str) else np.asarray(noise).tolist(),
         "solver": solver if isinstance(solver, str) else repr(solver),
         "solver_used": sorted({p.decomposition.solver for p in sequences if p.decomposition is not None}),

@@ -46,16 +46,18 @@ def standard_errors(
     Returns
     -------
     StandardErrors or None
-        None where the parts are those of the convex model, or there is no base.
+        None where the parts are those of the convex model or of several levels, or there is no base.
 
     References
     ----------
     R. D. Cook and S. Weisberg, "Residuals and influence in regression" (1982), chapter 2.
     """
     solved = part.decomposition
-    if solved is None or solved.sparse is not None or solved.factors is None or not len(solved.factors.values):
+    if part.levels or solved is None or solved.sparse is not None or solved.factors is None:
         return None
     values, right = solved.factors.values, solved.factors.right
+    if not len(values):
+        return None
     right = right[: int(np.sum(values > 1e-9 * values[0]))]
     sigma = part.sigma / part.scale.scale
     windows = embedded((base - part.scale.center) / part.scale.scale, part.lags)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -145,7 +145,7 @@ class Split:
     def events(
         self,
         *,
-        false_alarms: float | None = 0.1,
+        false_alarms: float | Literal["auto"] | None = "auto",
         fdr: float | None = None,
         min_peak: float | None = None,
         min_frames: int = 1,
@@ -156,14 +156,16 @@ class Split:
         Parameters
         ----------
         false_alarms, fdr, min_peak, min_frames, max_gap
-            As in `rpca_affect.find_events`: how many events noise alone may add per minute, and other rules.
+            As in `rpca_affect.find_events`: how many events noise alone may add per minute (``"auto"``: as many as
+            `rpca_affect.decompose` was told), and other rules.
 
         Returns
         -------
         DataFrame
             One row per event; the columns are those of `rpca_affect.find_events`.
         """
-        asked = (false_alarms, fdr, min_peak, min_frames, max_gap)
+        rate = self.parameters.get("false_alarms", 0.1) if isinstance(false_alarms, str) else false_alarms
+        asked = (rate, fdr, min_peak, min_frames, max_gap)
         if asked not in self._events:
             self._events[asked] = self._list_events(*asked)
         return self._events[asked].copy()
