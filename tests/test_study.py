@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ import rpca_affect as ra
 from rpca_affect.results.folder import FolderError
 from rpca_affect.study.failures import failure_of
 from rpca_affect.study.inputs import find
+from rpca_affect.study.many import _clear, _unheard
+from rpca_affect.study.running import Job
 from rpca_affect.study.tables import joined, outliers, participants_of
 
 
@@ -103,6 +106,27 @@ def test_workers_end_with_the_process_that_gave_them_work(tmp_path):
     code = f"import os, time; from rpca_affect.study.many import _end_with; _end_with({os.getppid()}); time.sleep(60)"
     orphan = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
     assert orphan.returncode == 1
+
+
+def test_a_stopped_study_clears_what_its_workers_left(tmp_path):
+    half, whole = tmp_path / "half", tmp_path / "whole"
+    for place in (half, whole):
+        (place / ".rpca_affect-writing-x").mkdir(parents=True)
+        (place / ".rpca_affect-writing-x" / "base.csv").write_text("half")
+        (place / ".rpca_affect.lock").write_text("1")
+    (whole / "mine.txt").write_text("mine")
+    _clear([Job(name, tmp_path / name, tmp_path / name) for name in ("half", "whole", "never begun")])
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine.txt", "whole"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
+def test_workers_hear_no_interrupt_of_the_terminal():
+    """They start with it blocked, and the process that starts them hears it again afterwards."""
+    code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with _unheard():
+        deaf = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    hears = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (deaf.stdout.strip(), hears.stdout.strip()) == ("True", "False")
 
 
 def test_changed_settings_are_refused_at_once(study, tmp_path):

@@ -1,16 +1,18 @@
 """The front door for studies: find the recordings, split each, in several processes if wanted, and sum them up."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 
-from rpca_affect.results.folder import ResultsFolder, identity
+from rpca_affect.results.folder import FolderError, ResultsFolder, identity
 from rpca_affect.study.failures import Door, Failure
 from rpca_affect.study.inputs import find
 from rpca_affect.study.page import write_page
@@ -130,16 +132,43 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
     try:
         with parallel_config("loky", inner_max_num_threads=1):
             try:
-                for outcome in Parallel(jobs, return_as="generator_unordered", batch_size=1)(
-                    delayed(_watched)(job, os.getpid()) for job in work
-                ):
+                with _unheard():
+                    answers = Parallel(jobs, return_as="generator_unordered", batch_size=1)(
+                        delayed(_watched)(job, os.getpid()) for job in work
+                    )
+                for outcome in answers:
                     del left[outcome.job.name]
                     yield outcome
             except TerminatedWorkerError:  # one recording took all memory: each of the rest gets a process of its own
-                for job in left.values():
+                for job in list(left.values()):
                     yield _alone(job)
+                    del left[job.name]
     finally:
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        _clear(left.values())
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Let processes that start here hear no Ctrl-C, which a terminal sends to all: this one ends them in order."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _clear(jobs: Iterable[Job]) -> None:
+    """Clear what workers that were ended while they wrote left in the folders of their recordings."""
+    for job in jobs:
+        if job.target.is_dir():
+            with suppress(FolderError), ResultsFolder(job.target):
+                pass
+            with suppress(OSError):
+                job.target.rmdir()  # only where it is empty
 
 
 def _watched(job: Job, parent: int) -> Outcome:
