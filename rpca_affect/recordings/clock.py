@@ -192,13 +192,29 @@ def _timecode(parts: pd.DataFrame) -> Times:
     30 and 60: the timecode itself stays within 0.1 % of the clock.
     """
     hours, minutes, whole, frames = (_float(parts[i]) for i in range(4))
-    rate = next((rate for rate in _RATES if rate > np.floor(np.nanmax(frames))), int(np.nanmax(frames)) + 1)
     whole = 3600 * hours + 60 * minutes + whole
     notices = []
+    odd = _misplaced(1000 * whole + frames)
+    most = int(np.floor(np.nanmax(np.where(odd, -np.inf, frames))))
+    rate = next((rate for rate in _RATES if rate > most), most + 1)
+    bad = odd & (frames >= rate)
+    if bad.any():
+        frames = np.where(bad, np.nan, frames)
+        some = f"{bad.sum()} timecodes do" if bad.sum() > 1 else "1 timecode does"
+        notices.append(f"{some} not fit between the one before and the one after (row {bad.argmax() + 1}); not used.")
     if len(np.unique(whole)) < 3:
         notices.append(f"Too short to tell the rate of the timecode; {rate} frames per second assumed.")
     seconds = _past_midnight(whole + frames / rate, notices)
     return Times(seconds - seconds[0], tuple(notices))
+
+
+def _misplaced(stamps: np.ndarray) -> np.ndarray:
+    """True for single stamps outside of their neighbours, which agree with each other; none where that is common."""
+    odd = np.zeros(len(stamps), dtype=bool)
+    before, here, after = stamps[:-2], stamps[1:-1], stamps[2:]
+    with np.errstate(invalid="ignore"):
+        odd[1:-1] = (before < after) & ((here < before) | (here > after))
+    return odd if odd.mean() < 0.05 else np.zeros_like(odd)
 
 
 def spread(seconds: np.ndarray) -> Times:

@@ -9,6 +9,7 @@ from .recording import RecordingError
 from .tables import Table
 
 _NAMING = word_set("blendshape feature variable category name au unit channel landmark measure metric signal key point")
+_UNNAMED = 0.1  # rows without a name, of which more make no long form
 
 
 def widened(table: Table) -> Table:
@@ -30,7 +31,7 @@ def widened(table: Table) -> Table:
         names = frame.iloc[:, naming]
         kinds = names.nunique()
         known = sum(group_of(str(name)) is not None for name in names.dropna().unique()[:60])
-        if kinds < 3 or names.isna().any():
+        if kinds < 3 or names.isna().mean() > _UNNAMED:
             continue
         fits = known > 0.5 * kinds or bool(set(words_of(table.names[naming])) & _NAMING)
         keys = [i for i in frames if i != naming]
@@ -38,6 +39,12 @@ def widened(table: Table) -> Table:
         per_frame = len(frame) / max(len(frame.iloc[:, keys].drop_duplicates()), 1)
         if not fits or per_frame < 0.5 * kinds or per_frame < 2:
             continue
+        unnamed = np.flatnonzero(names.isna())
+        if len(unnamed):
+            raise RecordingError(
+                f"{table.source}: one row for each feature (long form), but {table.place(int(unnamed[0]))}, column "
+                f"{table.names[naming]!r} is empty, expected the name of a feature."
+            )
         repeated = cells.duplicated().to_numpy()
         if repeated.any():
             row = int(np.flatnonzero(repeated)[0])

@@ -104,11 +104,12 @@ def _falls(stamps: np.ndarray | None, codes: np.ndarray | None) -> int:
     """How often the stamps fall back or stand still within a key."""
     if stamps is None:
         return 0
-    if codes is None:
-        return int((np.diff(stamps) <= 0).sum())
-    order = np.argsort(codes, kind="stable")
-    same = np.diff(codes[order]) == 0
-    return int(((np.diff(stamps[order]) <= 0) & same).sum())
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinite stamps
+        if codes is None:
+            return int((np.diff(stamps) <= 0).sum())
+        order = np.argsort(codes, kind="stable")
+        same = np.diff(codes[order]) == 0
+        return int(((np.diff(stamps[order]) <= 0) & same).sum())
 
 
 def _doubled(stamps: np.ndarray, codes: np.ndarray | None, counted: bool) -> bool:

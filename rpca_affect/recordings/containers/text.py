@@ -90,14 +90,19 @@ def _offset(data: bytes, lines: int) -> int:
 
 
 def _codes(form: Dialect) -> frozenset[int]:
-    """Columns of digits that are no numbers: 007 must not come back as 7."""
+    """Columns of digits that are no numbers: 007 must not come back as 7.
+
+    One such cell among decimals is a damaged number, and makes no code of its column.
+    """
     rows = [fields(row.text, form.separator) for row in form.body]
-    return frozenset(
+    led = {
         i
         for row in rows
         for i, cell in enumerate(row)
         if cell[:8].strip()[:1] == "0" and re.fullmatch(r"\s*0\d+\s*", cell)
-    )
+    }
+    decimal = re.compile(rf"\s*[-+]?\d*[{re.escape(form.decimal)}]\d+\s*")
+    return frozenset(i for i in led if not any(i < len(row) and decimal.fullmatch(row[i]) for row in rows))
 
 
 # ---------------------------------------------------------------- the rows
