@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.command_lines import drawn, own_files
 from benchmarks.commands import parser
-from benchmarks.damage import damage
+from benchmarks.damage import damage, defects
 from benchmarks.shells import (
     BAD,
     Run,
@@ -65,12 +65,12 @@ def main() -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "break.md").write_text(text + "\n", encoding="utf-8")
     bad = sum(counts[name] for counts in found.values() for name in BAD)
-    bad += sum(n for (_, verdict), n in read.items() if verdict not in ("read", "refused"))
-    return int(bad > 0)
+    return int(bad + defects(read) > 0)
 
 
 def _text(found: dict[str, Counter], read: Counter, seed: int, seconds: float) -> str:
     """The counts as a page."""
+    split = {verdict: read.pop(("results", verdict), 0) for verdict in ("refused", "whole")}
     verdicts = Counter()
     for (_, verdict), number in read.items():
         verdicts[verdict] += number
@@ -88,6 +88,7 @@ def _text(found: dict[str, Counter], read: Counter, seed: int, seconds: float) -
         "",
         *(f"- {name}: {what}." for name, what in PARTS.items()),
         f"- Damaged files: {sum(verdicts.values())}; " + ", ".join(f"{n} {v}" for v, n in verdicts.most_common()) + ".",
+        f"- Of those, split as well: {split['whole']} with whole results, {split['refused']} refused without a trace.",
     ]
     return "\n".join(lines)
 

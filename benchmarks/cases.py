@@ -2,15 +2,18 @@
 
 The cases lie in the folder RPCA_AFFECT_CASES, or in `cases` beside the folder RPCA_AFFECT_DATA.  What is right is
 declared here, case by case: rows, features, frames per second, sequences and masked frames, or the words that a refusal
-must hold.  Exit code 1 where a case is wrong.
+must hold.  Calls that once broke the shell are those of `benchmarks.break_cases`.  Exit code 1 where a case is wrong.
 """
 
 import os
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.break_cases import BROKEN, outcome_of
+from benchmarks.commands import parser
 from rpca_affect.recordings import RecordingError, describe, read, recordings_in
 
 
@@ -128,26 +131,49 @@ def verdict(path: Path, right: Right) -> tuple[list, str]:
     return cells, "; ".join(wrong)
 
 
-def main() -> int:
-    """Print the table and return the exit code."""
-    root = folder()
-    heads = ("case", "format", "rows", "features", "rate", "sequences", "masked", "roles", "verdict")
-    print(" | ".join(heads))
-    wrong = 0
+def rows(root: Path) -> list[list[str]]:
+    """Rows of the table of files and folders, the verdict last: "right", or what is wrong."""
+    found = []
     for name, right in CASES.items():
         cells, problem = verdict(root / name, right)
-        wrong += bool(problem)
-        print(" | ".join([name, *map(str, cells), f"WRONG: {problem}" if problem else "right"]))
+        found.append([name, *map(str, cells), f"WRONG: {problem}" if problem else "right"])
     for name, (n_files, n_notes, right) in FOLDERS.items():
         inside = recordings_in(root / name)
         problems = [problem for file in inside.files if (problem := verdict(file, right)[1])]
         if (len(inside.files), len(inside.notes)) != (n_files, n_notes):
             problems.append(f"{len(inside.files)} recordings and {len(inside.notes)} notes")
-        wrong += bool(problems)
-        cells = ["folder", f"{len(inside.files)} recordings", f"{len(inside.notes)} left out"]
-        print(" | ".join([name, *cells, f"WRONG: {'; '.join(problems)}" if problems else "right"]))
-    total = len(CASES) + len(FOLDERS)
-    print(f"{total - wrong} of {total} right")
+        cells = ["folder", f"{len(inside.files)} recordings", f"{len(inside.notes)} left out", *[""] * 4]
+        found.append([name, *cells, f"WRONG: {'; '.join(problems)}" if problems else "right"])
+    return found
+
+
+def calls(root: Path) -> list[list[str]]:
+    """Rows of the table of calls: what was found, and the verdict."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="cases-") as place:
+        for number, name in enumerate(BROKEN):
+            said, problem = outcome_of(name, root / "break", Path(place) / str(number))
+            found.append([name, said, f"WRONG: {' '.join(problem.split())}" if problem else "right"])
+            print(" | ".join(found[-1]), file=sys.stderr, flush=True)
+    return found
+
+
+def main() -> int:
+    """Print and write the tables, and return the exit code."""
+    given = parser("benchmarks.cases", __doc__).parse_args()
+    root = folder()
+    heads = ("case", "format", "rows", "features", "rate", "sequences", "masked", "roles", "verdict")
+    tables = [[heads, *rows(root)], [("call", "found", "verdict"), *calls(root)]]
+    wrong = sum(row[-1] != "right" for table in tables for row in table[1:])
+    total = sum(len(table) - 1 for table in tables)
+    lines = ["# Cases", "", f"`make cases`: {total - wrong} of {total} right.", ""]
+    for table in tables:
+        head, *body = (" | ".join(cell.replace("|", "\\|") for cell in row) for row in table)
+        lines += [f"| {head} |", "|---" * len(table[0]) + "|", *(f"| {row} |" for row in body), ""]
+    text = "\n".join(lines)
+    print(text)
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "cases.md").write_text(text, encoding="utf-8")
     return int(wrong > 0)
 
 

@@ -79,8 +79,9 @@ def _with(rng: random.Random, words: list[str], pool: list[list[str]]) -> list[s
     for option in rng.sample(pool, min(len(pool), rng.choice([0, 1, 2, 2, 3, 4]))):
         if option[0] not in words and not {"--features", "--mask"} <= {option[0], *words}:
             words = [*words, *option]
-    if "--lam" in words and "--threshold" in words:  # the one replaces the other
-        at = words.index("--threshold")
+    # The one replaces the other, and two solvers take no weight.
+    if "--lam" in words and {"--threshold", "altproj", "godec"} & set(words):
+        at = words.index("--lam")
         words = [*words[:at], *words[at + 2 :]]
     return [*words, "--report"] if words[0] == "decompose" and rng.random() < 0.1 else words
 

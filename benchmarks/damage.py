@@ -3,15 +3,15 @@
     python -m benchmarks.damage            2,000 files from generated tables and the recordings in RPCA_AFFECT_DATA
     python -m benchmarks.damage 200 3      200 files, seed 3
 
-A file that is still read is compared with its original: in every column, the numbers must be those of the original,
-row for row, but for a few at the place of the damage.  Columns whose numbers moved into others, or rows whose numbers
-moved within the table, are a silent shift.  Exit code 1 where there is a shift, a traceback, a hang or a sentence that
-does not name the file.
+A file that is still read is compared with its original by `benchmarks.damage_judge`: where the damage left it alone, to
+the last digit.  Exit code 1 where there is a shift, a changed digit, a name that is lost, half-written output, a
+traceback, a hang or a sentence that does not name the file.
 """
 
 import bz2
 import gzip
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -23,11 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
-from rpca_affect.recordings import Recording, RecordingError, read
+from benchmarks.damage_judge import Known, judged
+from rpca_affect.recordings import RecordingError, read
 from rpca_affect.recordings.formats import formats
+from rpca_affect.results.folder import MANIFEST, Manifest
+from rpca_affect.results.tables import PARTS
+from rpca_affect.study.running import Job, run
 
 _SECONDS = 30.0  # a small file that takes longer counts as a hang
 _LARGEST = 150_000
+FINE = ("read", "refused", "whole", "other numbers, no checksum")
 
 
 def originals(folder: Path, real: str | None = None) -> list[Path]:
@@ -114,30 +119,7 @@ def columned(data: bytes, rng: np.random.Generator) -> bytes:
 WAYS: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (cut, shifted, swapped, zeroed, celled, columned)
 
 
-def moved(original: Recording, damaged: Recording) -> str:
-    """What moved between two readings, or "" where every number that is left stands in its column and order."""
-    names = {name: k for k, name in enumerate(original.feature_names)}
-    columns = {name: np.flatnonzero(np.isfinite(original.values[:, k])) for name, k in names.items()}
-    for k, name in enumerate(damaged.feature_names):
-        values = damaged.values[:, k]
-        values = values[np.isfinite(values)]
-        if len(values) < 8 or name not in names:
-            continue
-        own = original.values[columns[name], names[name]]
-        if _kept(values, own) >= 0.5:
-            continue
-        for other, i in names.items():
-            if other != name and _kept(values, original.values[columns[other], i]) > 0.9 and len(set(values)) > 4:
-                return f"{name} holds the numbers of {other}"
-    return ""
-
-
-def _kept(values: np.ndarray, own: np.ndarray) -> float:
-    """Share of the numbers that stand in a column of the original too."""
-    return float(np.isin(values, own).mean()) if len(own) else 0.0
-
-
-def outcome(path: Path, original: Recording | None = None) -> tuple[str, str]:
+def outcome(path: Path, known: Known | None = None) -> tuple[str, str]:
     """What reading a file comes to: refused, read, or a defect, with what was said."""
     start = time.perf_counter()
     try:
@@ -147,8 +129,8 @@ def outcome(path: Path, original: Recording | None = None) -> tuple[str, str]:
         verdict, said = "read", ""
         if len(recording.frame()) != recording.n_frames:
             verdict, said = "rows lost", f"{len(recording.frame())} of {recording.n_frames}"
-        elif original is not None and (said := moved(original, recording)):
-            verdict = "silent shift"
+        elif known is not None and (wrong := judged(known, path, recording))[0]:
+            verdict, said = wrong
     except RecordingError as error:
         verdict, said = "refused", str(error)
         if "\n" in said or path.name not in said:
@@ -158,23 +140,66 @@ def outcome(path: Path, original: Recording | None = None) -> tuple[str, str]:
     return ("hang" if time.perf_counter() - start > _SECONDS else verdict), said
 
 
-def damage(number: int, seed: int, folder: Path, real: str | None = None) -> Counter[tuple[str, str]]:
-    """Damage `number` files in every way in turn, and count what reading them comes to, by way and verdict."""
+def half_written(path: Path, target: Path, verdict: str) -> str:
+    """Split a file as the shell does; what is wrong with the folder of its results, "" where nothing is."""
+    done = run(Job(path.name, path, target, {"check": False, "lags": 1, "max_iter": 20}))
+    if verdict == "refused" or done.failure is not None:
+        left = sorted(target.rglob("*")) if target.exists() else []
+        return f"refused, and left {left[0].name}" if left else "" if done.failure else "refused, then split"
+    found = Manifest.read(target)
+    if found is None or not found.complete:
+        return "no complete manifest"
+    there = {file.name for file in target.iterdir()} - {MANIFEST}
+    if there != set(found.files):
+        return f"{sorted(there ^ set(found.files))} differ from the manifest"
+    rows = {name: content_rows(target / name) for name in there if Path(name).stem in PARTS}
+    return "" if len(set(rows.values())) == 1 else f"tables of {rows} lines"
+
+
+def content_rows(path: Path) -> int:
+    """Lines of a table."""
+    return path.read_bytes().count(b"\n")
+
+
+def damage(number: int, seed: int, folder: Path, real: str | None = None, split: int = 10) -> Counter[tuple[str, str]]:
+    """Damage `number` files in every way in turn, and count what reading them comes to, by way and verdict.
+
+    Every refused file, and every `split`-th that is read, is given to the shell's job as well: its results are there
+    whole, or not at all.
+    """
     rng = np.random.default_rng(seed)
     counts: Counter[tuple[str, str]] = Counter()
     good = originals(folder / "good", real)
-    contents = [file.read_bytes() for file in good]
-    known = [read(file) for file in good]
+    known = [Known.of(file) for file in good]
     for i in range(number):
         k, way = i % len(good), WAYS[(i // len(good)) % len(WAYS)]
         path = folder / f"damaged_{i}{good[k].suffix}"
-        path.write_bytes(way(contents[k], rng))
+        path.write_bytes(way(known[k].data, rng))
         verdict, said = outcome(path, known[k])
+        if verdict == "refused" or (verdict == "read" and counts[way.__name__, "read"] % split == 0):
+            wrong = half_written(path, folder / "out", verdict)
+            verdict, said = ("half-written output", wrong) if wrong else (verdict, said)
+            counts["results", "refused" if verdict == "refused" else "whole"] += not wrong
+            shutil.rmtree(folder / "out", ignore_errors=True)
         counts[way.__name__, verdict] += 1
-        if verdict not in ("read", "refused"):
+        if verdict not in FINE:
             print(f"{good[k].name} {way.__name__} {i}: {verdict}: {said[-1500:]}", flush=True)
+            print(_changed(known[k].data, path.read_bytes()), flush=True)
         path.unlink()
     return counts
+
+
+def _changed(before: bytes, now: bytes) -> str:
+    """The first line that differs, before and after."""
+    for number, (was, is_) in enumerate(zip(before.split(b"\n"), now.split(b"\n")), start=1):
+        if was != is_:
+            return f"  line {number}: {was[:200]!r}\n       now: {is_[:200]!r}"
+    return "  the end is cut"
+
+
+def defects(counts: Counter[tuple[str, str]]) -> int:
+    """How many of the counted things must not happen."""
+    return sum(n for (_, verdict), n in counts.items() if verdict not in FINE)
 
 
 def main(number: int = 2000, seed: int = 0) -> int:
@@ -182,12 +207,14 @@ def main(number: int = 2000, seed: int = 0) -> int:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         counts = damage(number, seed, Path(name), os.environ.get("RPCA_AFFECT_DATA"))
+    results = {verdict: counts.pop(("results", verdict), 0) for verdict in ("refused", "whole")}
     verdicts = sorted({verdict for _, verdict in counts}, key=lambda v: (v != "refused", v != "read", v))
     print(" | ".join(["damage", *verdicts]))
     for way in WAYS:
         print(" | ".join([way.__name__, *(str(counts[way.__name__, verdict]) for verdict in verdicts)]))
     print(f"{sum(counts.values())} files, seed {seed}, {time.perf_counter() - start:.0f} s")
-    return int(any(verdict not in ("read", "refused") for verdict in verdicts))
+    print(f"split as well: {results['whole']} with whole results, {results['refused']} refused without a trace")
+    return int(defects(counts) > 0)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,13 @@ def left_running(group: int, patience: float = 10.0) -> bool:
     return True
 
 
-def shell(command: list[str], place: Path, stop: tuple[int, float] | None = None, size: int | None = None) -> Run:
+def shell(
+    command: list[str],
+    place: Path,
+    stop: tuple[int, float] | None = None,
+    size: int | None = None,
+    after: Path | None = None,
+) -> Run:
     """Run a command in a fork of this process, which has the libraries loaded.
 
     Parameters
@@ -116,6 +122,8 @@ def shell(command: list[str], place: Path, stop: tuple[int, float] | None = None
         Signal to send, and when. SIGINT goes to the whole process group, as a terminal sends it; others to the process.
     size : int, optional
         Most bytes of a file.
+    after : Path, optional
+        The seconds of `stop` count from when this file is there.
     """
     from rpca_affect.cli.running import run
 
@@ -126,21 +134,23 @@ def shell(command: list[str], place: Path, stop: tuple[int, float] | None = None
         if not child:
             _child(run, command, place, out, err, size)
         began = time.monotonic()
-        status, hung = _watched(child, began, stop)
+        status, hung = _watched(child, began, stop, after)
         seconds = time.monotonic() - began
         texts = [path.read_text(errors="replace") if path.exists() else "" for path in (out, err)]
     return Run(os.waitstatus_to_exitcode(status), texts[0], texts[1], seconds, child, hung)
 
 
-def _watched(child: int, began: float, stop: tuple[int, float] | None) -> tuple[int, bool]:
+def _watched(child: int, began: float, stop: tuple[int, float] | None, after: Path | None) -> tuple[int, bool]:
     """Wait for a child, send it its signal, and end it where it hangs: its status, and whether it hung."""
-    spent, moved, looked = -1.0, began, began
+    spent, moved, looked, counted = -1.0, began, began, began
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return status, False
         now = time.monotonic()
-        if stop is not None and now - began >= stop[1]:
+        if after is not None:
+            counted, after = now, None if after.exists() else after
+        elif stop is not None and now - counted >= stop[1]:
             with suppress(ProcessLookupError):
                 (os.killpg if stop[0] == signal.SIGINT else os.kill)(child, stop[0])
             stop = None
