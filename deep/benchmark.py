@@ -116,7 +116,8 @@ def main():
     if args.level == "chosen":
         chosen_levels(data, args)
     folder = place(data, args.level, args)
-    text, summary = report([json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))])
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*-*-*.json"))]
+    text, summary = report([fold for fold in found if fold["model"] in args.models])
     print(text)
     write(folder / "summary.json", summary)
     (folder / "summary.md").write_text(text, encoding="utf-8")
@@ -144,7 +145,7 @@ def arguments():
         "chosen: each model takes, in each fold, the level that was better inside the training people",
     )
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in the folder")
-    parser.add_argument("--table", action="store_true", help="only print the tables of what is there")
+    parser.add_argument("--table", action="store_true", help="only print the tables of what is there of these models")
     args = parser.parse_args()
     if args.models is None:
         args.models = ["no SEM, no DDM", "lsef", *rivals.ABLATION] if args.ablation else list(rivals.MODELS)

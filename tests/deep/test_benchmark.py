@@ -43,6 +43,10 @@ def test_an_unseen_file_runs_with_one_command_and_goes_on_where_it_was(tmp_path,
     found = json.loads((folder / "lsef-0-0.json").read_text())
     assert len(found["tests"]) == 1 + 4 * 3 and found["chosen"]["size"] == 8 and found["parameters"] > 100
     assert len(found["inner"]) == 2 and {row["epochs"] for row in found["inner"]} == {1, 2}
+    capsys.readouterr()
+    run(tmp_path, tiny, "--table", "--models", "tcn", "lsef", monkeypatch=monkeypatch)
+    out = capsys.readouterr().out
+    assert "| lsef |" in out and "descriptors" not in out and "seed 0 fold" not in out
     (killed,) = folder.glob("tcn-0-1.json")
     killed.unlink()
     capsys.readouterr()

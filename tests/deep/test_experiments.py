@@ -85,6 +85,16 @@ def test_published_problems_of_another_network(tmp_path, monkeypatch, capsys):
     assert len(pd.read_csv(tmp_path / "lrpca.csv")) == 2
 
 
+@pytest.mark.parametrize(("observed", "trained"), [(0.5, True), (0.2, False)])
+def test_published_problems_with_missing_cells(tmp_path, monkeypatch, capsys, observed, trained):
+    size = ("--published", "--observed", observed, "--size", 120, "--steps", 1, "--out", tmp_path)
+    run("unroll_depth.py", *size, monkeypatch=monkeypatch, capsys=capsys)
+    table = pd.read_csv(tmp_path / f"lrmc-{observed}.csv")
+    assert len(table) == 2 and ("ours, 8 stages" in table) == trained
+    if trained:  # half of the cells are enough for the classical iteration
+        assert (table["classical IALM, 60 steps"] < 0.2).all()
+
+
 def test_label_noise(tmp_path, monkeypatch, capsys):
     size = ("--seeds", 2, "--steps", 3, "--lrs", 0.001, 0.003, "--optimisers", "adamw", "rao", "--out", tmp_path)
     assert "rao minus adamw" in run("label_noise.py", *size, monkeypatch=monkeypatch, capsys=capsys)
