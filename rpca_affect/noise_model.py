@@ -12,8 +12,9 @@ from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, wind
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack, spread
 from rpca_affect.projection import bridged
+from rpca_affect.ranked import given_rank, solve_of_rank
 from rpca_affect.refitting import refitted
-from rpca_affect.solvers import available_solvers
+from rpca_affect.solvers import GoDec, available_solvers
 from rpca_affect.solving import solve
 
 __all__ = ["ModelSplit", "NoiseModel", "measured_scale", "split_beside", "split_frames", "takes_noise"]
@@ -132,7 +133,9 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     trusted, doubts = found.trusted, found.doubts
     if trusted is not None and not bool(xp.any(trusted)):
         trusted = known
-    lags = chosen_lags(model, tuple(values.shape), found.ordered, lengths)
+    by_rank = model.sparse == "cells" and given_rank(model.solver, model.options) is not None
+    plain = by_rank and model.lags == "auto"
+    lags = 1 if plain else chosen_lags(model, tuple(values.shape), found.ordered, lengths)
     windows = windows_of(lags, lengths, values)
     scaled = scale.apply(values)
     if trusted is not None:
@@ -142,7 +145,11 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     data, mask = embedded(scaled, lags), windows.mask(trusted, scaled.shape)
     refit = "noise" in words and model.sparse == "cells" and (model.refit or lags > 1)
     # The factors give the space of the base without a decomposition of the matrix.
-    answer = solve(data, mask=mask, **words, **{"factored": refit, **model.options})
+    if by_rank:
+        reach = 0.0 if model.noise is None else model.threshold * float(xp.max(relative))
+        answer = solve_of_rank(Observed(data, mask), reach, _measures(model), model.solver, model.options)
+    else:
+        answer = solve(data, mask=mask, **words, **{"factored": refit, **model.options})
     del data, mask
     if not _measures(model):
         doubts = ()
@@ -267,6 +274,10 @@ def _weights(data: Observed, sigma: Array, model: NoiseModel, windows: Windows) 
     xp = array_namespace(sigma)
     words = {"solver": model.solver, "lam": model.lam, "sparse": model.sparse}
     if model.noise is None or not bool(xp.any(sigma > 0)) or not takes_noise(model.solver, model.options):
+        if model.solver == "godec" and model.noise is not None and model.options.get("cardinality") is None:
+            words["solver"] = GoDec(
+                offset=True, level=model.threshold * float(xp.max(sigma))
+            )  # what noise explains is no outlier
         return words
     reach = model.threshold
     rows, columns = data.values.shape

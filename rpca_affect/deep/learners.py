@@ -9,12 +9,14 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from rpca_affect import rules
 from rpca_affect.deep.baselines import build
 from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.metrics import ccc, war
 from rpca_affect.deep.model import LSEFOutput
 from rpca_affect.deep.net import SequenceNet, make_net, outputs
 from rpca_affect.deep.sequences import SequenceDataset, as_sequences
+from rpca_affect.deep.settings import SETTINGS
 
 
 class _LSEFEstimator(BaseEstimator, ABC):
@@ -22,6 +24,8 @@ class _LSEFEstimator(BaseEstimator, ABC):
 
     ``model`` is "lsef", "identity", "gru", "tcn" or "transformer": the baselines train in the same way.
     """
+
+    _rules = SETTINGS
 
     def __init__(
         self,
@@ -105,6 +109,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         net : SequenceNet, not initialised
         dataset : SequenceDataset
         """
+        rules.check_parameters(self)
         sequences = as_sequences(X)
         if len(y) != len(sequences):
             raise ValueError(f"there are {len(y)} targets for {len(sequences)} sequences; give one for each.")
@@ -149,6 +154,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
         """
         # The caller's own random numbers are left where they were.
         with torch.random.fork_rng():
+            rules.check_parameters(self)
             torch.manual_seed(self.random_state)
             net, dataset = self.prepare(X, y)
             net.fit(dataset)
@@ -213,6 +219,14 @@ class _LSEFEstimator(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
 
 
 class LSEFClassifier(ClassifierMixin, _LSEFEstimator):
@@ -299,6 +313,12 @@ class LSEFRegressor(RegressorMixin, _LSEFEstimator):
     >>> model.predict(X)[0].shape
     (20, 2)
     """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.two_d_labels = True
+        tags.target_tags.multi_output = True
+        return tags
 
     def _targets(self, sequences: list[np.ndarray], y: Any) -> tuple[Any, str, int, bool]:
         self.per_frame_ = np.ndim(y[0]) == 2 or (np.ndim(y[0]) == 1 and not isinstance(y, np.ndarray))

@@ -22,6 +22,8 @@ BLOCK = 1 << 15
 
 def accepts(data: Observed, solver: Any) -> bool:
     """Tell whether the tuned form knows this solver."""
+    if type(solver) in (GoDec, AltProj) and solver.offset:
+        return False
     if type(solver) is GoDec:
         return solver.level is None or np.size(solver.level) == 1
     return type(solver) is AltProj and np.size(solver.floor) == 1

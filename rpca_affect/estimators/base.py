@@ -6,25 +6,37 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, device, is_numpy_array, observe
+from rpca_affect import rules
+from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.estimators.collections import Together
+from rpca_affect.estimators.frames import checked, is_foreign
 from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
 from rpca_affect.lags import averaged, surrounded
 from rpca_affect.projection import KNEE, robust_scores, split_rest
 from rpca_affect.protocol import Progress
+from rpca_affect.rules import check_parameters
 
-__all__ = ["OUTPUTS", "BaseModel", "Documented", "is_foreign", "oriented"]
+__all__ = ["ALONE", "OUTPUTS", "SHARED_RULES", "BaseModel", "Documented", "oriented"]
 
 OUTPUTS = ("scores", "low_rank", "sparse")
 ALONE = Together()
 
-
-def is_foreign(x: Any) -> bool:
-    """True for an array of another library than NumPy: it stays in that library, on its device."""
-    return hasattr(x, "__dlpack__") and hasattr(x, "ndim") and not is_numpy_array(x)
+# Parameters that several estimators share; each adds its own.
+SHARED_RULES: dict[str, rules.Rule] = {
+    "n_components": rules.optional(rules.whole(1)),
+    "lam": rules.optional(rules.number(above=0)),
+    "noise": rules.noise,
+    "threshold": rules.number(above=0),
+    "floor": rules.number(least=0),
+    "sparse": rules.word("cells", "frames"),
+    "output": rules.word(*OUTPUTS),
+    "missing": rules.word("mask", "error"),
+    "tol": rules.number(above=0),
+    "random_state": rules.seed,
+}
 
 
 def oriented(components: Array) -> Array:
@@ -63,45 +75,8 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _check_words(self) -> None:
-        for name, known in (("output", OUTPUTS), ("sparse", ("cells", "frames")), ("missing", ("mask", "error"))):
-            value = getattr(self, name)
-            if value not in known:
-                raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, known))}")
-
     def _frames(self, X: Any, *, reset: bool, method: str = "fit", least: int = 1) -> Observed:
-        """Check the frames, and take their missing cells out; fitted frames must be of the library of the fit."""
-        if is_foreign(X):
-            X = as_floating(X)
-            if X.ndim != 2:
-                raise ValueError(f"the frames have {X.ndim} axes: give frames x features, for one feature (m, 1)")
-            if X.shape[0] < least:
-                raise ValueError(f"{type(self).__name__} needs at least {least} frames, n_samples = {X.shape[0]}")
-            validate_data(self, X, reset=reset, skip_check_array=True)
-        else:
-            if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
-                X = np.ma.filled(X.astype(np.float64), np.nan)
-            finite = "allow-nan" if self.missing == "mask" else True
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite=finite,
-                ensure_min_samples=least,
-            )
-        learned = getattr(self, "components_", None)
-        if not reset and learned is not None and array_namespace(X) is not array_namespace(learned):
-            raise ValueError(
-                f"The input of {type(self).__name__}.{method}() must use the same namespace as the input of fit: "
-                f"it is {type(X).__module__}, the fitted arrays are {type(learned).__module__}"
-            )
-        if not reset:
-            return _cells(X if learned is None else array_namespace(X).astype(X, learned.dtype, copy=False))
-        observed = observe(X)
-        if observed.mask is not None and self.missing != "mask":
-            raise ValueError("the frames hold missing cells (NaN): set missing='mask', or fill them before")
-        return observed
+        return checked(self, X, reset=reset, method=method, least=least)
 
     def _model(self, observed: Observed, together: Together = ALONE) -> tuple[Array, Array]:
         """Scores and low-rank part (in the units of the input) of frames."""
@@ -166,7 +141,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             ``"sparse"``: the transient part, in the units of the input, 0 where a cell is missing.
         """
         check_is_fitted(self)
-        self._check_words()
+        check_parameters(self)
         observed, together = self._sequences(X, sequence_id, "transform")
         if self.output == "sparse":
             return together.back(self._parts(observed, together)[2])
@@ -195,7 +170,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             If the width is not that of the output.
         """
         check_is_fitted(self)
-        self._check_words()
+        check_parameters(self)
         xp = array_namespace(self.components_)
         given = X if is_foreign(X) else np.asarray(X)
         if given.ndim != 2 or given.shape[1] != self._n_features_out:
@@ -232,7 +207,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             Parts in the units of the input; a missing cell carries its prediction in ``low_rank``.
         """
         check_is_fitted(self)
-        self._check_words()
+        check_parameters(self)
         observed, together = self._sequences(X, sequence_id, "decompose")
         xp = array_namespace(observed.values)
         scores, low_rank, sparse, noise = (together.back(part) for part in self._parts(observed, together))
@@ -340,14 +315,3 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
             return step.call_on_fit_task_end(estimator=self, metadata=progress._asdict())
 
         return tell
-
-
-def _cells(x: Array) -> Observed:
-    """Like `observe` for frames to transform: a frame, or all of them, may lack every cell."""
-    xp = array_namespace(x)
-    known = ~xp.isnan(x)
-    if bool(xp.all(known)):
-        if bool(xp.any(xp.isinf(x))):
-            raise ValueError("the frames hold inf: replace it by NaN to treat the cell as missing")
-        return Observed(x)
-    return Observed(xp.where(known, x, xp.zeros_like(x)), known)

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.utils._set_output import _wrap_data_with_container
 from threadpoolctl import threadpool_limits
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 
-__all__ = ["Together", "in_parallel", "is_collection", "numbered", "split_rows", "stacked"]
+__all__ = ["Together", "contained", "in_parallel", "is_collection", "numbered", "split_rows", "stacked"]
 
 
 class Together(NamedTuple):
@@ -139,7 +140,7 @@ def stacked(sequences: Any) -> tuple[Any, np.ndarray]:
     Raises
     ------
     ValueError
-        If the widths differ.
+        If the widths differ, or the names of the columns of tables.
     """
     widths = {np.shape(part)[1] for part in sequences}
     if len(widths) > 1:
@@ -147,8 +148,23 @@ def stacked(sequences: Any) -> tuple[Any, np.ndarray]:
     number = np.repeat(np.arange(len(sequences)), [len(part) for part in sequences])
     pd = sys.modules.get("pandas")  # there is no DataFrame where nobody has imported pandas
     if pd is not None and all(isinstance(part, pd.DataFrame) for part in sequences):
+        for place, part in enumerate(sequences):
+            if list(part.columns) != list(sequences[0].columns):
+                own, first = _shown(part.columns), _shown(sequences[0].columns)
+                raise ValueError(
+                    f"sequence {place} has the columns {own}, sequence 0 {first}: give the same in the same order"
+                )
         return pd.concat(list(sequences), ignore_index=True), number
     return np.concatenate([np.asarray(part) for part in sequences]), number
+
+
+def _shown(names: Any) -> str:
+    return ", ".join(map(str, names[:4])) + (", ..." if len(names) > 4 else "")
+
+
+def contained(estimator: Any, result: np.ndarray, original: Any) -> Any:
+    """Put a result in the container that ``set_output`` asks for, with the index of the frames that it belongs to."""
+    return _wrap_data_with_container("transform", result, original, estimator)
 
 
 def in_parallel(work: Callable[[Any], Any], sequences: Sequence[Any], n_jobs: int | None) -> list[Any]:

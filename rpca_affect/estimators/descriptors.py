@@ -1,18 +1,21 @@
 """From sequences of different length to one row each: what the base and the transients of a clip are like."""
 
+import sys
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from rpca_affect import rules
 from rpca_affect.estimators.base import Documented
-from rpca_affect.estimators.collections import in_parallel, is_collection, numbered, split_rows, stacked
+from rpca_affect.estimators.collections import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.spectrum import floored
 from rpca_affect.projection import KNEE, robust_scores
+from rpca_affect.rules import check_parameters
 
 __all__ = ["SequenceDescriptors"]
 
@@ -29,7 +32,7 @@ class Clip(NamedTuple):
     seen: np.ndarray
 
 
-class SequenceDescriptors(TransformerMixin, Documented):
+class SequenceDescriptors(TransformerMixin, Documented, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Describe every sequence by one row: base level, slope, range and spectrum, and transients by feature group.
 
     ``fit`` learns a base from all frames of all sequences. ``transform`` projects frames robustly on it (features
@@ -80,6 +83,15 @@ class SequenceDescriptors(TransformerMixin, Documented):
     ((3, 20), ['base_level_x0', 'transient_energy_all'])
     """
 
+    _rules: ClassVar[dict[str, rules.Rule]] = {
+        "estimator": rules.optional(rules.estimator_of(RobustPCA)),
+        "parts": rules.word("both", "base", "transient"),
+        "n_waves": rules.whole(0),
+        "groups": rules.optional(rules.labels),
+        "fps": rules.number(above=0),
+        "n_jobs": rules.jobs,
+    }
+
     def __init__(
         self,
         estimator: Any = None,
@@ -119,12 +131,7 @@ class SequenceDescriptors(TransformerMixin, Documented):
         -------
         SequenceDescriptors
         """
-        if self.parts not in ("both", "base", "transient"):
-            raise ValueError(f"parts is {self.parts!r}: give 'both', 'base' or 'transient'")
-        if not self.n_waves >= 0:
-            raise ValueError(f"n_waves is {self.n_waves!r}: it must be at least 0")
-        if not self.fps > 0:
-            raise ValueError(f"fps is {self.fps!r}: it must be positive")
+        check_parameters(self)
         table, rows = self._table(X, sequence_id, reset=True)
         if self.groups is not None and len(self.groups) != table.shape[1]:
             raise ValueError(f"groups has {len(self.groups)} entries for {table.shape[1]} features: give one for each")
@@ -153,6 +160,7 @@ class SequenceDescriptors(TransformerMixin, Documented):
         Returns
         -------
         ndarray, shape (n_sequences, n_descriptors)
+            After ``set_output(transform="pandas")`` with the values of ``sequence_id`` for an index.
         """
         check_is_fitted(self, "wave_scale_")
         table, rows = self._table(X, sequence_id, reset=False)
@@ -164,8 +172,8 @@ class SequenceDescriptors(TransformerMixin, Documented):
             n_waves=self.n_waves,
             fps=self.fps,
         )
-        rows_out = np.stack(in_parallel(work, self._clips(table, rows), self.n_jobs))
-        return rows_out[:, self._chosen()]
+        rows_out = np.stack(in_parallel(work, self._clips(table, rows), self.n_jobs))[:, self._chosen()]
+        return contained(self, rows_out, _named(X, sequence_id, rows))
 
     def _chosen(self) -> slice:
         """Columns of the parts that are asked for."""
@@ -189,8 +197,11 @@ class SequenceDescriptors(TransformerMixin, Documented):
         ndarray of str
         """
         check_is_fitted(self, "wave_scale_")
-        names = input_features if input_features is not None else getattr(self, "_frame_names", None)
+        fitted = getattr(self, "_frame_names", None)
+        names = input_features if input_features is not None else fitted
         width = self.wave_scale_.shape[0]
+        if fitted is not None and names is not None and list(names) != list(fitted):
+            raise ValueError("input_features is not equal to feature_names_in_: give the names that fit saw, or None")
         if names is None or (len(names) != width and width == 1):
             names = [f"x{number}" for number in range(width)]
         if len(names) != width:
@@ -241,6 +252,19 @@ class SequenceDescriptors(TransformerMixin, Documented):
             split = self.estimator_.decompose(table, sequence_id=numbered(rows))
             parts = split.low_rank, split.sparse
         return [Clip(parts[0][r], parts[1][r], seen[r]) for r in rows]
+
+
+def _named(X: Any, sequence_id: Any, rows: list[np.ndarray]) -> Any:
+    """A table without columns whose index names the sequences, where a table of frames holds them."""
+    pd = sys.modules.get("pandas")
+    if sequence_id is None or pd is None:
+        return None if is_collection(X) else X
+    labels = np.asarray(sequence_id)
+    return pd.DataFrame(index=pd.Index([labels[part[0]] for part in rows], name=getattr(sequence_id, "name", None)))
+
+
+# Containers are made here, as rows are sequences, not frames; set_output looks for this.
+SequenceDescriptors._sklearn_auto_wrap_output_keys = {"transform"}
 
 
 def _cosines(n_frames: int, n_waves: int) -> np.ndarray:

@@ -2,21 +2,23 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from rpca_affect import rules
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.doubts import Doubt
-from rpca_affect.estimators.base import ALONE, BaseModel, oriented
+from rpca_affect.estimators.base import ALONE, SHARED_RULES, BaseModel, oriented
 from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import centred_rank, floored, principal
 from rpca_affect.noise import slack as noise_weight
 from rpca_affect.noise import spread
 from rpca_affect.noise_model import NoiseModel, split_beside
+from rpca_affect.rules import check_parameters
 from rpca_affect.solvers import ADMM
 
 __all__ = ["IncrementalRobustPCA"]
@@ -96,6 +98,13 @@ class IncrementalRobustPCA(BaseModel):
     components_: Array
     noise_scale_: Array
 
+    _rules: ClassVar[dict[str, rules.Rule]] = {
+        **SHARED_RULES,
+        "half_life": rules.optional(rules.number(above=0)),
+        "batch_size": rules.whole(1),
+        "n_warmup": rules.whole(2),
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -141,6 +150,7 @@ class IncrementalRobustPCA(BaseModel):
         -------
         IncrementalRobustPCA
         """
+        check_parameters(self)
         values, mask = self._frames(X, reset=True, least=2)
         self._restart()
         batches = list(gen_batches(values.shape[0], self.batch_size))
@@ -159,6 +169,9 @@ class IncrementalRobustPCA(BaseModel):
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Update the base with the next frames.
 
+        Parameters that were changed by ``set_params`` since the last call hold from here on; ``n_components`` and
+        ``sparse``, which the base so far was made with, cannot change.
+
         Parameters
         ----------
         X : array-like, shape (n_frames, n_features)
@@ -170,23 +183,30 @@ class IncrementalRobustPCA(BaseModel):
         IncrementalRobustPCA
             Fitted once ``n_warmup`` frames have been seen.
         """
+        check_parameters(self)
         first = not hasattr(self, "n_samples_seen_")
+        if not first:
+            self._check_begun()
         observed = self._frames(X, reset=first)
         if first:
             self._restart()
         self._take(observed)
         return self
 
+    def _check_begun(self) -> None:
+        """Refuse to go on under another ``n_components`` or ``sparse`` than those that made the base so far."""
+        for name, value in self._begun.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name} was {value!r} when the stream began and is {getattr(self, name)!r}: set it back, or begin "
+                    "anew with fit"
+                )
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "components_")
 
     def _restart(self) -> None:
-        self._check_words()
-        for name, least in (("batch_size", 1), ("n_warmup", 2)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: it must be at least {least}")
-        if self.half_life is not None and not self.half_life > 0:
-            raise ValueError(f"half_life is {self.half_life!r}: it must be a positive number of frames, or None")
+        self._begun = {name: getattr(self, name) for name in ("n_components", "sparse")}
         self._kept_doubts: tuple[Doubt, ...] = ()
         for name in ("components_", "noise_scale_", "_cutoffs"):
             self.__dict__.pop(name, None)

@@ -1,20 +1,21 @@
 """Robust PCA in scikit-learn's grammar: learn a base from some frames, apply it to others."""
 
 import warnings
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
-import numpy as np
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 
+from rpca_affect import rules
 from rpca_affect.arrays import Observed, array_namespace
-from rpca_affect.estimators.base import BaseModel
+from rpca_affect.estimators.base import SHARED_RULES, BaseModel
 from rpca_affect.estimators.collections import Together
 from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import learned_base
 from rpca_affect.lags import windows_of
 from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
 from rpca_affect.projection import KNEE
+from rpca_affect.rules import check_parameters
 from rpca_affect.solvers import available_solvers
 
 __all__ = ["Certificate", "RobustPCA"]
@@ -55,7 +56,9 @@ class RobustPCA(BaseModel):
     n_components : int, optional
         Number of components; default the rank of the low-rank part (at least 1).
     solver : str or solver object, default "auto"
-        As in `rpca_affect.solve`. A solver with a rank (``"godec"``, ``"altproj"``) takes ``n_components`` for it.
+        As in `rpca_affect.solve`. A solver with a rank (``"godec"``, ``"altproj"``) takes ``n_components`` for it; with
+        ``"altproj"`` features have an offset of their own beside it. It is not convex and has no certificate, but finds
+        a base of known rank under outliers in half of the cells, where the convex optimum is another one.
     lam : float, optional
         Weight of the sparse part in scaled units; replaces ``threshold``.
     noise : "auto", float, array (n_features,) or None, default "auto"
@@ -122,6 +125,15 @@ class RobustPCA(BaseModel):
     True
     """
 
+    _rules: ClassVar[dict[str, rules.Rule]] = {
+        **SHARED_RULES,
+        "solver": rules.solver,
+        "scale": rules.word("noise", "spread", "none"),
+        "lags": rules.or_word("auto", rules.whole(1)),
+        "refit": rules.flag,
+        "max_iter": rules.optional(rules.whole(1)),
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -180,7 +192,7 @@ class RobustPCA(BaseModel):
         -------
         RobustPCA
         """
-        self._check_words()
+        check_parameters(self)
         observed = self._frames(X, reset=True, least=2)
         self._check_rank(observed)
         context = self._init_callback_context(max_subtasks=self.max_iter)
@@ -202,9 +214,7 @@ class RobustPCA(BaseModel):
     def _check_rank(self, observed: Observed) -> None:
         most = min(observed.values.shape)
         rank = self.n_components
-        if rank is None:
-            return
-        if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank <= most:
+        if rank is not None and rank > most:
             raise ValueError(f"n_components is {rank!r}: give a whole number from 1 to {most}, or None")
 
     def _noise_model(self, callback: Any = None) -> NoiseModel:

@@ -1,6 +1,6 @@
 """Search over parameters by data: hide observed cells, predict them, and keep what predicts best."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -10,11 +10,13 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from rpca_affect import rules
 from rpca_affect.arrays import Observed, observe
 from rpca_affect.estimators.base import Documented
 from rpca_affect.estimators.outliers import absolute_skill, cell_folds
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.noise import spread
+from rpca_affect.rules import check_parameters
 
 __all__ = ["FACTORS", "RobustPCASearch", "curve"]
 
@@ -72,6 +74,16 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
     {'n_components': 1}
     """
 
+    _rules: ClassVar[dict[str, rules.Rule]] = {
+        "estimator": rules.optional(rules.estimator_of(RobustPCA)),
+        "param_grid": rules.optional(rules.grid),
+        "share": rules.number(above=0, below=1),
+        "n_repeats": rules.whole(1),
+        "refit": rules.flag,
+        "n_jobs": rules.jobs,
+        "random_state": rules.seed,
+    }
+
     def __init__(
         self,
         estimator: Any = None,
@@ -111,10 +123,7 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         -------
         RobustPCASearch
         """
-        if not 0 < self.share < 1:
-            raise ValueError(f"share is {self.share!r}: it must lie between 0 and 1")
-        if not self.n_repeats >= 1:
-            raise ValueError(f"n_repeats is {self.n_repeats!r}: it must be at least 1")
+        check_parameters(self)
         frames = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
@@ -122,6 +131,11 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         estimator = RobustPCA(lags=1) if self.estimator is None else self.estimator
         grid = {"lam": (np.asarray(FACTORS) / np.sqrt(max(frames.shape))).tolist()}
         candidates = list(ParameterGrid(grid if self.param_grid is None else self.param_grid))
+        for parameters in candidates:
+            try:
+                check_parameters(clone(estimator).set_params(**parameters))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"param_grid cannot be used: {error}") from None
         hidden = _hidden(observed, self.share, self.n_repeats, self.random_state)
         context = self._init_callback_context(max_subtasks=len(candidates))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)

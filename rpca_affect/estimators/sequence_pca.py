@@ -2,23 +2,27 @@
 
 import warnings
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from rpca_affect import rules
 from rpca_affect.estimators.base import OUTPUTS, Documented
-from rpca_affect.estimators.collections import in_parallel, is_collection, numbered, split_rows, stacked
+from rpca_affect.estimators.collections import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.estimators.robust_pca import RobustPCA
+from rpca_affect.rules import check_parameters
 
 __all__ = ["SequenceRobustPCA"]
 
 BASES = ("shared", "own", "both")
 
 
-class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, Documented):
+class SequenceRobustPCA(  # type: ignore[call-arg]
+    ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, Documented, auto_wrap_output_keys=None
+):
     """Robust PCA of a study: sequences of different length, of different people or recordings.
 
     Parameters
@@ -60,6 +64,14 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
     [(40, 2), (60, 2)]
     """
 
+    _rules: ClassVar[dict[str, rules.Rule]] = {
+        "n_components": rules.optional(rules.whole(1)),
+        "base": rules.word(*BASES),
+        "estimator": rules.optional(rules.estimator_of(RobustPCA)),
+        "output": rules.word(*OUTPUTS),
+        "n_jobs": rules.jobs,
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -98,9 +110,7 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
         -------
         SequenceRobustPCA
         """
-        for name, known in (("base", BASES), ("output", OUTPUTS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(map(repr, known))}")
+        check_parameters(self)
         if self.base == "own" and self.output == "scores" and self.n_components is None:
             raise ValueError("base='own' with output='scores' needs n_components: the ranks of sequences differ")
         table, rows = self._table(X, sequence_id, reset=True)
@@ -139,9 +149,11 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
         Returns
         -------
         list of array, or array
-            What ``output`` says, in the form of ``X``: a list for sequences given one by one, a table for a table.
+            What ``output`` says, in the form of ``X``: a list for sequences given one by one, a table for a table;
+            after ``set_output(transform="pandas")`` with the index of ``X``.
         """
         check_is_fitted(self, "n_sequences_")
+        check_parameters(self)
         table, rows = self._table(X, sequence_id, reset=False)
         if self.base == "own":
             parts = in_parallel(partial(_own_output, self._worker()), [table[r] for r in rows], self.n_jobs)
@@ -154,7 +166,9 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
             result = self.estimator_.transform(level, sequence_id=numbered(rows))
             if self.output == "low_rank":
                 result = result + offset
-        return [result[r] for r in rows] if is_collection(X) else result
+        if is_collection(X):
+            return [contained(self, result[r], part) for r, part in zip(rows, X)]
+        return contained(self, result, X)
 
     def fit_transform(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Any:
         """Fit, then transform the same sequences; parameters as in ``fit``."""
@@ -212,6 +226,10 @@ class SequenceRobustPCA(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, T
                     warnings.simplefilter("ignore", RuntimeWarning)
                     offset[r] = np.nan_to_num(np.nanmedian(table[r], axis=0))
         return table - offset, offset
+
+
+# Containers are made here, one for every sequence of a list; set_output looks for this.
+SequenceRobustPCA._sklearn_auto_wrap_output_keys = {"transform"}
 
 
 def _fitted(worker: RobustPCA, frames: np.ndarray) -> RobustPCA:

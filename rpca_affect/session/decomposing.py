@@ -85,7 +85,8 @@ def decompose(
         Weight of the sparse part in scaled units; replaces ``threshold``. Without a noise part it defaults to
         ``1 / sqrt(p max(m, n))``.
     solver : str or solver object, default "auto"
-        As in `rpca_affect.solve`; ``"auto"`` is ADMM wherever there is a noise part.
+        As in `rpca_affect.solve`; ``"auto"`` is ADMM wherever there is a noise part. ``"altproj"`` takes ``rank``, the
+        number of movements beside an offset of every feature, and stands outliers in half of the cells.
     sparse : {"cells", "frames"}
         Whether a transient is a single cell or a whole frame.
     scale : {"noise", "spread", "none"}

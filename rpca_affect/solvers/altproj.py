@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
 from rpca_affect.doubts import Doubt
-from rpca_affect.solvers.base import Solver, random_basis
+from rpca_affect.solvers.base import Solver, projected, random_basis
 
 __all__ = ["AltProj", "AltProjState"]
 
@@ -71,6 +71,10 @@ class AltProj(Solver):
         First threshold, in medians of the observed sizes that are not 0.
     power : int
         Power steps per projection.
+    offset : bool, default False
+        Whether every feature has an offset of its own beside the rank: ``L`` is then an offset and ``rank`` movements,
+        and its rank may be one more. Frames around a median need it: the error of the median is one more direction,
+        too faint to be found as one.
     random_state : int or numpy.random.Generator, default 0
         Seed of the first projection.
 
@@ -94,6 +98,7 @@ class AltProj(Solver):
     momentum: float = 0.5
     start: float = 10.0
     power: int = 1
+    offset: bool = False
     random_state: Any = 0
 
     name: ClassVar[str] = "altproj"
@@ -176,13 +181,8 @@ class AltProj(Solver):
         return AltProjState(low_rank, sparse, noise, filled + self.momentum * change, filled, basis, level, error)
 
     def project(self, x: Array, basis: Array) -> tuple[Array, Array]:
-        """Projection of ``x`` on rank r by power steps from ``basis``; returns it and its right factor."""
-        xp = array_namespace(x)
-        transposed = xp.matrix_transpose(x)
-        for _ in range(self.power + 1):
-            left, _ = xp.linalg.qr(x @ basis)
-            basis, _ = xp.linalg.qr(transposed @ left)
-        return (x @ basis) @ xp.matrix_transpose(basis), basis
+        """Projection of ``x`` on rank r, by power steps from ``basis``; returns it and its right factor."""
+        return projected(x, basis, self.power, self.offset)
 
     def _rest(self, observed: Observed, low_rank: Array) -> Array:
         rest = observed.values - low_rank

@@ -19,6 +19,7 @@ __all__ = [
     "default_lam_of",
     "framewise",
     "larger_side",
+    "projected",
     "random_basis",
 ]
 
@@ -86,6 +87,33 @@ def random_basis(observed: Observed, rank: int, random_state: Any) -> Array:
     draw = np.random.default_rng(random_state).standard_normal((values.shape[-1], rank))
     basis = xp.asarray(draw, dtype=values.dtype, device=device(values))
     return xp.broadcast_to(basis, (*values.shape[:-2], *basis.shape))
+
+
+def projected(x: Array, basis: Array, power: int, offset: bool) -> tuple[Array, Array]:
+    """Project matrices on the rank of a basis, around the mean row where ``offset`` says so.
+
+    Parameters
+    ----------
+    x : array, shape (..., m, n)
+    basis : array, shape (..., n, r)
+        Right factor to start from.
+    power : int
+        Power steps.
+    offset : bool
+
+    Returns
+    -------
+    low_rank : array, shape (..., m, n)
+    basis : array, shape (..., n, r)
+    """
+    xp = array_namespace(x)
+    mean = xp.mean(x, axis=-2, keepdims=True) if offset else xp.zeros_like(x[..., :1, :])
+    x = x - mean
+    transposed = xp.matrix_transpose(x)
+    for _ in range(power + 1):
+        left, _ = xp.linalg.qr(x @ basis)
+        basis, _ = xp.linalg.qr(transposed @ left)
+    return (x @ basis) @ xp.matrix_transpose(basis) + mean, basis
 
 
 def larger_side(observed: Observed) -> Array:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from rpca_affect.arrays import Array, Observed, array_namespace, frobenius
 from rpca_affect.prox import keep_largest, soft_threshold
 from rpca_affect.solvers.altproj import median_size
-from rpca_affect.solvers.base import Solver, random_basis
+from rpca_affect.solvers.base import Solver, projected, random_basis
 
 __all__ = ["GROSS", "GoDec", "GoDecState"]
 
@@ -52,6 +52,8 @@ class GoDec(Solver):
         Soft threshold, in the units of the input; replaces ``cardinality``.
     power : int
         Power steps of the bilateral random projection; 0 is inaccurate where singular values decay slowly.
+    offset : bool, default False
+        As in `AltProj`.
     random_state : int or numpy.random.Generator, default 0
         Seed of the first projection.
 
@@ -73,6 +75,7 @@ class GoDec(Solver):
     cardinality: float | None = None
     level: Any = None
     power: int = 2
+    offset: bool = False
     random_state: Any = 0
 
     name: ClassVar[str] = "godec"
@@ -162,10 +165,5 @@ class GoDec(Solver):
         return GoDecState(low_rank, sparse, rest - sparse, basis, error)
 
     def project(self, x: Array, basis: Array) -> tuple[Array, Array]:
-        """Bilateral projection of ``x`` on rank r by power steps from ``basis``; returns it and its right factor."""
-        xp = array_namespace(x)
-        transposed = xp.matrix_transpose(x)
-        for _ in range(self.power + 1):
-            left, _ = xp.linalg.qr(x @ basis)
-            basis, _ = xp.linalg.qr(transposed @ left)
-        return (x @ basis) @ xp.matrix_transpose(basis), basis
+        """Projection of ``x`` on rank r, by power steps from ``basis``; returns it and its right factor."""
+        return projected(x, basis, self.power, self.offset)

@@ -96,3 +96,15 @@ def test_a_new_fit_forgets_the_old_one():
     for wrong in ({"half_life": 0}, {"batch_size": 0}, {"n_warmup": 1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             ra.IncrementalRobustPCA(2, **wrong).fit(frames(new, 300))
+
+
+def test_settings_changed_in_a_stream_hold_from_then_on_or_are_refused():
+    (base,) = bases(1)
+    model = ra.IncrementalRobustPCA(2, batch_size=100).partial_fit(frames(base, 300))
+    model.set_params(half_life=200, threshold=3.0, output="low_rank").partial_fit(frames(base, 100, 300))
+    assert model._weight < 400 and model.transform(frames(base, 5)).shape == (5, 24)
+    for name, value in (("n_components", 3), ("sparse", "frames")):
+        before = getattr(model, name)
+        with pytest.raises(ValueError, match=f"{name} was {before!r} when the stream began"):
+            model.set_params(**{name: value}).partial_fit(frames(base, 10))
+        assert model.set_params(**{name: before}).partial_fit(frames(base, 10)).n_features_in_ == 24

@@ -139,3 +139,43 @@ def test_forms_of_sequences_agree():
     assert np.allclose(
         ra.SequenceDescriptors().fit_transform(waves), ra.SequenceDescriptors().fit_transform(waves[:, :, None])
     )
+
+
+def named(made):
+    """The clips as tables whose index counts frames, each from where the last one ended."""
+    starts = np.cumsum([0, *map(len, made)])
+    columns = [f"AU{number:02d}" for number in range(made[0].shape[1])]
+    frames = [pd.RangeIndex(start, start + len(clip), name="frame") for clip, start in zip(made, starts)]
+    return [pd.DataFrame(clip, columns=columns, index=index) for clip, index in zip(made, frames)]
+
+
+@pytest.mark.parametrize("output", ["scores", "low_rank", "sparse"])
+def test_pandas_keeps_its_index(output):
+    tables = named(clips(3)[0])
+    whole, number = pd.concat(tables), pd.Series(np.repeat(list("abc"), [len(table) for table in tables]), name="clip")
+    model = ra.SequenceRobustPCA(2, output=output).set_output(transform="pandas").fit(tables)
+    for part, table in zip(model.transform(tables), tables):
+        assert part.index.equals(table.index) and part.index.name == "frame"
+        assert list(part.columns) == list(model.get_feature_names_out())
+    assert model.transform(whole, sequence_id=number).index.equals(whole.index)
+    described = ra.SequenceDescriptors().set_output(transform="pandas").fit(whole, sequence_id=number)
+    rows = described.transform(whole, sequence_id=number)
+    assert list(rows.index) == list("abc") and rows.index.name == "clip"
+    assert list(described.transform(tables).index) == [0, 1, 2]
+
+
+def test_other_names_are_refused():
+    tables = named(clips(3)[0])
+    other = tables[1].rename(columns={"AU00": "AU99"})
+    turned = tables[1][tables[1].columns[::-1]]
+    for model in (ra.SequenceRobustPCA(2), ra.SequenceDescriptors()):
+        for wrong in (other, turned):
+            with pytest.raises(ValueError, match="sequence 1 has the columns"):
+                model.fit([tables[0], wrong])
+            with pytest.raises(ValueError, match="feature names should match"):
+                model.fit(tables).transform([wrong])
+    model = ra.SequenceDescriptors().fit(tables)
+    for wrong in (["AU00"], list(other.columns), list(turned.columns)):
+        with pytest.raises(ValueError, match="not equal to feature_names_in_"):
+            model.get_feature_names_out(wrong)
+    assert list(model.get_feature_names_out(list(tables[0].columns))) == list(model.get_feature_names_out())
