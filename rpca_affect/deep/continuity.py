@@ -141,10 +141,13 @@ def repeated(x: np.ndarray) -> np.ndarray:
     False
     """
     x = np.ascontiguousarray(x) + 0.0  # -0 reads 0
+    found, seen = np.zeros(len(x), dtype=bool), np.flatnonzero(np.isfinite(x).any(1))
+    first = np.sort(x[seen, 0])
+    if not (first[1:] == first[:-1]).any() and np.isfinite(first).all():
+        return found  # as nearly always: frames that differ in one feature are no copies
     places: dict[bytes, list[int]] = {}
-    for t in np.flatnonzero(np.isfinite(x).any(1)):
+    for t in seen:
         places.setdefault(x[t].tobytes(), []).append(int(t))
-    found = np.zeros(len(x), dtype=bool)
     for copies in places.values():
         if len(copies) > 1:
             others = np.delete(x, copies, axis=0)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deep import LSEF, LSEFClassifier, LSEFRegressor, corrupt
@@ -88,6 +90,24 @@ def test_a_value_that_is_read_again_and_again_is_found_where_it_is_an_ordinary_p
         believed = set(lost) - set(aside(Continuity().fit([walk(seed=s) + shift for s in range(20)]), x + shift))
         assert believed <= {lost[0]}
     assert set(lost[1:]) <= set(aside(track, x))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), steps=st.sampled_from([2, 5, 1000]), lost=st.floats(0, 0.4), gaps=st.floats(0, 0.6))
+def test_copies_by_the_definition(seed, steps, lost, gaps):
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.random((25, 3)) * steps) / steps
+    x[rng.random(25) < lost] = x[0]
+    x[rng.random(x.shape) < gaps] = np.nan
+    expected = []
+    for t, frame in enumerate(x):
+        copies = [k for k in range(25) if np.array_equal(x[k], frame, equal_nan=True)]
+        others, known = np.delete(x, copies, axis=0), np.isfinite(frame)
+        counts = [max(np.isfinite(others[:, j]).sum(), 1) for j in np.flatnonzero(known)]
+        shares = [(others[:, j] == frame[j]).sum() / n for j, n in zip(np.flatnonzero(known), counts)]
+        ordinary = np.mean(np.array(shares) > 0.01) > 0.5 if known.any() else True
+        expected.append(copies[0] < t and not ordinary)
+    assert repeated(x).tolist() == expected
 
 
 def test_what_repeats_by_nature_is_no_copy():
