@@ -1,8 +1,11 @@
 """One matrix larger than memory or than one machine: the solvers of the core on shards of rows."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ from rpca_affect.arrays import Observed, power_of_two
 from rpca_affect.decomposition import Decomposition, Factors, gap_limit
 from rpca_affect.distributed import survey
 from rpca_affect.distributed.inputs import chunks_of, dtype_of, opened
-from rpca_affect.distributed.journal import Journal
+from rpca_affect.distributed.journal import Journal, layout_in
 from rpca_affect.distributed.local import threads
 from rpca_affect.distributed.run import Matrix, Run
-from rpca_affect.distributed.shard import PARTS, Facts
+from rpca_affect.distributed.shard import PARTS, Facts, Layout
 from rpca_affect.doubts import Doubt
 from rpca_affect.engine.scope import accepts
 from rpca_affect.engine.units import safe_unit
@@ -40,6 +43,8 @@ def solve(
     gap: float | None = None,
     max_iter: int | None = None,
     callback: Callable[[Progress], Any] | None = None,
+    scheduler: Any = None,
+    checkpoint: str | Path | None = None,
     spill: str | Path | None = None,
     out: str | Path | None = None,
 ) -> Decomposition:
@@ -57,6 +62,12 @@ def solve(
     solver : {"auto", "ialm", "admm"} or solver object
     lam, noise, mask, sparse, tol, gap, max_iter, callback
         As in `rpca_affect.solve`; the mask may be a dask array.
+    scheduler : dask.distributed.Client, address, or "threads", optional
+        Whose workers hold the shards, one for each of their threads: by default those of the current client, as
+        everywhere in dask, otherwise the threads of this process. Folders must be the same ones for all workers.
+    checkpoint : path, optional
+        Folder for the state of the iteration, every ten steps and after Ctrl-C, and its last two. The same call goes
+        on from there and ends with the same bits; with other data or settings it is refused.
     spill : path, optional
         Folder for files that hold data and state, where memory is short: three times the matrix.
     out : path, optional
@@ -73,9 +84,14 @@ def solve(
     ------
     TypeError, ValueError
         With one sentence, for data or parameters that cannot be used.
+    MemoryError
+        Before anything is read, where memory will not suffice.
 
     Notes
     -----
+    A worker that is lost takes nothing with it: another one reads its blocks again and lives through the messages since
+    the last checkpoint. Its parts, after the solve, are lost with it: ``out`` keeps them.
+
     Steps are plain ones in the precision of the data: what the core does to save time on small matrices, single
     precision first and extrapolation after 100 steps, changes no optimum and is left out.
 
@@ -102,23 +118,58 @@ def solve(
     request = Request(tol, max_iter or 0, callback, gap=gap)
     if isinstance(solver, str) and solver == "auto" and calm and gap is None:
         request = replace(request, calm=gap_limit(like))
-    with threads() as crew:
-        crew.open(shape, dtype, None if spill is None else str(spill))
-        _refuse_infinite(crew.load(chunks), shape[1])
+    folder = None if checkpoint is None else Path(checkpoint)
+    with _crew(scheduler) as crew:
+        edges = layout_in(folder) or crew.edges(shape, chunks)
+        layouts = [
+            Layout(a, b, shape[1], str(dtype), None if spill is None else str(spill)) for a, b in pairwise(edges)
+        ]
+        crew.check_memory(layouts, chunks)
+        crew.open(layouts, chunks)
+        _refuse_infinite(crew.load(), shape[1])
         facts = survey.added(crew.ask("facts"))
         if not facts.cells:
             raise ValueError("every cell of a matrix is missing (NaN or masked): nothing can be decomposed")
         solvers, unsure = _solvers(crew, solver, facts, like, lam, noise, sparse)
         limits = survey.limits_of(crew.ask, facts, shape, dtype) if sparse == "cells" else None
-        answer, run = _solved(Journal(crew), solvers, facts, like, limits, request)
+        settings = None
+        if folder is not None:
+            data = [str(dtype), *shape, *crew.ask("fingerprint")]
+            settings = {"shards": edges, "data": data, "solver": [_numbers(one) for one in solvers]}
+            settings |= {"tol": tol, "gap": gap, "max_iter": max_iter, "calm": request.calm}
+        answer, run = _solved(Journal(crew, folder, settings), solvers, facts, like, limits, request)
         if limits is not None and not all(crew.ask("stays", *run.last)):
             crew.ask("unclip")
-            answer, run = _solved(Journal(crew), solvers, facts, like, None, request)
+            again = None if folder is None else folder / "unclipped"
+            answer, run = _solved(Journal(crew, again, settings), solvers, facts, like, None, request)
         noisy = not (isinstance(solvers[-1].slack, float) and solvers[-1].slack == 0.0)
         answer = _with_parts(crew, answer, run, noisy, None if out is None else Path(out))
     asked = replace(request, max_iter=request.max_iter or solvers[-1].default_max_iter)
     status = status_of(answer, Observed(like), asked, (), 0, noisy)
     return replace(answer, status=replace(status, doubts=(*unsure, *status.doubts)))
+
+
+@contextmanager
+def _crew(scheduler: Any) -> Iterator[Any]:
+    """The workers that hold the shards."""
+    client = scheduler
+    if scheduler is None and "distributed" in sys.modules:
+        with suppress(ValueError):
+            client = sys.modules["distributed"].get_client()
+    if client is None or (isinstance(client, str) and client == "threads"):
+        with threads() as crew:
+            yield crew
+        return
+    from dask.distributed import Client
+
+    from rpca_affect.distributed.cluster import cluster
+
+    if isinstance(client, str):
+        with Client(client) as own, cluster(own) as crew:
+            yield crew
+    else:
+        with cluster(client) as crew:
+            yield crew
 
 
 def _refuse_infinite(places: list[int | None], columns: int) -> None:
@@ -158,6 +209,14 @@ def _solvers(
     return [replace(one, lam=weight) if one.lam is None else one for one in found], unsure
 
 
+def _numbers(solver: Any) -> list[Any]:
+    """What tells a solver from others, as JSON holds it."""
+    numbers = [solver.lam, solver.mu, solver.growth, solver.relax]
+    ahead = getattr(solver, "head_start", None), getattr(solver, "adaptive", None)
+    exact = [None if number is None else float(number).hex() for number in numbers]
+    return [solver.name, solver.sparse_kind, *exact, np.asarray(solver.slack).tobytes().hex(), *ahead]
+
+
 def _solved(
     journal: Journal, solvers: list[Any], facts: Facts, like: np.ndarray, limits: np.ndarray | None, request: Request
 ) -> tuple[Decomposition, Run]:
@@ -171,9 +230,10 @@ def _solved(
     norm = math.sqrt(sum(journal.crew.ask("model", unit, kind, float(sure.lam), sure.slack / unit)))
     sizes = survey.added(journal.crew.ask("facts"))
     run = Run(journal, Matrix(like, facts.cells, unit, size / unit, norm, sizes.total, sizes.top, limits is not None))
-    if len(solvers) == 2:
-        return run.auto(solvers[0], sure, request), run
-    return run.solved(sure, replace(request, calm=None)), run
+    with journal.interruptible():
+        if len(solvers) == 2:
+            return run.auto(solvers[0], sure, request), run
+        return run.solved(sure, replace(request, calm=None)), run
 
 
 def _with_parts(crew: Any, answer: Decomposition, run: Run, noisy: bool, out: Path | None) -> Decomposition:
@@ -189,7 +249,7 @@ def _with_parts(crew: Any, answer: Decomposition, run: Run, noisy: bool, out: Pa
     if out is None:
         parts = {name: crew.parts(name) for name in names}
     else:
-        parts = {name: da.from_array(np.load(out / f"{name}.npy", mmap_mode="r"), name=False) for name in names}
+        parts = {name: opened(out / f"{name}.npy") for name in names}
     parts.setdefault("noise", da.zeros(like.shape, dtype=like.dtype))
     values, right = low.shrunk[: answer.rank] * run.matrix.unit, low.basis[:, : answer.rank].T
     left = parts["low_rank"] @ (right.T / values)

@@ -10,7 +10,7 @@ from rpca_affect.arrays import as_floating
 
 __all__ = ["Chunk", "chunks_of", "dtype_of", "opened"]
 
-READ = 1 << 25  # bytes that are read from an .npy file at a time
+READ = 1 << 23  # bytes that are read from an .npy file at a time
 
 
 class Chunk(NamedTuple):

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
 from rpca_affect.distributed.shard import Layout, Shard
 from rpca_affect.engine.threads import Crew, crew
@@ -14,22 +14,34 @@ from rpca_affect.engine.threads import Crew, crew
 __all__ = ["Threads", "threads"]
 
 LEAST = 1 << 14  # cells of a shard that is worth a thread
+SHOWN = 1 << 27  # bytes of a block of the answer
 
 
 class Threads:
-    """Shards in the memory of this process."""
+    """Shards in the memory of this process, one for each thread that BLAS was allowed, or as many as were said."""
 
     def __init__(self, team: Crew, shards: int | None = None) -> None:
-        self.team, self.count = team, shards
+        self.team, self.size = team, shards or team.size
         self.shards: list[Shard] = []
+        self.chunks: list[Chunk] = []
 
-    def open(self, shape: tuple[int, int], dtype: np.dtype, spill: str | None) -> None:
+    def edges(self, shape: tuple[int, int], chunks: list[Chunk]) -> list[int]:
+        """First rows of the shards, and the number of rows."""
+        count = min(self.size, max(1, shape[0] * shape[1] // LEAST), shape[0])
+        return [shape[0] * i // count for i in range(count + 1)]
+
+    def check_memory(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+        """Refuse, before anything is read, what this process has no memory for."""
+        first = layouts[0]
+        need = memory.needed(layouts, max(chunk.stop - chunk.start for chunk in chunks))
+        remedy = "give smaller chunks" if first.spill else "give spill=FOLDER, or the workers of a cluster"
+        memory.refuse_if_short(need, memory.available(), remedy)
+
+    def open(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
         """Make the shards, still empty."""
-        count = self.count or min(self.team.size, max(1, shape[0] * shape[1] // LEAST), shape[0])
-        edges = [shape[0] * i // count for i in range(count + 1)]
-        self.shards = [Shard(Layout(a, b, shape[1], str(dtype), spill)) for a, b in pairwise(edges)]
+        self.shards, self.chunks = [Shard(layout) for layout in layouts], chunks
 
-    def load(self, chunks: list[Chunk]) -> list[int | None]:
+    def load(self) -> list[int | None]:
         """Read every chunk, once; return where infinite cells were found."""
 
         def read(_: int, chunk: Chunk) -> int | None:
@@ -44,23 +56,31 @@ class Threads:
                     found = place if found is None else found
             return found
 
-        return self.team.run(read, chunks)
+        return self.team.run(read, self.chunks)
 
     def ask(self, command: str, *arguments: Any) -> list[Any]:
         """Let every shard answer, in their order."""
         return self.team.run(lambda _, shard: getattr(shard, command)(*arguments), self.shards)
 
+    def saved(self, folder: str) -> None:
+        """The state was written to a folder: nothing to do where nobody is lost."""
+
     def parts(self, name: str) -> Any:
         """A part of the answer as a dask array over the memory of the shards."""
+        import dask
         import dask.array as da
 
-        pieces = [shard.part(name) for shard in self.shards]
-        height = max(1, (1 << 27) // (pieces[0].shape[1] * pieces[0].itemsize))
-        return da.concatenate([da.from_array(x, chunks=(height, -1), name=False) for x in pieces])
+        show, pieces = dask.delayed(Shard.rows_of, pure=False), []
+        for shard in self.shards:
+            rows, columns, dtype = len(shard.a), shard.layout.columns, np.dtype(shard.layout.dtype)
+            height = max(1, SHOWN // (columns * dtype.itemsize))  # from_array would copy
+            edges = [(k, min(k + height, rows)) for k in range(0, rows, height)]
+            pieces += [da.from_delayed(show(shard, name, a, b), (b - a, columns), dtype) for a, b in edges]
+        return da.concatenate(pieces)
 
 
 @contextmanager
 def threads(shards: int | None = None) -> Iterator[Threads]:
-    """Lend the threads of this process, as many as BLAS was allowed."""
+    """Lend the threads of this process."""
     with crew() as team:
         yield Threads(team, shards)

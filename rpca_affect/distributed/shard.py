@@ -1,6 +1,7 @@
 """Some rows of the matrix and the state of the iteration on them: what a worker holds, and what it is asked to do."""
 
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -44,13 +45,13 @@ class Layout(NamedTuple):
     dtype: str
     spill: str | None
 
-    def room(self) -> np.ndarray:
+    def room(self, dtype: str) -> np.ndarray:
         """A matrix of the shard's shape, in memory or in a file that is gone with it."""
         shape = (self.stop - self.start, self.columns)
         if self.spill is None:
-            return np.zeros(shape, self.dtype)
+            return np.zeros(shape, dtype)
         with tempfile.TemporaryFile(dir=self.spill) as file:
-            return np.memmap(file, self.dtype, "w+", shape=shape)
+            return np.memmap(file, dtype, "w+", shape=shape)
 
 
 class Facts(NamedTuple):
@@ -81,7 +82,7 @@ class Shard:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.values, self.a, self.out = (layout.room() for _ in range(3))
+        self.values, self.a, self.out = (layout.room(layout.dtype) for _ in range(3))
         self.known: np.ndarray | None = None
         self.unit = 1.0
         self.moved = False  # whether the next argument lies in `out`
@@ -103,7 +104,8 @@ class Shard:
         if not known.all():
             with GROWING:  # other threads may bring other rows
                 if self.known is None:
-                    self.known = np.ones(self.values.shape, dtype=bool)
+                    self.known = self.layout.room("bool")
+                    self.known[:] = True
             self.known[rows] = known
             block = np.where(known, block, block.dtype.type(0))
         self.values[rows] = block
@@ -281,14 +283,26 @@ class Shard:
         """Return a part, once `finish` has written it."""
         return {"low_rank": self.a, "sparse": self.out, "noise": self.values}[name]
 
-    def save(self, path: str) -> None:
-        """Write the argument of the last step to a file."""
-        with Path(path).open("wb") as file:
+    def rows_of(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Some rows of a part."""
+        return self.part(name)[start:stop]
+
+    def fingerprint(self) -> int:
+        """A number that changes with the data."""
+        found = 0
+        for rows in self._strips():
+            found = zlib.crc32(self.values[rows].tobytes(), found)
+            found = found if self.known is None else zlib.crc32(self.known[rows].tobytes(), found)
+        return found
+
+    def save(self, folder: str) -> None:
+        """Write the argument of the last step to a folder."""
+        with Path(folder, f"{self.layout.start}.npy").open("wb") as file:
             np.save(file, self.a)
 
-    def load(self, path: str) -> None:
-        """Go back to the argument in a file."""
-        np.copyto(self.a, np.load(path, mmap_mode="r"))
+    def load(self, folder: str) -> None:
+        """Go back to the argument in a folder."""
+        np.copyto(self.a, np.load(Path(folder, f"{self.layout.start}.npy"), mmap_mode="r"))
         self.moved = False
 
     def _advance(self) -> None:

@@ -1,0 +1,252 @@
+"""The crew of a dask cluster: state lives on the workers, one task for each shard and step, nothing kept elsewhere.
+
+A worker knows its shards by run and place; no task depends on an earlier one, so the scheduler has nothing to keep.
+What a worker takes with it when it is lost is made again from its blocks of the input, or from the last checkpoint, and
+the messages since: they are small, and the driver has them.
+"""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.distributed import memory
+from rpca_affect.distributed.inputs import Chunk
+from rpca_affect.distributed.shard import Layout, Shard
+from rpca_affect.engine.threads import crew
+
+__all__ = ["Cluster", "cluster"]
+
+SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they are for the steps
+MOVING = {"begin", "step", "hand_over", "finish", "load"}  # commands that change the state
+LOST = "lost"
+PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
+LOOK, PATIENCE = 0.5, 60.0  # seconds between looks at who is there, and until nobody is waited for any longer
+
+
+class _Held:
+    """A shard on a worker, the number of the last question it answered, and the answer."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard, self.number = shard, 0
+        self.answer: Any = None
+
+
+HELD: dict[tuple[str, int], _Held] = {}
+
+
+def _open(run: str, place: int, layout: Layout) -> None:
+    HELD[run, place] = _Held(Shard(layout))
+
+
+def _put(run: str, place: int, start: int, block: Any, mask: Any) -> int | None:
+    return HELD[run, place].shard.put(start, block, mask)
+
+
+def _ask(run: str, place: int, number: int, command: str, arguments: tuple) -> Any:
+    held = HELD.get((run, place))
+    if held is None or held.number not in (number - 1, number):
+        return LOST
+    if held.number < number:  # a question that was answered already is not worked on again
+        with crew():  # BLAS on one thread, as everywhere
+            held.answer = getattr(held.shard, command)(*arguments)
+        held.number = number
+    return held.answer
+
+
+def _replay(run: str, place: int, number: int, log: list[tuple[str, tuple]]) -> None:
+    held = HELD[run, place]
+    with crew():
+        for command, arguments in log:
+            getattr(held.shard, command)(*arguments)
+    held.number = number
+
+
+def _part(run: str, place: int, name: str) -> np.ndarray:
+    return HELD[run, place].shard.part(name)
+
+
+def _close(run: str, place: int) -> None:
+    HELD.pop((run, place), None)
+
+
+class _Gone(Exception):
+    """The worker that was asked is no longer there."""
+
+
+class Cluster:
+    """Shards on the workers of a `dask.distributed.Client`, as many as these have threads."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.run, self.number = client, uuid.uuid4().hex, 0
+        self.log: list[tuple[str, tuple]] = []
+        self.layouts: list[Layout] = []
+        self.chunks: list[list[Chunk]] = []
+        self.owners: list[str] = []
+
+    @property
+    def size(self) -> int:
+        """Threads of all workers."""
+        return sum(self.client.nthreads().values())
+
+    def edges(self, shape: tuple[int, int], chunks: list[Chunk]) -> list[int]:
+        """First rows of the shards, whole chunks each, and the number of rows."""
+        stops = np.array([chunk.stop for chunk in chunks])
+        wanted = shape[0] * np.arange(1, self.size + 1) / max(self.size, 1)
+        return sorted({0, *(int(stops[np.argmin(np.abs(stops - one))]) for one in wanted), shape[0]})
+
+    def check_memory(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+        """Refuse, before anything is read, what the workers have no memory for."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        there = sum(one["memory_limit"] or 0 for one in workers)
+        if all(one["memory_limit"] for one in workers):
+            need = memory.needed(layouts, max(chunk.stop - chunk.start for chunk in chunks)) + len(workers) * PACKAGE
+            memory.refuse_if_short(need, there, "give spill=FOLDER, or more workers")
+
+    def open(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+        """Take over which rows belong together."""
+        edges = {layout.stop for layout in layouts}
+        if any(chunk.start < edge < chunk.stop for chunk in chunks for edge in edges):
+            raise ValueError("the chunks are not those that the checkpoint was begun with: give the same ones")
+        self.layouts = layouts
+        self.chunks = [[chunk for chunk in chunks if one.start <= chunk.start < one.stop] for one in layouts]
+        slots = [address for address, threads in self.client.nthreads().items() for _ in range(threads)]
+        if not slots:
+            raise RuntimeError("the cluster has no workers: start one, and solve again")
+        self.owners = [slots[place * len(slots) // len(layouts)] for place in range(len(layouts))]
+
+    def load(self) -> list[int | None]:
+        """Let every worker read its blocks; return where infinite cells were found."""
+        found: list[int | None] = []
+        futures = [self._loading(place) for place in range(len(self.layouts))]  # all at once: they may share inputs
+        for place in range(len(self.layouts)):
+            try:
+                found += self._results(futures[place], place)
+            except _Gone:
+                found += self._reload(place)
+        return found
+
+    def _loading(self, place: int) -> list[Any]:
+        import dask
+
+        here = {"workers": [self.owners[place]], "pure": False}
+        self._results([self.client.submit(_open, self.run, place, self.layouts[place], **here)], place)
+        put = dask.delayed(_put, pure=False)
+        puts = [put(self.run, place, chunk.start, chunk.block, chunk.mask) for chunk in self.chunks[place]]
+        return self.client.compute(puts, workers=[self.owners[place]])
+
+    def _reload(self, place: int) -> list[Any]:
+        """Give a shard to another worker, with the data."""
+        while True:
+            self.owners[place] = self._least_busy()
+            try:
+                return self._results(self._loading(place), place)
+            except _Gone:
+                continue
+
+    def _least_busy(self) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            threads = self.client.nthreads()
+            if threads:
+                return min(threads, key=lambda address: self.owners.count(address) / threads[address])
+            time.sleep(LOOK)
+        raise RuntimeError(
+            "no worker of the cluster is left: start some, and solve again (checkpoint= is gone on from)"
+        )
+
+    def _results(self, futures: list[Any], place: int) -> list[Any]:
+        """Wait for tasks of one worker; raise `_Gone` where it is lost meanwhile."""
+        from dask.distributed import wait
+
+        while True:
+            try:
+                wait(futures, timeout=LOOK)
+                break
+            except TimeoutError:
+                if self.owners[place] not in self.client.nthreads():
+                    self.client.cancel(futures)
+                    raise _Gone from None
+        if any(future.status in ("cancelled", "lost") for future in futures):
+            raise _Gone
+        return self.client.gather(futures)
+
+    def ask(self, command: str, *arguments: Any) -> list[Any]:
+        """Let every shard answer, in their order."""
+        self.number += 1
+        places = range(len(self.layouts))
+        futures = [self._submit(place, command, arguments) for place in places]
+        answers = [self._answer(futures[place], place, command, arguments) for place in places]
+        if command in SETTLING | MOVING:
+            self.log.append((command, arguments))
+        return answers
+
+    def _submit(self, place: int, command: str, arguments: tuple) -> Any:
+        words = (self.run, place, self.number, command, arguments)
+        return self.client.submit(
+            _ask, *words, workers=[self.owners[place]], pure=False, key=f"rpca-{uuid.uuid4().hex}"
+        )
+
+    def _answer(self, future: Any, place: int, command: str, arguments: tuple) -> Any:
+        while True:
+            try:
+                answer = self._results([future], place)[0]
+                if not (isinstance(answer, str) and answer == LOST):
+                    return answer
+            except _Gone:
+                pass
+            self._rebuild(place)
+            future = self._submit(place, command, arguments)
+
+    def _rebuild(self, place: int) -> None:
+        """Make a lost shard again, as it was before the question."""
+        while True:
+            self._reload(place)
+            words = (self.run, place, self.number - 1, self.log)
+            try:
+                self._results([self.client.submit(_replay, *words, workers=[self.owners[place]], pure=False)], place)
+                return
+            except _Gone:
+                continue
+
+    def saved(self, folder: str) -> None:
+        """Forget the messages before the last step: what it began with lies in a folder."""
+        settling = [entry for entry in self.log if entry[0] in SETTLING]
+        self.log = [*settling, ("load", (folder,)), self.log[-1]]
+
+    def parts(self, name: str) -> Any:
+        """A part of the answer as a dask array whose blocks lie on the workers."""
+        import dask.array as da
+
+        pieces = []
+        for place, layout in enumerate(self.layouts):
+            words = (self.run, place, name)
+            future = self.client.submit(_part, *words, workers=[self.owners[place]], pure=False)
+            shape = (layout.stop - layout.start, layout.columns)
+            self._results([future], place)
+            pieces.append(da.from_delayed(future, shape, np.dtype(layout.dtype)))
+        return da.concatenate(pieces)
+
+    def close(self) -> None:
+        """Let the workers forget the shards."""
+        there = self.client.nthreads()
+        places = [place for place, owner in enumerate(self.owners) if owner in there]
+        close = [self.client.submit(_close, self.run, k, workers=[self.owners[k]], pure=False) for k in places]
+        for place, future in zip(places, close):
+            try:
+                self._results([future], place)
+            except _Gone:
+                continue
+
+
+@contextmanager
+def cluster(client: Any) -> Iterator[Cluster]:
+    """Lend the workers of a client."""
+    shards = Cluster(client)
+    try:
+        yield shards
+    finally:
+        shards.close()

@@ -1,0 +1,103 @@
+"""On the workers of a dask cluster: the same answer, each block read once, nothing kept elsewhere, losses mended."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from problems import off
+from test_distributed_loss import M, parts
+
+dask = pytest.importorskip("dask", reason="dask is not installed: pip install 'rpca-affect[dask]'")
+da = pytest.importorskip("dask.array", reason="dask is not installed: pip install 'rpca-affect[dask]'")
+dask_distributed = pytest.importorskip("dask.distributed", reason="distributed is not installed")
+
+from rpca_affect import distributed  # noqa: E402
+
+WORDS = {"noise": 0.05}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers of one thread, as processes of their own."""
+    words = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
+    with dask_distributed.LocalCluster(**words) as workers, dask_distributed.Client(workers) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def whole():
+    with dask.config.set(scheduler="threads"):
+        return parts(distributed.solve(M, **WORDS, scheduler="threads"))
+
+
+def kept(client):
+    """Tasks that the scheduler knows."""
+    return client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+
+
+def noting(block, place, folder):
+    """Read a block, and write down that it was read."""
+    with open(folder / f"{place}-{time.monotonic_ns()}", "x"):
+        return block
+
+
+def in_blocks(folder, step=40):
+    folder.mkdir(exist_ok=True)
+    read = dask.delayed(noting, pure=False)
+    pieces = [da.from_delayed(read(M[k : k + step], k, folder), (step, 20), float) for k in range(0, len(M), step)]
+    return da.concatenate(pieces)
+
+
+def test_workers_give_the_answer_of_threads(client, whole, tmp_path):
+    tasks = []
+    watch = lambda progress: tasks.append(kept(client))  # noqa: E731
+    split = distributed.solve(in_blocks(tmp_path), **WORDS, scheduler=client, callback=watch)
+    found = parts(split)
+    assert all(off(a, b) < 1e-9 for a, b in zip(found, whole))
+    assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == list(range(0, 400, 40))
+    assert max(tasks[:50]) <= 4 and len(set(tasks[2:50])) == 1, tasks
+    del split
+    held = client.run(lambda: len(__import__("rpca_affect").distributed.cluster.HELD))
+    assert set(held.values()) == {0}
+
+
+def test_the_current_client_is_used_as_everywhere_in_dask(client, whole, tmp_path):
+    split = distributed.solve(in_blocks(tmp_path), **WORDS, out=tmp_path / "out")
+    assert isinstance(split.low_rank, da.Array)
+    assert off(np.load(tmp_path / "out" / "low_rank.npy"), whole[0]) < 1e-9
+
+
+def test_workers_that_are_killed_change_no_bit(client, tmp_path):
+    """Two are killed, one after the other, while a step may be going on."""
+    undisturbed = parts(distributed.solve(in_blocks(tmp_path / "a", 100), **WORDS, scheduler=client))
+    pids = []
+
+    def kill(progress):
+        if progress.n_iter in (7, 23):
+            pid = next(iter(client.run(os.getpid).values()))
+            pids.append(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    for words in ({}, {"checkpoint": tmp_path / "kept"}):
+        pids.clear()
+        split = distributed.solve(in_blocks(tmp_path / "b", 100), **WORDS, **words, scheduler=client, callback=kill)
+        assert len(set(pids)) == 2
+        assert all(np.array_equal(a, b) for a, b in zip(parts(split), undisturbed))
+
+
+def test_memory_of_the_workers_is_asked_for_first(tmp_path):
+    words = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": "300MB"}
+    x = da.zeros((1_000_000, 100), chunks=(10_000, 100))
+    with (
+        dask_distributed.LocalCluster(**words, processes=False) as workers,
+        dask_distributed.Client(workers) as found,
+        pytest.raises(MemoryError, match=r"needs 2\.\d GB of memory, and 300 MB are available: give spill=FOLDER"),
+    ):
+        distributed.solve(x, scheduler=found)
+
+
+def test_an_address_is_enough(client, whole):
+    split = distributed.solve(M, **WORDS, scheduler=client.scheduler.address)
+    assert off(split.factors.right.T @ split.factors.right, np.linalg.pinv(whole[0]) @ whole[0]) < 1e-6
