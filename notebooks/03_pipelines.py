@@ -17,6 +17,9 @@
 # Clips of different length go in, one row of named descriptors per clip comes out, and a classifier follows. Recordings are kept apart: no frame of a
 # test recording is seen in training, neither by the classifier nor by the base. Then a part of the *test* frames is spoiled, as trackers do: dropped,
 # spiked, or frozen.
+#
+# **You learn** to put the split into a scikit-learn pipeline and to test it on recordings that it has never seen. **You need**
+# [which solver](02_which_solver.ipynb).
 
 # %%
 import os
@@ -178,3 +181,12 @@ axis = choice.plot()
 axis.set_title("hidden cells predicted, by weight")
 plt.show()
 print(choice)
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Leave out the groups: shuffle the clips into folds. By how much do the scores rise, and why is that no good news?
+# 2. Replace the classifier by a nearest neighbour. Do the robust descriptors gain or lose against mean and standard deviation?
+# 3. Spoil the *training* clips as well. Which of the two descriptions suffers more?
+#
+# **Next:** [one call on every array library](04_backends.ipynb), or [a study](06_study.ipynb).

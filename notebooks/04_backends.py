@@ -17,6 +17,8 @@
 # `solve` takes NumPy arrays, torch tensors and CuPy arrays, one matrix or a stack of clips, and answers in kind: same library, same device,
 # same precision. Nothing is copied to the host behind your back. This notebook makes the same call everywhere, checks that the answers agree,
 # and looks for the sizes at which another backend begins to pay.
+#
+# **You learn** when a GPU, torch or single precision is worth it. **You need** [which solver](02_which_solver.ipynb).
 
 # %%
 import importlib.util
@@ -49,13 +51,15 @@ if importlib.util.find_spec("torch"):
     import torch
 
     backends["torch (CPU)"] = (torch.asarray, lambda x: x.numpy())
-try:
-    from rpca_affect.engine import gpu
+if importlib.util.find_spec("cupy"):
+    import cupy
 
-    cupy = gpu.namespace()
-    backends["CuPy"] = (cupy.asarray, cupy.asnumpy)
-except ImportError as reason:
-    print("no CuPy here:", reason)
+    if cupy.cuda.is_available():
+        backends["CuPy"] = (cupy.asarray, cupy.asnumpy)
+    else:
+        print("CuPy is here, and no device")
+else:
+    print("no CuPy here: pip install 'rpca-affect[gpu]'")
 print("comparing:", ", ".join(backends))
 
 # %% [markdown]
@@ -161,3 +165,10 @@ for dtype in ("float64", "float32"):
 # %% [markdown]
 # On a machine with a GPU, `make gpu-check` runs the laws and the agreement of the backends on CuPy and prints times, the speed against NumPy and
 # against a full SVD per step, and the share of the memory bandwidth that was reached.
+#
+# ## Exercises
+#
+# 1. At which number of clips does the stack overtake the loop on your machine?
+# 2. Solve `matrix * 1e-20` in both precisions. What changes?
+#
+# **Next:** [a network that starts as the solver](05_unrolled.ipynb).

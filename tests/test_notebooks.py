@@ -34,4 +34,4 @@ def test_notebook_and_script_say_the_same(path):
 
 
 def test_all_notebooks_are_here():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
