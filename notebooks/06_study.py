@@ -109,7 +109,9 @@ for name, what in (("base_mean", "tone"), ("transient_rms", "bursts")):
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
-for ax, name, title in zip(axes, ("base_mean", "transient_rms"), ("tone: mean of the base", "bursts: size of the transients")):
+for ax, name, title in zip(
+    axes, ("base_mean", "transient_rms"), ("tone: mean of the base", "bursts: size of the transients")
+):
     for x, (condition, color) in enumerate((("rest", BLUE), ("stress", ORANGE))):
         values = each.loc[each["condition"] == condition, name]
         ax.plot([x] * len(values), values, "o", color=color, mfc="none")

@@ -103,7 +103,12 @@ for name, found in candidates.items():
     print(f"{name:<36} F = {f_measure(found):.2f}")
 
 # %%
-names = ["support of S", "rank 1, and a floor", "rank 1, and a floor, 5 x 5 median", "median, and a floor, 5 x 5 median"]
+names = [
+    "support of S",
+    "rank 1, and a floor",
+    "rank 1, and a floor, 5 x 5 median",
+    "median, and a floor, 5 x 5 median",
+]
 fig, axes = plt.subplots(1, 6, figsize=(13, 2.2))
 axes[0].imshow(pictures[shown].mean(axis=-1), cmap="gray")
 axes[1].imshow(truth, cmap="gray")
