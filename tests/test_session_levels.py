@@ -39,6 +39,7 @@ def test_planted_time_scales_are_found(planted):
     assert cosine(last.transient_values, short) > 0.9 > 0.1 > abs(cosine(first.transient_values, short))
     assert cosine(split.levels[0].transient_values + split.levels[1].transient_values, long) > 0.5
     assert cosine(split.base_values, slow + quick) > 0.97
+    assert any("take events from a split on one level" in text for text in split.summary()["notices"])
     told = split.summary()["levels"]
     assert [level["frames"] for level in told] == list(WIDTHS)
     assert sum(level["movement"] for level in told) == pytest.approx(1) and told[0]["movement"] > 0.6
@@ -51,6 +52,7 @@ def test_one_level_is_the_plain_split_to_the_last_bit(planted):
     for name in ("base_values", "transient_values", "residual_values"):
         assert np.array_equal(getattr(one, name), getattr(plain, name))
     assert len(one.levels) == 1 and plain.levels == ()
+    assert one.summary()["notices"] == plain.summary()["notices"]
     assert "levels" not in plain.summary() and "levels" not in plain.parameters
 
 

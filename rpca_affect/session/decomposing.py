@@ -16,7 +16,7 @@ from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
-from rpca_affect.session.levels import checked_widths, short_notice, split_levels
+from rpca_affect.session.levels import checked_widths, level_notices, split_levels
 from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
 from rpca_affect.session.prediction import CELLS, Prediction, predict_hidden
 from rpca_affect.session.split import Split
@@ -112,7 +112,7 @@ def decompose(
         Frames in a block of every time scale, falling and ending with 1, such as ``(32, 8, 1)``: medians over the
         blocks are split first, and every level splits what the slower ones leave (`rpca_affect.solve_levels`). The
         parts of each are in ``split.levels``; base and transient are their sums. A transient of a slow level lasts at
-        least about half of its block.
+        least about half of its block and is cut at its edges: take events from a split on one level.
     false_alarms : float, default 0.1
         How many events per minute noise alone may add to the list of `Split.events`.
     features, min_confidence, format, mask, fps, max_gap, key, time, confidence, drop, missing
@@ -228,9 +228,9 @@ def decompose(
         again = {name: value for name, value in model.options.items() if name != "callback"}
         prediction = _predicted(recording, transient, sequences, whole.center, replace(model, options=again), divide)
     status = status_of(recording, sequences, prediction)
-    notice = short_notice(sequences, widths)
-    if notice is not None:
-        recording = replace(recording, meta=recording.meta | {"notices": (*recording.notices, notice)})
+    notices = level_notices(sequences, widths)
+    if notices:
+        recording = replace(recording, meta=recording.meta | {"notices": (*recording.notices, *notices)})
     split = Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
     return replace(split, prediction=prediction)
 

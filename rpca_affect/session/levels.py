@@ -15,7 +15,7 @@ from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
 from rpca_affect.recordings import Recording
 from rpca_affect.session.model import LevelParts, SequenceSplit, split_sequence
 
-__all__ = ["Level", "checked_widths", "levels_of", "short_notice", "split_levels"]
+__all__ = ["Level", "checked_widths", "level_notices", "levels_of", "split_levels"]
 
 FEWEST = 8  # blocks in a sequence, below which it has no such level: so few say nothing about their noise
 
@@ -148,12 +148,15 @@ def levels_of(recording: Recording, sequences: Sequence[SequenceSplit]) -> tuple
     return tuple(found)
 
 
-def short_notice(sequences: Sequence[SequenceSplit], widths: Sequence[int]) -> str | None:
-    """Say which sequences are too short for a level."""
+def level_notices(sequences: Sequence[SequenceSplit], widths: Sequence[int]) -> tuple[str, ...]:
+    """Say what several levels cost, and which sequences are too short for one."""
+    if len(widths) < 2:
+        return ()
+    notices = ["Several levels: bursts are cut at the edges of blocks, so take events from a split on one level."]
     short = [part for part in sequences if part.levels and len(part.levels) < len(widths)]
-    if not short:
-        return None
-    return (
-        f"{len(short)} of {len(sequences)} sequences are shorter than {FEWEST} blocks of {widths[0]} frames: their "
-        "slow levels are empty."
-    )
+    if short:
+        notices.append(
+            f"{len(short)} of {len(sequences)} sequences are shorter than {FEWEST} blocks of {widths[0]} frames: their "
+            "slow levels are empty."
+        )
+    return tuple(notices)
