@@ -10,7 +10,7 @@ from rpca_affect.projection import predicted
 
 __all__ = ["refitted"]
 
-REFITS = 3  # rounds of predicting the base with less and less of the transients, before one without them
+ROUNDS = 4  # of predicting the base, the last without its transients
 
 
 def refitted(
@@ -25,8 +25,10 @@ def refitted(
     """Base and transients without the shrinkage of the convex model.
 
     On the space of the base, every frame is the best linear prediction from its observed cells, those far from the
-    base weighing less the farther they are and in the end, as transients, nothing. A transient lies more than
-    ``threshold`` standard deviations of the noise off; where the convex optimum calls it one, of what the base leaves.
+    base weighing less the farther they are and in the end, as transients, nothing. With lags they weigh nothing from
+    the first round on: enough cells of other frames are left to predict them from, and however little they weigh, they
+    would pull a base that knows time after every burst. A transient lies more than ``threshold`` standard deviations of
+    the noise off; where the convex optimum calls it one, of what the base leaves.
 
     Parameters
     ----------
@@ -55,8 +57,8 @@ def refitted(
         convex = away
         right = _space(answer, low_rank)
         wide = xp.concat([sigma] * lags) if lags > 1 else sigma
-        for last in (*[False] * REFITS, True):
-            weights = _weight(scaled - base, known, reach, last)
+        for count in range(ROUNDS):
+            weights = _weight(scaled - base, known, reach, lags > 1 or count == ROUNDS - 1)
             shares = embedded(weights, lags)
             if windows.inside is not None:
                 shares = shares * xp.astype(windows.inside, shares.dtype)[:, None]
@@ -82,11 +84,11 @@ def _space(answer: Decomposition, low_rank: Array) -> Array:
     return right[: int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64))), :]
 
 
-def _weight(rest: Array, known: Array, reach: Array, last: bool) -> Array:
-    """Huber's weight of every cell: 1 up to its reach, then falling; in the last round nothing beyond."""
+def _weight(rest: Array, known: Array, reach: Array, strict: bool) -> Array:
+    """Huber's weight of every cell: 1 up to its reach, then falling; strictly, nothing beyond."""
     xp = array_namespace(rest)
     size, zero = xp.abs(rest), xp.zeros_like(reach)
-    if last:
+    if strict:
         return xp.astype(known & (size <= reach), rest.dtype)
     size = xp.where(size > reach, reach / xp.where(size > reach, size, zero + 1), zero + 1)
     return xp.where(known, size, zero)

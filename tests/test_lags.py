@@ -166,3 +166,20 @@ def test_a_feature_that_one_sequence_never_shows(noise):
     split = ra.decompose(table, noise=noise, check=False)
     assert [part.lags > 1 for part in split.sequences] == [True, True]
     assert np.array_equal(split.base_values[100:, 3], np.full(100, np.nanmedian(x[:, 3])))
+
+
+def test_a_base_that_knows_time_is_not_pulled_after_bursts():
+    kept, errors = [], []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        curves = np.sin(2 * np.pi * np.arange(600)[:, None] / rng.uniform(60, 240, 4) + rng.uniform(0, 6, 4))
+        truth = curves @ rng.standard_normal((4, 12)) / np.sqrt(2)
+        added = np.zeros_like(truth)
+        for start in range(20, 580, 20):
+            length, columns = int(rng.integers(2, 9)), rng.choice(12, int(rng.integers(1, 6)), replace=False)
+            added[start : start + length, columns] = rng.uniform(0.4, 1.0) * rng.choice([-1.0, 1.0])
+        frames = truth + 0.1 * rng.standard_normal(truth.shape)
+        split = ra.decompose(frames + added, lags=15, check=False)
+        kept.append(np.sum(split.transient_values * added) / np.sum(added**2))
+        errors.append(np.linalg.norm(split.base_values - truth) / np.linalg.norm(truth))
+    assert np.mean(kept) > 0.8 and np.mean(errors) < 0.08
