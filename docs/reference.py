@@ -31,6 +31,9 @@ def write(target: Path) -> None:
         table = [f".. currentmodule:: {name}", "", ".. autosummary::", f"   :toctree: {name}", "   :nosignatures:", ""]
         table += [f"   {item}" for item in documented]
         lines += [f"## {name}", "", purpose, "", "```{eval-rst}", *table, "```", ""]
+        for page in (target.parent / name).glob("*.rst"):  # of names that are no longer
+            if page.stem.removeprefix(f"{name}.") not in documented:
+                page.unlink()
     target.parent.mkdir(exist_ok=True)
     text = "\n".join(lines)
     if not target.exists() or target.read_text(encoding="utf-8") != text:
