@@ -25,6 +25,6 @@ for lags, color in ((1, "#D55E00"), (15, "#0072B2")):
     split = ra.decompose(observed, lags=lags, fps=30)
     axis.plot(t, np.asarray(split.base)[:, 0], color=color, label=f"base, lags={lags}")
 axis.axvspan(t[300], t[312], color="#eeeeee", zorder=0)
-axis.set(xlim=(8, 12.5), xlabel="time (s)", title="the base of one feature around a lost stretch")
+axis.set(xlim=(8, 12.5), ylim=(-1.4, 2.2), xlabel="time (s)", title="the base of one feature around a lost stretch")
 axis.legend(frameon=False, ncols=3)
 plt.show()
