@@ -152,6 +152,11 @@ metadata: $(VENV)/all.stamp
 break: $(VENV)/all.stamp
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.break_it
 
+# A matrix on shards beside the core: speed, memory, limits, losses, input that was once split wrongly, cost.
+.PHONY: scale
+scale: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.scale
+
 # Small mistakes planted one at a time: the tests must notice each.
 mutants: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.mutants

@@ -25,6 +25,7 @@ __all__ = [
     "observed_share",
     "pad_clips",
     "power_of_two",
+    "refuse_lazy",
     "size",
     "small_parts",
     "spectral_norm",
@@ -180,6 +181,7 @@ def _not_missing(xp: Any, x: Array, trusted: Array | None) -> Array:
 
 def as_floating(x: Any) -> Array:
     """Return ``x`` as an array of its own library with a floating dtype, copying only where the dtype changes."""
+    refuse_lazy(x)
     module = type(x).__module__
     if module.startswith("scipy.sparse"):
         raise TypeError("the matrix is a scipy.sparse matrix: give a dense array, x.toarray()")
@@ -193,6 +195,29 @@ def as_floating(x: Any) -> Array:
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float32)
+
+
+def refuse_lazy(x: Any) -> None:
+    """Say where an array that is not loaded yet belongs: nothing is loaded in silence.
+
+    Parameters
+    ----------
+    x : object
+        A dask array, or an xarray object over one, is refused; everything else is not looked at.
+
+    Raises
+    ------
+    TypeError
+    """
+    kind = type(x).__module__.partition(".")[0]
+    lazy = kind == "dask" and hasattr(x, "rechunk")
+    if kind == "xarray":
+        lazy = any(getattr(variable, "chunks", None) for variable in (x, *getattr(x, "data_vars", {}).values()))
+    if lazy:
+        raise TypeError(
+            f"the data are a lazy {kind} {type(x).__name__}, and all of it would be loaded here: call "
+            "rpca_affect.distributed.solve(x), which never does that, or give x.compute() where it fits in memory"
+        )
 
 
 def _numpy_floating(x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ _EXTRAS = {
     "fast": ("numba",),
     "gpu": ("cupy",),
     "deep": ("torch", "skorch", "torchmetrics", "safetensors", "accelerate"),
-    "dask": ("dask", "distributed"),
+    "dask": ("dask", "distributed", "zarr"),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe
+from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe, refuse_lazy
 
 __all__ = ["checked", "is_foreign"]
 
@@ -17,6 +17,7 @@ def is_foreign(x: Any) -> bool:
 
 def checked(estimator: Any, X: Any, *, reset: bool, method: str, least: int) -> Observed:
     """Check the frames, and take their missing cells out; fitted frames must be of the library of the fit."""
+    refuse_lazy(X)
     if is_foreign(X):
         X = as_floating(X)
         if X.ndim != 2:

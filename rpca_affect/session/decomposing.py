@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect import checks
+from rpca_affect.arrays import refuse_lazy
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
@@ -260,6 +261,7 @@ def _predicted(
 
 
 def _recording(source: Any, format: str | None, min_confidence: float, columns: dict, reading: dict) -> Recording:
+    refuse_lazy(source)
     if isinstance(source, Recording):
         for name, value in {"format": format, "mask": reading["mask"], **columns}.items():
             if value is not None:

@@ -80,6 +80,11 @@ def _is_result(folder: Path) -> bool:
 def _nothing(folder: Path) -> str:
     if _is_result(folder):
         return f"The folder {folder} holds results of an earlier run."
+    if any((folder / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+        return (
+            f"{folder} is a zarr store, for matrices that are never loaded whole: call "
+            f"rpca_affect.distributed.solve({str(folder)!r}) in Python."
+        )
     return f"The folder {folder} holds no file ending in {', '.join(SUFFIXES)}."
 
 
