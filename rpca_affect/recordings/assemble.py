@@ -16,6 +16,8 @@ from .tables import Table
 
 __all__ = ["Layout", "assemble", "counted", "listed", "overridden", "sequence_rows", "step_of"]
 
+COLUMNS = 32  # that are laid beside each other at a time: no second copy of the table
+
 
 def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max_gap=1.0, fps=None) -> Recording:
     """Make a Recording of a table whose columns are known."""
@@ -91,7 +93,9 @@ def _values(table: Table, layout: Layout, notices: list[str]) -> tuple[np.ndarra
     values = np.empty((len(table), len(wanted)))
     slot = {position: k for k, position in enumerate(wanted)}
     if quick and not table.missing:
-        values[:, [slot[i] for i in quick]] = table.frame.iloc[:, quick].to_numpy(np.float64)
+        for first in range(0, len(quick), COLUMNS):
+            some = quick[first : first + COLUMNS]
+            values[:, [slot[i] for i in some]] = table.frame.iloc[:, some].to_numpy(np.float64)
     else:
         quick = []
     for position in sorted(set(wanted) - set(quick)):

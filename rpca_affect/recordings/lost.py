@@ -4,6 +4,7 @@ import numpy as np
 
 from .phrases import counted, listed
 
+_CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
 _MOST = 20  # candidates for a number that means "missing"
 
 
@@ -33,15 +34,15 @@ def _same_throughout(values, known, varies, lost, notices) -> None:
     """Frames with one number in every feature.  Where that number is common anyway, it is said and kept."""
     if len(varies) < 3:
         return
-    part, seen = values[:, varies], known[:, varies]
-    first = part[:, 0]
-    rows = seen.all(axis=1) & (part == first[:, None]).all(axis=1)
+    first = values[:, varies[0]]
+    rows = _by_rows(lambda part, seen: seen.all(axis=1) & (part == part[:, :1]).all(axis=1), values, known, varies)
     for number in np.unique(first[rows])[:_MOST]:
         here = rows & (first == number)
-        rest = ~here & seen.any(axis=1)
+        rest = ~here & known[:, varies].any(axis=1)
         if not rest.any():
             continue
-        common = float((part[rest] == number).sum() / max(seen[rest].sum(), 1))
+        alike = _by_rows(lambda part, _: (part == number).sum(axis=1), values, known, varies)  # noqa: B023
+        common = float(alike[rest].sum() / max(known[rest][:, varies].sum(), 1))
         n_rows = int(here.sum())
         if len(varies) < 6 and number not in (0, -1) and n_rows < 3:
             continue  # a few columns of whole numbers meet by chance
@@ -53,6 +54,23 @@ def _same_throughout(values, known, varies, lost, notices) -> None:
             notices.append(f"{frames} and count{'s' if n_rows == 1 else ''} as lost.")
         elif common < 0.9:
             notices.append(f"{frames}; {number:g} is common elsewhere, so they count as observed.")
+
+
+def _repeats(part: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """True for every row but the first that repeats the row before it."""
+    return seen[1:].any(axis=1) & ((part[1:] == part[:-1]) | ~(seen[1:] | seen[:-1])).all(axis=1)
+
+
+def _by_rows(test, values, known, columns, before: int = 0) -> np.ndarray:
+    """What a test of some columns says of every row, a few rows (and ``before`` rows before them) at a time."""
+    step = max(1, _CELLS // max(len(columns), 1))
+    whole = len(columns) == values.shape[1]
+    found = []
+    for start in range(before, len(values), step):
+        rows = slice(start - before, min(start + step, len(values)))
+        some = (values[rows], known[rows]) if whole else (values[rows][:, columns], known[rows][:, columns])
+        found.append(test(*some))
+    return np.concatenate(found)
 
 
 def _far_outside(values, known, lost, notices) -> None:
@@ -104,9 +122,7 @@ def _standing_still(values, known, varies, notices) -> None:
     """Frames that repeat the frame before in every feature: said, because a camera sees noise."""
     if len(varies) < 3:
         return
-    part, seen = values[:, varies], known[:, varies]
-    whole = seen[1:].any(axis=1)
-    same = whole & ((part[1:] == part[:-1]) | ~(seen[1:] | seen[:-1])).all(axis=1)
+    same = _by_rows(_repeats, values, known, varies, before=1)
     if not same.any():
         return
     edges = np.diff(np.concatenate([[0], same.astype(np.int8), [0]]))

@@ -1,5 +1,6 @@
 """Read a file, DataFrame or array as a Recording, with the format detected or forced."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -136,7 +137,16 @@ def read(
     """
     table = load(Path(path), None if key is None else ",".join(names_of(key)))
     choice = Choice.of(time, None if "array" in table.form else key, confidence, drop, features)
-    return _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps)
+    recording = _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps)
+    del table
+    _give_back()
+    return recording
+
+
+def _give_back() -> None:
+    """Return the memory to the system that pyarrow keeps after the table is gone: as much as the recording takes."""
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].default_memory_pool().release_unused()
 
 
 def from_frame(

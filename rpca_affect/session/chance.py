@@ -26,6 +26,7 @@ BLOCK_SECONDS = 2.0  # over which the size of the noise is measured
 SHORTEST_BLOCK = 30  # frames
 EXTENT = 1.5  # standard deviations: a weaker cell is no part of a run, whatever the split calls transient
 CELLS = 3_000_000  # of all surrogates together
+TOGETHER = 64  # features whose tails are looked at together
 FEW = 20  # peaks that are enough to count
 LEADING = 200  # strongest runs of a surrogate that are followed up: only the tail of their strengths counts
 
@@ -221,12 +222,13 @@ def measure_noise(
     local[local == 0] = 1.0
     per_frame = 1 / (60 * fps if fps else FRAMES_PER_MINUTE)
     kept = slice(0, min(frames, max(CELLS // max(features, 1), 100)))
-    whole = np.repeat(local, block, axis=0)[kept]
-    evened = left.deviation(kept) / whole
+    blocks = -(-kept.stop // block)
+    whole = np.repeat(local[:blocks], block, axis=0)[kept]
     unknown &= ~unknown.all(axis=0)
-    scale, law = _tails(np.where(np.repeat(unknown, block, axis=0)[kept], 0.0, left.moving(kept) / whole))
-    scores = normal_scores(evened, scale, law)
+    scale, law = _tails(np.where(np.repeat(unknown[:blocks], block, axis=0)[kept], 0.0, left.moving(kept) / whole))
+    scores = normal_scores(left.deviation(kept) / whole, scale, law)
     reach = np.maximum(normal_scores(least / whole, scale, law), EXTENT)
+    del whole
     # Events are no noise: without their cells the spectrum is that of the rest.
     scores[np.abs(scores) > 3.0] = 0.0
     count = int(np.clip(CELLS // max(scores.size, 1), 1, 40))
@@ -261,14 +263,18 @@ def _trials() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scale and law of every feature, from the cells between NEAR and CUT medians of the absolute value."""
-    size = np.abs(deviation)
-    unit = np.array([np.median(some[some > 0]) if some.any() else 1.0 for some in size.T])
+    features = deviation.shape[1]
+    unit, counts = np.ones(features), np.zeros((features, BINS))
+    for first in range(0, features, TOGETHER):
+        some = slice(first, first + TOGETHER)
+        size = np.abs(deviation[:, some])
+        unit[some] = [np.median(column[column > 0]) if column.any() else 1.0 for column in size.T]
+        place = (size - NEAR * unit[some]) * (BINS / ((CUT - NEAR) * unit[some]))
+        place = np.where((place >= 0) & (place < BINS) & (size > 0), place, BINS).astype(np.intp)
+        number = (BINS + 1) * size.shape[1]
+        found = np.bincount((place + (BINS + 1) * np.arange(size.shape[1])).ravel(), minlength=number)
+        counts[some] = found.reshape(-1, BINS + 1)[:, :BINS]
     _, widths, table = _trials()
-    place = (size - NEAR * unit) * (BINS / ((CUT - NEAR) * unit))
-    place = np.where((place >= 0) & (place < BINS) & (size > 0), place, BINS).astype(np.intp)
-    columns = np.arange(size.shape[1])
-    counts = np.bincount((place + (BINS + 1) * columns).ravel(), minlength=(BINS + 1) * size.shape[1])
-    counts = counts.reshape(-1, BINS + 1)[:, :BINS]
     likelihood = np.einsum("fb,nwb->fnw", counts, table)
     own = likelihood.max(axis=2)
     together = own.sum(axis=0)
@@ -277,7 +283,7 @@ def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     joint = int(np.flatnonzero(together >= together.max() - DOUBT)[0])
     law = np.minimum(np.argmax(own + PRIOR * together / max(counts.sum(), PRIOR), axis=1), joint)
     middle = np.array([law.quartile for law in laws()])
-    return unit * widths[np.argmax(likelihood[columns, law], axis=1)] / middle[law], law
+    return unit * widths[np.argmax(likelihood[np.arange(features), law], axis=1)] / middle[law], law
 
 
 def _surrogates(scores: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -287,6 +293,6 @@ def _surrogates(scores: np.ndarray, count: int, rng: np.random.Generator) -> Ite
     spectrum = rfft(scores, length, axis=0)
     power = np.sqrt(np.mean(np.square(scores), axis=0))
     for _ in range(count):
-        turned = spectrum * np.exp(2j * np.pi * rng.random((len(spectrum), 1)))
-        series = irfft(turned, length, axis=0)[:frames]
-        yield series / np.where(power > 0, power * math.sqrt(frames / length), 1.0)
+        series = irfft(spectrum * np.exp(2j * np.pi * rng.random((len(spectrum), 1))), length, axis=0)[:frames]
+        series /= np.where(power > 0, power * math.sqrt(frames / length), 1.0)
+        yield series

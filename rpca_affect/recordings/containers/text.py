@@ -110,10 +110,15 @@ def _codes(form: Dialect) -> frozenset[int]:
 
 def _parsed(name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
     blanks_before_quotes = any(re.search(r'[,;\t|]\s+"', row.text) for row in form.body)
-    quick = form.separator != " " and not blanks_before_quotes and not _HEX.search(data, start)
+    quick = form.separator != " " and not blanks_before_quotes and not _hexadecimal(data, start)
     if quick and (csv := _arrow_csv()) is not None:
         return _by_arrow(csv, name, data, start, form, codes)
     return _by_pandas(name, data, start, form, codes)
+
+
+def _hexadecimal(data: bytes, start: int) -> bool:
+    """Whether some cell begins as a hexadecimal number: the pattern is only tried where its letters are."""
+    return any(data.find(mark, start) >= 0 for mark in (b"0x", b"0X")) and _HEX.search(data, start) is not None
 
 
 @cache
