@@ -15,6 +15,7 @@ import pytest
 
 import rpca_affect as ra
 from rpca_affect.results.folder import FolderError
+from rpca_affect.study import running
 from rpca_affect.study.failures import failure_of
 from rpca_affect.study.inputs import find
 from rpca_affect.study.many import _clear, _unheard
@@ -258,3 +259,19 @@ def test_summary_and_manifest_name_the_input(study, tmp_path):
     manifest = json.loads((tmp_path / "out" / "session" / "manifest.json").read_text())
     assert manifest["inputs"][0]["name"] == "session.csv" and len(manifest["inputs"][0]["sha256"]) == 64
     assert manifest["settings"]["threshold"] == 2.0 and manifest["complete"] and manifest["version"] == ra.__version__
+
+
+def test_stages_are_told_when_they_begin(tmp_path):
+    rng = np.random.default_rng(0)
+    source, target = tmp_path / "a.csv", tmp_path / "out"
+    x = np.outer(np.sin(np.arange(120) / 20), np.ones(4)) + rng.normal(0, 0.1, (120, 4))
+    pd.DataFrame(x, columns=list("abcd")).to_csv(source, index=False)
+    told = []
+
+    def stage(name, now=None):
+        tables = len(list(tmp_path.rglob("base.csv")))
+        if not told or told[-1] != (name, tables):
+            told.append((name, tables))
+
+    assert running.run(running.Job("a", source, target, report=True), stage).failure is None
+    assert told == [("reading", 0), ("noise", 0), ("solving", 0), ("writing", 0), ("report", 1)]

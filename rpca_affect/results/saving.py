@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,14 @@ def planned(recording: Any, *, report: bool, table: str = "csv", export: Iterabl
 
 
 def write_files(
-    split: Any, folder: Path, *, report: bool, settings: dict[str, Any], export: Iterable[str] = (), **form: Any
+    split: Any,
+    folder: Path,
+    *,
+    report: bool,
+    settings: dict[str, Any],
+    export: Iterable[str] = (),
+    stage: Callable[[str], None] | None = None,
+    **form: Any,
 ) -> dict[str, Any]:
     """Write everything about a split into an empty folder and return what ``summary.json`` holds.
 
@@ -39,6 +46,8 @@ def write_files(
         What was asked for; kept in the summary.
     export : iterable of str
         Annotation programs to write the events for; see `rpca_affect.results.annotations.EXPORTS`.
+    stage : callable, optional
+        Told "report" when that begins.
     **form
         How the tables are written; see `rpca_affect.results.tables.TableForm`.
 
@@ -51,6 +60,8 @@ def write_files(
     for program in export:
         export_events(split, folder / EXPORTS[program], program)
     if report:
+        if stage is not None:
+            stage("report")
         split.report(folder / REPORT)
     write_json(summary, folder / SUMMARY)
     return summary

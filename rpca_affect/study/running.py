@@ -150,9 +150,7 @@ def _run(job: Job, stage: Stage) -> Outcome:
         split = _split(job, recording, stage)
         stage("writing")
         with folder.replacing(inputs, settings, overwrite=job.overwrite) as temporary:
-            if job.report:
-                stage("report")
-            summary = write_files(split, temporary, report=job.report, settings=settings, **job.form)
+            summary = write_files(split, temporary, report=job.report, settings=settings, stage=stage, **job.form)
             feature_table(split).to_csv(temporary / FEATURES, index=False, encoding="utf-8", lineterminator="\n")
         return Outcome(job, summary)
 
