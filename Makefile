@@ -58,9 +58,11 @@ peaks: $(VENV)/all.stamp
 phase: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.phase_transition
 
-# The whole job (reading, noise, solving, writing, report): seconds and peak memory of each stage, beside pandas.
+# The whole job (reading, noise, solving, writing, report): seconds and peak memory of each stage, beside pandas, kept in
+# benchmarks/results/job.md. make job JOB='--sizes "5,000 x 709" --files 40 --against ../before'
+JOB ?=
 job: $(VENV)/all.stamp
-	$(BIN)/python -m benchmarks.job
+	$(BIN)/python -m benchmarks.job --write $(JOB)
 
 # A proved optimum beside an earlier commit in a worktree of its own: time, steps and gap.
 BEFORE ?= 8972606

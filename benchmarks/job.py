@@ -2,12 +2,15 @@
 
 ``python -m benchmarks.job`` writes tables of made-up landmarks, splits each in a process of its own, and prints what
 every stage took, beside plain pandas reading the same file and writing the same tables. ``--against FOLDER`` runs the
-same with the package of another checkout in that folder, in turns on the same machine.
+same with the package of another checkout in that folder, in turns on the same machine. ``--write`` keeps what is
+printed in ``benchmarks/results/job.md``.
 """
 
 import argparse
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,10 +24,12 @@ import numpy as np
 SIZES = {
     "1,200 x 184": (1200, 184),
     "4,030 x 61": (4030, 61),
+    "5,000 x 709": (5000, 709),
     "20,000 x 709": (20000, 709),
     "108,000 x 709": (108000, 709),
 }
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks/results/job.md"
 STAGES = ("reading", "noise", "solving", "parts", "events", "writing", "report")
 
 
@@ -187,18 +192,49 @@ def _child(root: Path, kind: str, source: Path, out: Path) -> dict[str, Any]:
 def _row(label: str, who: str, found: dict[str, Any]) -> str:
     if "error" in found:
         return f"| {label} | {who} | {found['error']} |"
-    seconds = found["seconds"]
-    cells = [f"{seconds[stage]:.2f}" for stage in STAGES]
-    whole = sum(seconds[stage] for stage in STAGES)
-    solve = seconds["solving"]
-    times = f"{whole / solve:.1f}" if solve else "-"
+    cells = [f"{found['seconds'][stage]:.2f}" for stage in STAGES]
+    whole, cpu = (sum(found[kind][stage] for stage in STAGES) for kind in ("seconds", "cpu"))
+    times = [
+        f"{sum(found[kind][stage] for stage in STAGES) / found[kind]['solving']:.1f}" if found[kind]["solving"] else "-"
+        for kind in ("seconds", "cpu")
+    ]
     peak = max(found["peak"].values())
     memory = (peak - found["import"]) / found["values"]
-    return f"| {label} | {who} | {' | '.join(cells)} | **{whole:.2f}** | {times} | {peak:.0f} | {memory:.1f} |"
+    cells += [f"**{whole:.1f}**", f"{cpu:.1f}", *times, f"{peak:.0f}", f"{memory:.1f}"]
+    return f"| {label} | {who} | {' | '.join(cells)} |"
 
 
-def folder(files: int, jobs: list[int], roots: dict[str, Path], place: Path) -> list[str]:
-    """Files of 5,000 x 49 in one command: files a minute."""
+def _peaks(label: str, found: dict[str, Any]) -> str:
+    """Peak memory of every stage above that of the imports, in units of the values."""
+    if "error" in found:
+        return f"| {label} | {found['error']} |"
+    above = {stage: (peak - found["import"]) / found["values"] for stage, peak in found["peak"].items()}
+    return f"| {label} | " + " | ".join(f"{above[stage]:.1f}" if stage in above else "-" for stage in STAGES) + " |"
+
+
+def imports() -> list[str]:
+    """CPU seconds of starting, each the smallest of three."""
+    code = {
+        "`import rpca_affect`": "import rpca_affect",
+        "`rpca-affect --help`": "import sys; from rpca_affect.cli import main; sys.argv[1:] = ['--help']; main()",
+        "`import sklearn`": "import sklearn",
+        "`import sklearn.decomposition`": "import sklearn.decomposition",
+    }
+    lines = ["", "| starting | CPU seconds |", "|---|---|"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    for called, text in code.items():
+        took = []
+        for _ in range(3):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        lines.append(f"| {called} | {min(took):.2f} |")
+    return lines
+
+
+def folder(files: int, jobs: list[int], place: Path) -> list[str]:
+    """Files of 5,000 x 49 in one command: files a minute, by the clock and by CPU time."""
     inputs = place / "many"
     inputs.mkdir(exist_ok=True)
     for k in range(files):
@@ -207,22 +243,46 @@ def folder(files: int, jobs: list[int], roots: dict[str, Path], place: Path) -> 
         "",
         f"{files} files of 5,000 x 49, one command, with the time of starting it:",
         "",
-        "| who | files a minute |",
-        "|---|---|",
+        "| at a time | files a minute | CPU seconds a file |",
+        "|---|---|---|",
     ]
-    for who, root in roots.items():
-        for count in jobs if who == "this" else [1]:
-            out = place / f"out-{who}-{count}"
-            more = ["--jobs", str(count)] if count > 1 else []
-            code = "from rpca_affect.cli import main; main()"
-            command = [sys.executable, "-c", code, "decompose", str(inputs), "-o", str(out), "-q", *more]
-            environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            start = time.perf_counter()
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            took = time.perf_counter() - start
-            said = f"{60 * files / took:.0f}" if done.returncode == 0 else done.stderr.strip()[-80:].replace("\n", " ")
-            lines.append(f"| {who}, {count} at a time | {said} |")
+    for count in jobs:
+        code = "from rpca_affect.cli import main; main()"
+        out, more = place / f"out-{count}", ["--jobs", str(count)] if count > 1 else []
+        command = [sys.executable, "-c", code, "decompose", str(inputs), "-o", str(out), "-q", *more]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        took, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        said = f"{60 * files / took:.0f} | {cpu / files:.2f}"
+        lines.append(f"| {count} | {done.stderr.strip()[-80:] if done.returncode else said} |")
     return lines
+
+
+class Page:
+    """Lines that are printed as they come, and kept."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.lines = path, []  # type: ignore[var-annotated]
+
+    def add(self, *lines: str) -> None:
+        print("\n".join(lines), flush=True)
+        self.lines += lines
+        if self.path is not None:
+            self.path.write_text("\n".join(self.lines) + "\n")
+
+
+HEAD = """# The whole job
+
+`python -m benchmarks.job {words}` on {cores} cores, load {load:.1f} at the start: where
+that is more than 1, ratios within the run count, seconds do not. Tables of made-up landmarks, the split with default
+settings and the check of hidden cells, all tables as text, and the report, in one process. *All* and *CPU* are sums of
+the stages in seconds, by the clock and by what the process computed; both are given in units of the solve as well. The
+last column is the largest resident memory above that of the imports in units of the values as doubles; libraries that
+load later count too, which is what small tables show. *pandas* reads the same file and writes four tables of its size,
+*other* is another checkout.
+"""
 
 
 def main() -> None:
@@ -234,6 +294,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200, help="files of the folder; 0 leaves it out")
     parser.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--most-against", type=int, default=20000, help="frames up to which the other checkout runs")
+    parser.add_argument("--most-pandas", type=int, default=200_000, help="frames up to which pandas reads and writes")
+    parser.add_argument("--write", action="store_true", help="keep the tables in benchmarks/results/job.md")
     words = parser.parse_args()
     if words.child:
         kind, source, out = words.child
@@ -241,20 +303,31 @@ def main() -> None:
         print(json.dumps(answer))
         return
     roots = {"this": ROOT} | ({"other": words.against.resolve()} if words.against else {})
-    print(f"| table | who | {' | '.join(STAGES)} | all (s) | all / solving | peak (MB) | peak above import / values |")
-    print("|---|---|" + "---|" * (len(STAGES) + 4))
+    page = Page(RESULTS if words.write else None)
+    given = " ".join(f'"{word}"' if " " in word else word for word in sys.argv[1:] if "/" not in word)
+    page.add(HEAD.format(words=given, cores=os.cpu_count(), load=os.getloadavg()[0]))
+    columns = (*STAGES, "all", "CPU", "all / solving", "CPU / solving", "peak (MB)", "peak above import / values")
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
+        page.add(*imports())
+        if words.files:
+            page.add(*folder(words.files, words.jobs, place))
+        page.add("", f"| table | who | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns))
+        memory = ["", f"| peak / values | {' | '.join(STAGES)} |", "|---|" + "---|" * len(STAGES)]
         for label in words.sizes:
             frames, features = SIZES[label]
             source = place / "in.csv"
             recording(source, frames, features)
             for who, root in roots.items():
                 if who == "this" or frames <= words.most_against:
-                    print(_row(label, who, _child(root, "job", source, place / "out")), flush=True)
-            print(_row(label, "pandas", _child(ROOT, "plain", source, place / "plain")), flush=True)
-        if words.files:
-            print("\n".join(folder(words.files, words.jobs, roots, place)), flush=True)
+                    found = _child(root, "job", source, place / "out")
+                    page.add(_row(label, who, found))
+                    memory += [_peaks(label, found)] if who == "this" else []
+            if frames <= words.most_pandas:
+                page.add(_row(label, "pandas", _child(ROOT, "plain", source, place / "plain")))
+            for name in ("out", "plain"):
+                shutil.rmtree(place / name, ignore_errors=True)
+        page.add(*memory)
 
 
 if __name__ == "__main__":
