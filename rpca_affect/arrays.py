@@ -71,6 +71,10 @@ class Observed:
             self._values = self.part()
         return self._values
 
+    def fresh(self) -> "Observed":
+        """The same, whose copy of the values goes when it goes."""
+        return Observed(self.given, self.mask, holes=True) if self._values is not self.given else self
+
     def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
         """Return some rows and columns of the values; where there are holes, without a copy of all."""
         index = (..., rows, columns)

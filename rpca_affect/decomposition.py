@@ -75,9 +75,9 @@ class Factors(NamedTuple):
     values: Array
     right: Array
 
-    def matrix(self) -> Array:
-        """Multiply the factors out, shape (m, n)."""
-        return (self.left * self.values) @ self.right
+    def matrix(self, rows: slice = slice(None)) -> Array:
+        """Multiply the factors out, shape (m, n), or some of the rows."""
+        return (self.left[rows, :] * self.values) @ self.right
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Frames beside their neighbours: the time-delay embedding, without a copy, and the mean over the copies of a cell."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,11 +9,22 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device, is_numpy_array
 
-__all__ = ["Windows", "apart", "averaged", "chosen_lags", "embedded", "embedded_norm", "surrounded", "windows_of"]
+__all__ = [
+    "Windows",
+    "apart",
+    "averaged",
+    "chosen_lags",
+    "embedded",
+    "embedded_norm",
+    "stretches",
+    "surrounded",
+    "windows_of",
+]
 
 WIDE = 400  # columns of the embedded matrix to aim at, at most
 NARROW = 150  # features from which on they vouch for each other, and time is not needed
 LONGEST = 15  # frames: half a second of video
+CELLS = 1 << 17  # of windows that are made at a time: they stay in the cache
 ROWS = 3000  # frames of the noise that the norm is measured on
 
 
@@ -47,7 +58,30 @@ class Windows(NamedTuple):
 
     def mean(self, embedding: Array) -> Array:
         """Mean over the copies of every cell, shape (m, n)."""
-        return averaged(embedding, self.lags, self.inside)
+        if self.lags == 1:
+            return embedding
+        features = embedding.shape[1] // self.lags
+        return self.mean_of(
+            lambda rows: embedding[rows, :], embedding.shape[0] + self.lags - 1, embedding[:1, :features]
+        )
+
+    def mean_of(self, some: Callable[[slice], Array], frames: int, like: Array) -> Array:
+        """The same of windows that ``some`` makes a few at a time, shape (rows, lags * n), for frames of ``like``."""
+        xp, features = array_namespace(like), like.shape[1]
+        total = xp.zeros((frames, features), dtype=like.dtype, device=device(like))
+        copies = xp.zeros((frames, 1), dtype=like.dtype, device=device(like))
+        for rows in stretches(frames - self.lags + 1, self.lags * features):
+            answers, counted = some(rows), xp.ones_like(copies[rows, :])
+            if self.inside is not None:
+                answers = xp.where(self.inside[rows][:, None], answers, xp.zeros_like(answers[:1, :]))
+                counted = xp.astype(self.inside[rows][:, None], like.dtype)
+            for k in range(self.lags):
+                place = slice(rows.start + k, rows.stop + k)
+                total[place, :] = total[place, :] + answers[:, k * features : (k + 1) * features]
+                copies[place, :] = copies[place, :] + counted
+        if self.lags > 1:
+            total /= xp.maximum(copies, xp.ones_like(copies))
+        return total
 
     def rows(self, x: Array) -> Array:
         """The windows of a table, shape (windows, lags * n); a view for a single sequence."""
@@ -200,25 +234,13 @@ def averaged(windows: Array, lags: int, inside: Array | None = None) -> Array:
     >>> bool(np.allclose(averaged(embedded(x, 3), 3), x))
     True
     """
-    if lags == 1:
-        return windows
-    xp = array_namespace(windows)
-    rows, features = windows.shape[0], windows.shape[1] // lags
-    total = xp.zeros((rows + lags - 1, features), dtype=windows.dtype, device=device(windows))
-    if inside is not None:
-        copies = xp.zeros((rows + lags - 1, 1), dtype=windows.dtype, device=device(windows))
-        counted = xp.astype(inside, windows.dtype)[:, None]
-        zero = xp.zeros_like(windows[:1, :features])
-        for k in range(lags):
-            copy = windows[:, k * features : (k + 1) * features]
-            total[k : k + rows, :] = total[k : k + rows, :] + xp.where(inside[:, None], copy, zero)
-            copies[k : k + rows, :] = copies[k : k + rows, :] + counted
-        return total / xp.maximum(copies, xp.ones_like(copies))
-    for k in range(lags):
-        total[k : k + rows, :] = total[k : k + rows, :] + windows[:, k * features : (k + 1) * features]
-    places = np.arange(rows + lags - 1)
-    copies = np.minimum(np.minimum(places + 1, places[::-1] + 1), min(lags, rows))
-    return total / xp.asarray(copies[:, None], dtype=windows.dtype, device=device(windows))
+    return Windows(lags, inside).mean(windows)
+
+
+def stretches(rows: int, width: int) -> list[slice]:
+    """Rows a few at a time: as many as make about so many cells of this width."""
+    step = max(1, CELLS // max(width, 1))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ HELD = 3  # equal neighbours, in a stretch far away, that give a sentinel away
 GROSS = 30.0  # deviations from the median beyond which a cell is no value of its feature
 SHORT = 30  # frames below which order cannot be told
 UNORDERED = 0.9  # first differences of frames in order are small against those of the same frames shuffled
+SHUFFLED = 5000  # frames that are enough to show what differences are without order, to about 1 %
 PASSES = 8  # rounds in which components are taken out until nothing rises above noise
 BULK_ROWS = 2000  # frames that the singular values are taken of
 
@@ -32,6 +33,8 @@ class Measured(NamedTuple):
     ----------
     center : array, shape (n,)
         Median of every feature.
+    size : array, shape (n,)
+        Its spread about the median (`rpca_affect.spread`).
     deviation : array, shape (n,)
         Standard deviation about it without outliers: movements that last count, glitches and sentinels do not.
     trusted : array of bool, shape (m, n), or None
@@ -46,6 +49,7 @@ class Measured(NamedTuple):
     """
 
     center: Array
+    size: Array
     deviation: Array
     trusted: Array | None
     gross: int
@@ -164,7 +168,7 @@ def measured_in_parts(
         level = _bulk_level(some_frames.values, _without_gross(some_frames, center, reach)[0], center, size)
     # A norm of noise fluctuates by about 1, and so does what is measured: better a little too much than components.
     level = level * (1 + 1 / (math.sqrt(count) + math.sqrt(size.shape[0])))
-    return Measured(center, deviation, trusted, gross, level, ratio, ordered)
+    return Measured(center, size, deviation, trusted, gross, level, ratio, ordered)
 
 
 def _joined(pieces: list[tuple[Array, ...]]) -> list[Array]:
@@ -203,7 +207,7 @@ def _differences(part: Observed, lengths: Sequence[int] | None) -> tuple[Array, 
     if _unseen(part):
         return xp.zeros_like(values[0, :]), xp.zeros_like(values[0, :])
     level = noise_level(*apart(part, lengths, 1))
-    mixed = xp.asarray(np.random.default_rng(0).permutation(values.shape[0]), device=device(values))
+    mixed = xp.asarray(np.random.default_rng(0).permutation(values.shape[0])[:SHUFFLED], device=device(values))
     loose = noise_level(xp.take(values, mixed, axis=0), None if trusted is None else xp.take(trusted, mixed, axis=0))
     return level, loose
 

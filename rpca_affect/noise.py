@@ -262,7 +262,9 @@ class ColumnScale:
         array, shape (..., frames, features)
         """
         part = part * self.scale[..., None, :]
-        return part + self.center[..., None, :] if center else part
+        if center:
+            part += self.center[..., None, :]
+        return part
 
 
 def _noise_level(block: Block) -> Array:

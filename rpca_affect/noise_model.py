@@ -8,12 +8,12 @@ from typing import Any
 from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition, Status
-from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, windows_of
+from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
-from rpca_affect.noise import ColumnScale, slack, spread
+from rpca_affect.noise import ColumnScale, slack
 from rpca_affect.projection import bridged
 from rpca_affect.ranked import given_rank, solve_of_rank
-from rpca_affect.refitting import refitted
+from rpca_affect.refitting import base_rows, refitted
 from rpca_affect.solvers import GoDec, available_solvers
 from rpca_affect.solving import solve
 
@@ -127,24 +127,22 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     -------
     ModelSplit
     """
-    xp = array_namespace(observed.values)
-    values, known = observed
-    scale, sigma, found = measured_scale(observed, model, lengths)
+    xp = array_namespace(observed.given)
+    known, shape = observed.mask, tuple(observed.given.shape)
+    scale, sigma, found = measured_scale(observed.fresh(), model, lengths)
     trusted, doubts = found.trusted, found.doubts
     if trusted is not None and not bool(xp.any(trusted)):
         trusted = known
     by_rank = model.sparse == "cells" and given_rank(model.solver, model.options) is not None
     plain = by_rank and model.lags == "auto"
-    lags = 1 if plain else chosen_lags(model, tuple(values.shape), found.ordered, lengths)
-    windows = windows_of(lags, lengths, values)
-    scaled = scale.apply(values)
-    if trusted is not None:
-        scaled = xp.where(trusted, scaled, xp.zeros_like(scaled))
+    lags = 1 if plain else chosen_lags(model, shape, found.ordered, lengths)
+    windows = windows_of(lags, lengths, observed.given)
+    scaled = _scaled(observed, trusted, scale)
     relative = sigma / scale.scale
     words = _weights(Observed(scaled, trusted), relative, model, windows)
-    data, mask = embedded(scaled, lags), windows.mask(trusted, scaled.shape)
     refit = "noise" in words and model.sparse == "cells" and (model.refit or lags > 1)
     # The factors give the space of the base without a decomposition of the matrix.
+    data, mask = embedded(scaled, lags), windows.mask(trusted, shape)
     if by_rank:
         reach = 0.0 if model.noise is None else model.threshold * float(xp.max(relative))
         answer = solve_of_rank(Observed(data, mask), reach, _measures(model), model.solver, model.options)
@@ -154,28 +152,37 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     if not _measures(model):
         doubts = ()
     answer = replace(answer, status=replace(answer.status, doubts=(*doubts, *answer.status.doubts)))
-    low_rank = _low_rank(answer)
-    base = windows.mean(low_rank)
     if refit:
         if answer.factors is not None:  # these parts are not those that are reported: three matrices less to hold
             answer = replace(answer, sparse=None, noise=None)
-        del base
-        base, away = refitted(scaled, trusted, answer, low_rank, relative, model, windows)
+        base, away = refitted(scaled, trusted, answer, relative, model, windows)
     else:
+        base = windows.mean_of(lambda rows: base_rows(answer, rows), shape[0], scaled)
         away = answer.sparse if lags == 1 else None
-    del low_rank
+    if away is not None:
+        del scaled
     base = bridged(base, None if trusted is None else xp.any(trusted, axis=1), lengths)
-    if away is None:
-        away = scaled - base
-    del scaled
-    transient = scale.undo(away)
+    transient = scale.undo(scaled - base if away is None else away)
     del away
     whole = scale.undo(base, center=True)
-    if trusted is not None:
-        rest = values - whole
-        transient = xp.where(trusted, transient, rest if known is None else xp.where(known, rest, xp.zeros_like(sigma)))
     rank = int(answer.rank) if lags == 1 else _rank(base / xp.where(relative > 0, relative, xp.ones_like(relative)))
+    if trusted is not None:  # what is gross is transient, whatever the base is
+        for rows in stretches(*shape):
+            rest = observed.part(rows) - whole[rows, :]
+            if known is not None:
+                rest = xp.where(known[rows, :], rest, xp.zeros_like(sigma))
+            transient[rows, :] = xp.where(trusted[rows, :], transient[rows, :], rest)
     return ModelSplit(whole, transient, sigma, scale, answer, lags, rank)
+
+
+def _scaled(observed: Observed, trusted: Array | None, scale: ColumnScale) -> Array:
+    """Frames in the units of the solve, 0 where a cell is not trusted."""
+    xp = array_namespace(observed.given)
+    scaled = xp.empty_like(observed.given)
+    for rows in stretches(*observed.given.shape):
+        some = scale.apply(observed.part(rows))
+        scaled[rows, :] = some if trusted is None else xp.where(trusted[rows, :], some, xp.zeros_like(scale.scale))
+    return scaled
 
 
 def split_beside(head: Array, observed: Observed, model: NoiseModel) -> tuple[Status, Array, Array]:
@@ -229,9 +236,8 @@ def measured_scale(
     """
     xp = array_namespace(observed.values)
     found = measured_noise(observed, lengths)
-    size = spread(observed.values, observed.mask)
     level = xp.maximum(found.level, model.floor * found.deviation)
-    typical = xp.maximum(xp.abs(found.center), size)
+    typical = xp.maximum(xp.abs(found.center), found.size)
     # A feature that is constant up to rounding is left alone: dividing would turn rounding into signal.
     level = xp.where(level > ROUNDING * xp.finfo(level.dtype).eps * typical, level, xp.ones_like(level))
     sigma = level
@@ -303,10 +309,6 @@ def _weights(data: Observed, sigma: Array, model: NoiseModel, windows: Windows) 
     words["lam"] = reach / norm if model.lam is None else model.lam
     words["noise"] = float(sigma[0]) if bool(xp.all(sigma == sigma[0])) else sigma
     return words
-
-
-def _low_rank(answer: Decomposition) -> Array:
-    return answer.low_rank if answer.low_rank is not None else answer.factors.matrix()  # type: ignore[union-attr]
 
 
 def _rank(base: Array) -> int:

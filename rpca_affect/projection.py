@@ -6,9 +6,10 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.lags import stretches
 from rpca_affect.prox import group_threshold, soft_threshold
 
-__all__ = ["KNEE", "bridged", "predicted", "robust_scores", "split_rest", "standardised_size"]
+__all__ = ["KNEE", "Predictor", "bridged", "robust_scores", "split_rest", "squared_scores", "standardised_size"]
 
 # lam * slack = sqrt(2) sigma: the size from which a cell enters the sparse part of the model that learned the base.
 KNEE = math.sqrt(2.0)
@@ -140,10 +141,15 @@ def _solved(xp: Any, weights: Array, pull: Array, design: Array, outer: Array) -
     return xp.linalg.solve(gram, right[..., None])[..., 0]
 
 
-def predicted(
-    values: Array, weights: Array, components: Array, scale: Array, low_rank: Array, count: int | None = None
-) -> Array:
-    """Predict every cell of frames from their other cells, on the space of the components.
+def squared_scores(values: Array, weights: Array, components: Array, low_rank: Array) -> Array:
+    """Sum of the squared scores of frames whose cells of little weight are those of ``low_rank``, shape (k,)."""
+    xp = array_namespace(values)
+    scores = (low_rank + weights * (values - low_rank)) @ xp.matrix_transpose(components)
+    return xp.sum(scores * scores, axis=0)
+
+
+class Predictor:
+    """Predicts every cell of frames from their other cells, on the space of the components.
 
     The best linear prediction for scores t of known spread, ``argmin_t sum_j w_j ((x_j - (t V)_j) / scale_j)^2 +
     sum_k (t_k / spread_k)^2`` for every frame: one with few cells falls back on the centre, and components that the
@@ -151,45 +157,33 @@ def predicted(
 
     Parameters
     ----------
-    values : array, shape (m, n)
-        Centred frames.
-    weights : array, shape (m, n)
-        Between 0, a cell that does not count, and 1.
     components : array, shape (k, n)
         Orthonormal rows.
     scale : array, shape (n,)
-        Standard deviation of the noise, positive.
-    low_rank : array, shape (m, n)
-        Where the frames are about: what the spread of the scores is first read from.
-    count : int, optional
-        Frames that the spread is the mean over, where ``weights`` and ``low_rank`` of the others are 0; default all.
-
-    Returns
-    -------
-    array, shape (m, n)
+        Standard deviation of the noise.
+    square : array, shape (k,)
+        Mean square of the scores of the frames, their own noise included.
     """
-    xp = array_namespace(values)
-    rank, features = components.shape
-    usable = xp.where(scale > 0, scale, xp.max(scale) * xp.ones_like(scale))
-    # Scores of the frames with their held-out cells filled in say how far scores spread; noise adds its own.
-    step = max(1, CHUNK_CELLS // max(rank * rank, features))
-    rows = [slice(first, min(first + step, values.shape[0])) for first in range(0, values.shape[0], step)]
-    total = xp.zeros_like(components[:, 0])
-    for part in rows:
-        filled = low_rank[part, :] + weights[part, :] * (values[part, :] - low_rank[part, :])
-        scores = filled @ xp.matrix_transpose(components)
-        total = total + xp.sum(scores * scores, axis=0)
-    own = xp.sum((components * usable) ** 2, axis=1)
-    variance = xp.maximum(total / (count or values.shape[0]) - own, SMALLEST_SHARE * own)
-    design = components / usable
-    outer = xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features))
-    prior = xp.eye(rank, dtype=values.dtype, device=device(values)) / variance
-    answer = xp.empty_like(values)
-    for part in rows:
-        gram = xp.reshape(weights[part, :] @ xp.matrix_transpose(outer), (-1, rank, rank)) + prior
-        right = (weights[part, :] * values[part, :] / usable) @ xp.matrix_transpose(design)
-        answer[part, :] = xp.linalg.solve(gram, right[..., None])[..., 0] @ components
-    return answer
+
+    def __init__(self, components: Array, scale: Array, square: Array) -> None:
+        xp = array_namespace(components)
+        rank, features = components.shape
+        usable = xp.where(scale > 0, scale, xp.max(scale) * xp.ones_like(scale))
+        own = xp.sum((components * usable) ** 2, axis=1)
+        variance = xp.maximum(square - own, SMALLEST_SHARE * own)
+        design = components / usable
+        self.components, self.usable = components, usable
+        self.across = xp.matrix_transpose(design)
+        self.outer = xp.matrix_transpose(xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features)))
+        self.prior = xp.eye(rank, dtype=components.dtype, device=device(components)) / variance
+
+    def __call__(self, values: Array, weights: Array) -> Array:
+        """Predict frames, shape (m, n), from those of their cells that have a weight, between 0 and 1."""
+        xp = array_namespace(values)
+        rank = self.components.shape[0]
+        gram = xp.reshape(weights @ self.outer, (-1, rank, rank)) + self.prior
+        right = (weights * values / self.usable) @ self.across
+        return xp.linalg.solve(gram, right[..., None])[..., 0] @ self.components
 
 
 def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = None) -> Array:
@@ -213,8 +207,12 @@ def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = Non
     right = xp.take(there, xp.clip(before + xp.astype(~seen, xp.int64), 0, last))
     gap = xp.astype(xp.maximum(right - left, xp.ones_like(left)), base.dtype)
     share = xp.clip(xp.astype(places - left, base.dtype) / gap, 0.0, 1.0)[:, None]
-    line = (1 - share) * xp.take(base, left, axis=0) + share * xp.take(base, right, axis=0)
-    return xp.where(seen[:, None], base, line)
+    answer = xp.empty_like(base)
+    for rows in stretches(*base.shape):
+        one, other = xp.take(base, left[rows], axis=0), xp.take(base, right[rows], axis=0)
+        line = (1 - share[rows, :]) * one + share[rows, :] * other
+        answer[rows, :] = xp.where(seen[rows][:, None], base[rows, :], line)
+    return answer
 
 
 def split_rest(rest: Array, knees: Array, sparse: str, *, whole: bool = False) -> Array:

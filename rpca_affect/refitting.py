@@ -1,14 +1,14 @@
 """Shrinkage taken back: base and transients on the space that the convex model found, without its penalties."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rpca_affect.arrays import Array, array_namespace
 from rpca_affect.decomposition import Decomposition
-from rpca_affect.lags import Windows, embedded
+from rpca_affect.lags import Windows, embedded, stretches
 from rpca_affect.noise import spread
-from rpca_affect.projection import predicted
+from rpca_affect.projection import Predictor, squared_scores
 
-__all__ = ["refitted"]
+__all__ = ["base_rows", "refitted"]
 
 ROUNDS = 4  # of predicting the base, the last without its transients
 
@@ -17,7 +17,6 @@ def refitted(
     scaled: Array,
     trusted: Array | None,
     answer: Decomposition,
-    low_rank: Array,
     sigma: Array,
     model: Any,
     windows: Windows,
@@ -28,7 +27,8 @@ def refitted(
     base weighing less the farther they are and in the end, as transients, nothing. With lags they weigh nothing from
     the first round on: enough cells of other frames are left to predict them from, and however little they weigh, they
     would pull a base that knows time after every burst. A transient lies more than ``threshold`` standard deviations of
-    the noise off; where the convex optimum calls it one, of what the base leaves.
+    the noise off; where the convex optimum calls it one, of what the base leaves. Everything is made a few frames at a
+    time.
 
     Parameters
     ----------
@@ -37,8 +37,6 @@ def refitted(
     trusted : array of bool, shape (m, n), or None
     answer : Decomposition
         The convex optimum (of the embedded matrix where there are lags).
-    low_rank : array
-        Its low-rank part.
     sigma : array, shape (n,)
         Noise in the units of the solve.
     model : NoiseModel
@@ -49,46 +47,90 @@ def refitted(
     base, transient : array, shape (m, n)
     """
     xp = array_namespace(scaled)
-    base, lags = windows.mean(low_rank), windows.lags
+    frames = scaled.shape[0]
     reach = model.threshold * sigma
-    known = xp.ones_like(scaled, dtype=xp.bool) if trusted is None else trusted
-    away = known & (xp.abs(scaled - base) > reach)
-    if model.refit and int(answer.rank):
-        convex = away
-        right = _space(answer, low_rank)
-        wide = xp.concat([sigma] * lags) if lags > 1 else sigma
-        for count in range(ROUNDS):
-            weights = _weight(scaled - base, known, reach, lags > 1 or count == ROUNDS - 1)
-            shares = embedded(weights, lags)
-            if windows.inside is not None:
-                shares = shares * xp.astype(windows.inside, shares.dtype)[:, None]
-            answers = predicted(embedded(scaled, lags), shares, right, wide, low_rank, windows.number)
-            del base, weights, shares
-            base = windows.mean(answers)
-        rest = scaled - base
-        left = xp.minimum(reach, model.threshold * spread(rest, trusted))
-        rest = xp.abs(rest)
-        away = known & ((rest > reach) | (convex & (rest > left)))
-        del rest
-    away = xp.where(away, scaled - base, xp.zeros_like(reach))
-    return base, away
+    base = windows.mean_of(lambda rows: base_rows(answer, rows), frames, scaled)
+    convex = _beyond(scaled, base, reach)
+    refits = model.refit and int(answer.rank) > 0
+    for count in range(ROUNDS if refits else 0):
+        strict = windows.lags > 1 or count == ROUNDS - 1
+        base = _predicted(_Cells(scaled, trusted, base, reach, strict, windows), answer, sigma)
+    rest = scaled - base
+    left = xp.minimum(reach, model.threshold * spread(rest, trusted)) if refits else reach
+    for rows in stretches(frames, scaled.shape[1]):
+        away = rest[rows, :]
+        size = xp.abs(away)
+        chosen = (size > reach) | (convex[rows, :] & (size > left))
+        if trusted is not None:
+            chosen = chosen & trusted[rows, :]
+        rest[rows, :] = xp.where(chosen, away, xp.zeros_like(reach))
+    return base, rest
 
 
-def _space(answer: Decomposition, low_rank: Array) -> Array:
+def base_rows(answer: Decomposition, rows: slice) -> Array:
+    """Some rows of the low-rank part, which may be known by its factors only."""
+    return answer.factors.matrix(rows) if answer.factors is not None else answer.low_rank[rows, :]
+
+
+class _Cells(NamedTuple):
+    """Frames (windows of them, with lags) and the weights of their cells, as far as the base before speaks for them."""
+
+    scaled: Array
+    trusted: Array | None
+    base: Array
+    reach: Array
+    strict: bool
+    windows: Windows
+
+    def __call__(self, rows: slice) -> tuple[Array, Array]:
+        lags, inside = self.windows
+        frames = slice(rows.start, rows.stop + lags - 1)
+        part = self.scaled[frames, :]
+        known = None if self.trusted is None else self.trusted[frames, :]
+        weights = embedded(_weight(part - self.base[frames, :], known, self.reach, self.strict), lags)
+        if inside is not None:
+            weights = weights * array_namespace(part).astype(inside[rows], part.dtype)[:, None]
+        return embedded(part, lags), weights
+
+
+def _predicted(cells: _Cells, answer: Decomposition, sigma: Array) -> Array:
+    """Every cell predicted on the space of the base, for scores that spread as those of the frames do, (m, n)."""
+    xp, right, windows = array_namespace(sigma), _space(answer), cells.windows
+    frames = cells.scaled.shape[0]
+    count = frames - windows.lags + 1
+    square = 0.0 * right[:, 0]
+    for rows in stretches(count, right.shape[1]):
+        square = square + squared_scores(*cells(rows), right, base_rows(answer, rows))
+    noise = xp.concat([sigma] * windows.lags) if windows.lags > 1 else sigma
+    predict = Predictor(right, noise, square / (windows.number or count))
+    return windows.mean_of(lambda rows: predict(*cells(rows)), frames, cells.scaled)
+
+
+def _beyond(scaled: Array, base: Array, reach: Array) -> Array:
+    """Cells farther than their reach from the base."""
+    xp = array_namespace(scaled)
+    beyond = xp.zeros_like(scaled, dtype=xp.bool)
+    for rows in stretches(scaled.shape[0], scaled.shape[1]):
+        beyond[rows, :] = xp.abs(scaled[rows, :] - base[rows, :]) > reach
+    return beyond
+
+
+def _space(answer: Decomposition) -> Array:
     """Orthonormal rows that span the base, shape (r, n)."""
-    xp = array_namespace(low_rank)
     if answer.factors is not None:
         values, right = answer.factors.values, answer.factors.right
     else:
-        _, values, right = xp.linalg.svd(low_rank, full_matrices=False)
+        _, values, right = array_namespace(answer.low_rank).linalg.svd(answer.low_rank, full_matrices=False)
+    xp = array_namespace(values)
     return right[: int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64))), :]
 
 
-def _weight(rest: Array, known: Array, reach: Array, strict: bool) -> Array:
+def _weight(rest: Array, known: Array | None, reach: Array, strict: bool) -> Array:
     """Huber's weight of every cell: 1 up to its reach, then falling; strictly, nothing beyond."""
     xp = array_namespace(rest)
-    size, zero = xp.abs(rest), xp.zeros_like(reach)
+    size, one = xp.abs(rest), xp.ones_like(reach)
     if strict:
-        return xp.astype(known & (size <= reach), rest.dtype)
-    size = xp.where(size > reach, reach / xp.where(size > reach, size, zero + 1), zero + 1)
-    return xp.where(known, size, zero)
+        weight = xp.astype(size <= reach, rest.dtype)
+    else:
+        weight = xp.where(size > reach, reach / xp.where(size > reach, size, one), one)
+    return weight if known is None else xp.where(known, weight, xp.zeros_like(reach))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rpca_affect as ra
+from rpca_affect import lags as lags_module
 from rpca_affect.arrays import Observed
 from rpca_affect.lags import apart, averaged, embedded, embedded_norm, surrounded, windows_of
 
@@ -166,6 +167,21 @@ def test_a_feature_that_one_sequence_never_shows(noise):
     split = ra.decompose(table, noise=noise, check=False)
     assert [part.lags > 1 for part in split.sequences] == [True, True]
     assert np.array_equal(split.base_values[100:, 3], np.full(100, np.nanmedian(x[:, 3])))
+
+
+@pytest.mark.parametrize("lags", [1, 4])
+def test_parts_do_not_depend_on_how_many_frames_are_made_at_a_time(lags, monkeypatch):
+    rng = np.random.default_rng(0)
+    frames = np.outer(np.sin(np.arange(150) / 20), np.linspace(1, 2, 6)) + rng.normal(0, 0.05, (150, 6))
+    frames[rng.random(frames.shape) < 0.1] = np.nan
+    frames[40:44, 2] += 3.0
+    parts = []
+    for cells in (1 << 17, 97):
+        monkeypatch.setattr(lags_module, "CELLS", cells)
+        split = ra.decompose(frames, lags=lags)
+        parts.append((split.base_values, split.transient_values, split.residual_values))
+    for one, other in zip(*parts):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
 def test_a_base_that_knows_time_is_not_pulled_after_bursts():

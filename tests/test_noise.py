@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpca_affect import measuring
+from rpca_affect.arrays import Observed
 from rpca_affect.medians import BLOCK
 from rpca_affect.noise import ColumnScale, noise_level, slack, spread
 from rpca_affect.synthetic import planted
@@ -270,3 +272,15 @@ def test_real_landmarks_have_noise_well_below_their_spread(data_folder, name):
     scaled = ColumnScale.fit(x).apply(x)
     np.testing.assert_allclose(noise_level(scaled), 1, atol=0.6)
     assert np.nanmax(abs(scaled)) < 1000
+
+
+def test_the_order_of_long_recordings_is_told_from_a_sample(monkeypatch):
+    rng = np.random.default_rng(0)
+    for frames, signal in ((8000, 3.0), (8000, 0.0), (600, 3.0)):
+        values = signal * np.sin(np.arange(frames) / 40)[:, None] + rng.standard_normal((frames, 6))
+        monkeypatch.setattr(measuring, "SHUFFLED", 5000)
+        sample = measuring.measured_noise(Observed(values))
+        monkeypatch.setattr(measuring, "SHUFFLED", frames)
+        whole = measuring.measured_noise(Observed(values))
+        assert sample.ordered == whole.ordered == (signal > 0)
+        assert sample.ratio == pytest.approx(whole.ratio, rel=0.02 if frames > 5000 else 1e-12)

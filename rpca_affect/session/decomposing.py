@@ -13,13 +13,14 @@ import pandas as pd
 
 from rpca_affect import checks
 from rpca_affect.arrays import refuse_lazy
+from rpca_affect.lags import stretches
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
 from rpca_affect.session.levels import checked_widths, level_notices, split_levels
 from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
-from rpca_affect.session.prediction import CELLS, Prediction, predict_hidden
+from rpca_affect.session.prediction import CELLS, Prediction, looked_at, predict_hidden
 from rpca_affect.session.split import Split
 
 __all__ = ["decompose"]
@@ -177,28 +178,23 @@ def decompose(
     rows_of = _sequence_rows(recording)
     widths = () if levels is None else checked_widths(levels, max(map(len, rows_of)))
     divide = partial(split_levels, widths=widths) if widths else split_sequence
-    whole = ColumnScale.fit(recording.values, recording.mask, by="none")
+    # A single sequence rests where its own features do, which its split measures.
+    center = None if len(rows_of) == 1 else ColumnScale.fit(recording.values, recording.mask, by="none").center
     base, transient, residual = (np.empty_like(recording.values) for _ in range(3))  # no memory until they are filled
     sequences = []
     for rows in rows_of:
-        one = len(rows) == recording.n_frames
+        one = center is None
         values, known = (recording.values, recording.mask) if one else (recording.values[rows], recording.mask[rows])
-        part, parts = divide(values, known, whole.center, rows, model)
+        part, parts = divide(values, known, center, rows, model)
         sequences.append(part)
         if parts is None:
-            base[rows], transient[rows], residual[rows] = whole.center, 0.0, 0.0
-            continue
-        if one:
+            base[rows], transient[rows] = part.scale.center, 0.0
+        elif one:
             base, transient = parts
         else:
             base[rows], transient[rows] = parts
-        np.subtract(values, parts[0], out=values if not one else residual)
-        rest = residual if one else values  # a copy of these rows
-        rest -= parts[1]
-        rest[~known] = 0.0
-        if not one:
-            residual[rows] = rest
-        del parts, rest
+        del parts
+    _leave(recording, base, transient, residual)
     parameters = {
         "threshold": threshold,
         "lam": lam,
@@ -227,7 +223,7 @@ def decompose(
     prediction = None
     if check:
         again = {name: value for name, value in model.options.items() if name != "callback"}
-        prediction = _predicted(recording, transient, sequences, whole.center, replace(model, options=again), divide)
+        prediction = _predicted(recording, transient, sequences, center, replace(model, options=again), divide)
     status = status_of(recording, sequences, prediction)
     notices = level_notices(sequences, widths)
     if notices:
@@ -236,11 +232,19 @@ def decompose(
     return replace(split, prediction=prediction)
 
 
+def _leave(recording: Recording, base: np.ndarray, transient: np.ndarray, residual: np.ndarray) -> None:
+    """Write what base and transients leave of the observed cells, and 0 elsewhere."""
+    for rows in stretches(*base.shape):
+        np.subtract(recording.values[rows], base[rows], out=residual[rows])
+        residual[rows] -= transient[rows]
+        residual[rows][~recording.mask[rows]] = 0.0
+
+
 def _predicted(
     recording: Recording,
     transient: np.ndarray,
     sequences: list[SequenceSplit],
-    center: np.ndarray,
+    center: np.ndarray | None,
     model: NoiseModel,
     divide: Callable,
 ) -> Prediction | None:
@@ -250,13 +254,18 @@ def _predicted(
         if part.decomposition is None or looked >= CELLS:
             continue
 
-        def base_of(values: np.ndarray, known: np.ndarray, rows: slice, part: SequenceSplit = part) -> np.ndarray:
-            _, parts = divide(values, known, center, part.rows[rows], model)
-            return np.broadcast_to(center, values.shape) if parts is None else parts[0]
+        chosen = part.rows[looked_at(len(part.rows), recording.n_features)]
+        rest = part.scale.center if center is None else center
 
-        values, known = recording.values[part.rows], recording.mask[part.rows]
-        found = predict_hidden(values, known, transient[part.rows] == 0, base_of)
-        total, looked = found if total is None else total.plus(found), looked + values.size
+        def base_of(
+            values: np.ndarray, known: np.ndarray, rows: slice, chosen: np.ndarray = chosen, rest: np.ndarray = rest
+        ) -> np.ndarray:
+            _, parts = divide(values, known, rest, chosen[rows], model)
+            return np.broadcast_to(rest, values.shape) if parts is None else parts[0]
+
+        found = predict_hidden(recording.values[chosen], recording.mask[chosen], transient[chosen] == 0, base_of)
+        total = found if total is None else total.plus(found)
+        looked += len(part.rows) * recording.n_features
     return total
 
 

@@ -85,7 +85,7 @@ def checked_widths(levels: Any, longest: int) -> tuple[int, ...]:
 def split_levels(
     values: np.ndarray,
     known: np.ndarray,
-    center: np.ndarray,
+    center: np.ndarray | None,
     rows: np.ndarray,
     model: NoiseModel,
     *,
@@ -110,7 +110,7 @@ def split_levels(
     found = cascade(values if whole else np.where(known, values, 0.0), None if whole else known, used, split)
     base, transient = found.base, found.transient
     unseen = ~known.any(axis=0)
-    base[:, unseen] = found.bases[0][:, unseen] = center[unseen]
+    base[:, unseen] = found.bases[0][:, unseen] = 0.0 if center is None else center[unseen]
     for slow in found.bases[1:]:
         slow[:, unseen] = 0.0
     quickest = found.answers[-1]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.lags import averaged, embedded
+from rpca_affect.lags import averaged, embedded, stretches
 from rpca_affect.session.chance import Noise, measure_noise
 from rpca_affect.session.model import SequenceSplit
 from rpca_affect.session.remainder import Remainder, StandardErrors
@@ -60,8 +60,11 @@ def standard_errors(
         return None
     right = right[: int(np.sum(values > 1e-9 * values[0]))]
     sigma = part.sigma / part.scale.scale
-    windows = embedded((base - part.scale.center) / part.scale.scale, part.lags)
-    spread = np.sqrt(np.mean(np.square(windows @ right.T), axis=0))
+    count, square = len(base) - part.lags + 1, np.zeros(len(right))
+    for rows in stretches(count, right.shape[1]):
+        frames = part.scale.apply(base[rows.start : rows.stop + part.lags - 1])
+        square += np.sum(np.square(embedded(frames, part.lags) @ right.T), axis=0)
+    spread = np.sqrt(square / count)
     # Scores of variance 1: G = identity + ..., which no component can make singular.
     design = right * spread[:, None] / np.tile(np.where(sigma > 0, sigma, np.inf), part.lags)
     leverage, shared = _fitted(design, part.lags)

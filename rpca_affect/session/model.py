@@ -67,15 +67,16 @@ class SequenceSplit:
 
 
 def split_sequence(
-    values: np.ndarray, known: np.ndarray, center: np.ndarray, rows: np.ndarray, model: NoiseModel
+    values: np.ndarray, known: np.ndarray, center: np.ndarray | None, rows: np.ndarray, model: NoiseModel
 ) -> tuple[SequenceSplit, tuple[np.ndarray, np.ndarray] | None]:
     """Split one sequence; return its record, and base and transients in the units of the input.
 
     Parameters
     ----------
     values, known : ndarray, shape (frames, n_features)
-    center : ndarray, shape (n_features,)
-        Where a feature rests that this sequence never shows: its median over the recording.
+    center : ndarray, shape (n_features,), or None
+        Where a feature rests that this sequence never shows: its median over the recording, of which None says that
+        this sequence is all there is.
     rows : ndarray of int, shape (frames,)
     model : NoiseModel
 
@@ -86,12 +87,12 @@ def split_sequence(
         None for a sequence without any observed cell.
     """
     if not known.any():
-        unit = np.ones_like(center)
-        return SequenceSplit(rows, unit, ColumnScale(center, unit), None), None
-    whole = bool(known.all())
-    found = split_frames(Observed(values if whole else np.where(known, values, 0.0), None if whole else known), model)
+        unit = np.ones(values.shape[1])
+        return SequenceSplit(rows, unit, ColumnScale(0 * unit if center is None else center, unit), None), None
+    found = split_frames(Observed(values) if known.all() else Observed(values, known, holes=True), model)
     base = found.base
-    base[:, ~known.any(axis=0)] = center[~known.any(axis=0)]
+    never = ~known.any(axis=0)
+    base[:, never] = (found.scale.center if center is None else center)[never]
     part = SequenceSplit(rows, found.sigma, found.scale, found.decomposition, found.lags, found.rank)
     return part, (base, found.transient)
 

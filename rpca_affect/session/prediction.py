@@ -9,7 +9,7 @@ import numpy as np
 
 from rpca_affect.doubts import Doubt
 
-__all__ = ["KNOWN", "LIMIT", "Prediction", "hidden_stretches", "predict_hidden", "straight_lines"]
+__all__ = ["KNOWN", "LIMIT", "Prediction", "hidden_stretches", "looked_at", "predict_hidden", "straight_lines"]
 
 LIMIT = 0.15  # a base that predicts less knows no more than unrelated columns would say (benchmarks.doubt_curve)
 KNOWN = 0.5  # a base that predicts as much is one, however many outliers lie on it
@@ -130,6 +130,13 @@ def hidden_stretches(known: np.ndarray, length: int, share: float, rng: np.rando
     return hidden & known
 
 
+def looked_at(frames: int, features: int, length: int = LENGTH) -> slice:
+    """Frames of a recording that are enough to say it: the middle of a long one, all of a short one."""
+    count = min(frames, max(CELLS // max(features, 1), 4 * length))
+    start = (frames - count) // 2
+    return slice(start, start + count)
+
+
 def predict_hidden(
     values: np.ndarray,
     known: np.ndarray,
@@ -160,9 +167,7 @@ def predict_hidden(
     -------
     Prediction
     """
-    rows = slice(0, min(len(values), max(CELLS // max(values.shape[1], 1), 4 * length)))
-    start = (len(values) - rows.stop) // 2
-    rows = slice(start, start + rows.stop)  # the middle of a long recording
+    rows = looked_at(len(values), values.shape[1], length)
     values, known, usual = values[rows], known[rows], usual[rows] & known[rows]
     rng = np.random.default_rng(random_state)
     share = min(max(SHARE, WANTED / max(values.size, 1)), 0.15)
