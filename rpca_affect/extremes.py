@@ -6,7 +6,7 @@ from typing import Any
 from rpca_affect.arrays import Array, Observed, array_namespace, small_parts
 from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition
-from rpca_affect.protocol import Limits
+from rpca_affect.request import Limits
 
 __all__ = ["certified", "limits_of", "restored"]
 

@@ -9,7 +9,7 @@ from rpca_affect.arrays import Array, Observed, array_namespace, device, frobeni
 from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.penalty import Travel, lines
-from rpca_affect.protocol import Progress, Request
+from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.base import Solver
 from rpca_affect.stopping import Watch
 

@@ -21,7 +21,7 @@ from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.tangent import Spectrum, above, conjugate, derivative_at, row_space
 
-__all__ = ["polished", "suits"]
+__all__ = ["MOST", "polished", "suits"]
 
 SUPPORT = 0.2  # of the cells: with more active ones every conjugate-gradient step is as dear as a step of the solver
 RANK = 0.25  # of the smaller side: beyond it a subspace costs as much as all vectors
@@ -30,6 +30,7 @@ FIRST = (20.0, 2.0)  # the first nu is the penalty of ADMM, inverted, over this;
 INNER = (1e-4, 1e-6, 1e-7)  # relative residual at which a round ends; nu falls to a tenth after each
 FINER = (1e-5, 1e-6, 1e-7)  # the same with a noise part, where nu stays
 STEPS = 15  # of each round, at most
+MOST = STEPS * len(INNER)
 HELPS = 0.7  # a step that does not bring the residual below this share of the best is followed by a plain one
 BLOCK = 1 << 16  # cells of the rows that a pass takes at a time
 TINY = float(np.finfo(np.float64).tiny)
@@ -296,6 +297,7 @@ def _answer(
         gap=gap,
         history=history,
         dual=dual,
+        dual_norm=None,
         status=replace(start.status, converged=True, reason="gap"),
         solver="newton",
     )

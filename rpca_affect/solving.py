@@ -4,26 +4,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import checks, engine, extremes, handover, loop, newton
+from rpca_affect import checks, engine, extremes, stages
 from rpca_affect.arrays import (
     Observed,
-    array_namespace,
     observe,
     observed_extent,
     observed_share,
     pad_clips,
     power_of_two,
 )
-from rpca_affect.decomposition import Decomposition, Factors, Status, doubts_about, gap_limit, largest
+from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit, largest
 from rpca_affect.doubts import Doubt
 from rpca_affect.measuring import measured_levels, noise_weight
-from rpca_affect.protocol import Progress, Request
+from rpca_affect.request import Progress, Request
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solvers.base import framewise
 
-__all__ = ["configured", "lambda_path", "solve", "status_of"]
-
-NEAR = 1e-3  # duality gap from which Newton's method takes over from ADMM
+__all__ = ["configured", "lambda_path", "solve", "with_doubts"]
 
 
 def solve(
@@ -80,8 +77,9 @@ def solve(
     gap : float, optional
         Stop as soon as the relative duality gap is proved to be at most this, too (convex models). Without it, ADMM on
         one matrix also ends where the base stands still: it has moved by less than 2 ``tol`` in a third of all steps,
-        and its gap is at most 10 ``tol``. Where ``"auto"`` has called ADMM without a ``tol``, 3e-4 and the gap that
-        called it are enough after 1,000 steps, once the parts add up. The status tells.
+        and its gap is at most 10 ``tol``. Where ``"auto"`` is told neither ``tol`` nor ``gap``, the gap that calls for
+        ADMM is all that has to be proved: inexact ALM with a slower penalty may do that, and ADMM ends once the parts
+        add up and the base moves by less than 3e-4. The status tells.
     max_iter : int, optional
         Largest number of steps; the default is the solver's own.
     init : Decomposition, optional
@@ -91,7 +89,7 @@ def solve(
     keep_dual : bool, default False
         Keep the dual matrix: for an outside check of the certificate, and for the best warm start.
     callback : callable, optional
-        Called with a `rpca_affect.protocol.Progress` after every step; a true return value stops the solve.
+        Called with a `rpca_affect.request.Progress` after every step; a true return value stops the solve.
     random_state : int or numpy.random.Generator, optional
         Seed of the solvers that draw.
 
@@ -147,15 +145,17 @@ def solve(
     }
     numbers = {name: value for name, value in numbers.items() if value is not None}
     request = Request(tol, max_iter or 0, callback, factored, keep_dual, gap=gap)
-    if solver == "auto" and calm and gap is None:
-        request = replace(request, calm=gap_limit(data.given))
-    if isinstance(solver, str) and solver == "auto":
-        answer = _solve_auto(data, numbers, init, request)
+    auto = isinstance(solver, str) and solver == "auto"
+    if auto:
+        request = replace(request, calm=gap_limit(data.given) if calm and gap is None else None)
+        plan, request = _auto(data, numbers, init, request)
     else:
-        answer = _solve_with(data, configured(solver, numbers), init, request)
-    if not unsure:
-        return answer
-    return replace(answer, status=replace(answer.status, doubts=(*unsure, *answer.status.doubts)))
+        plan = stages.by_itself(configured(solver, numbers), init)
+    answer = _solved(plan, data, init, request)
+    last = plan[-1].solver
+    own = last.doubts(data, answer) if hasattr(last, "doubts") else ()
+    noisy = not (isinstance(slack := getattr(last, "slack", 0.0), float) and slack == 0.0)
+    return replace(answer, status=with_doubts(answer, data, (*unsure,), own, noisy))
 
 
 def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **options: Any) -> list[Decomposition]:
@@ -215,117 +215,40 @@ def configured(solver: Any, numbers: dict[str, Any]) -> Any:
     return replace(solver, **{name: value for name, value in numbers.items() if hasattr(solver, name)})
 
 
-def _solve_auto(data: Observed, numbers: dict[str, Any], init: Any, request: Request) -> Decomposition:
+def with_doubts(
+    answer: Decomposition, data: Observed, before: tuple[Doubt, ...], own: tuple[Doubt, ...], noisy: bool
+) -> Status:
+    """The status of an answer with its doubts: those known before the solve, those it raises, those of its solver."""
+    found = doubts_about(answer, tuple(data.given.shape), noisy=noisy, limit=gap_limit(data.given))
+    return replace(answer.status, doubts=(*before, *found, *own))
+
+
+def _auto(data: Observed, numbers: dict[str, Any], init: Any, request: Request) -> tuple[list[stages.Stage], Request]:
+    """The plan of ``"auto"``, and the request without what it has no use for."""
     if "rank" in numbers:
         name = "godec" if "cardinality" in numbers else "altproj"
-        return _solve_with(data, configured(name, numbers), init, request)
+        return stages.by_itself(configured(name, numbers), init), replace(request, calm=None)
+    exact = configured("admm", numbers)
     if "slack" in numbers or "shrink" in numbers or data.mask is not None:
-        return _proved_by_admm(data, configured("admm", numbers), init, replace(request, calm=None))
+        return stages.proved(exact, data, init, request.gap), replace(request, calm=None)
     limit = request.gap or gap_limit(data.given)
-    # A wanted gap is proved by others: here it is enough to find rank and support.
-    tol = request.tol if request.gap is None else max(request.tol, handover.AHEAD_TOL)
-    quick = _solve_with(data, configured("ialm", numbers), init, replace(request, start_above=limit, tol=tol))
-
-    def more(part: Observed, start: Decomposition, chosen: list[int] | None) -> Decomposition:
-        spent = int(largest(quick.n_iter))
-        found = None if chosen is not None else _by_newton(part, start, 0.0, request, spent)
-        if found is not None:
-            return found
-        left = {name: _of_matrices(value, chosen) for name, value in numbers.items()}
-        return _solve_with(part, configured("admm", left), start, handover.later(request, spent), spent)
-
-    if quick.converged:
-        quick = handover.finish(data, quick, more, limit)
-    return quick if request.keep_dual else replace(quick, dual=None)
+    return stages.quick_first(configured("ialm", numbers), exact, request.gap, limit, bool(request.calm)), request
 
 
-def _proved_by_admm(data: Observed, solver: Any, init: Any, request: Request) -> Decomposition:
-    """Run ADMM; where a gap is wanted, only until Newton's method may take over."""
-    if request.gap is None or request.gap >= NEAR or solver.sparse_kind != "cells":
-        return _solve_with(data, solver, init, request)
-    near = _solve_with(data, solver, init, replace(request, gap=NEAR, keep_dual=True, factored=False))
-    answer, spent = near, int(largest(near.n_iter))
-    if near.converged and largest(near.gap) > request.gap:
-        found = _by_newton(data, near, solver.slack, request, spent)
-        if found is None:
-            found = _solve_with(data, solver, near, handover.later(request, spent), spent)
-        answer = handover.continued(near, found)
-    answer = _factored(answer) if request.factored and answer.factors is None else answer
-    return answer if request.keep_dual else replace(answer, dual=None)
-
-
-def _factored(answer: Decomposition) -> Decomposition:
-    """The same answer with its low-rank part in factors only."""
-    left, values, right = array_namespace(answer.low_rank).linalg.svd(answer.low_rank, full_matrices=False)
-    kept = slice(0, int(answer.rank))
-    return replace(answer, low_rank=None, factors=Factors(left[:, kept], values[kept], right[kept, :]))
-
-
-def _by_newton(data: Observed, start: Decomposition, slack: Any, request: Request, spent: int) -> Decomposition | None:
-    """Go on by Newton's method from an answer that is nearly right; None where it may not, or does not get there."""
-    if request.gap is None or not newton.suits(data, start, slack):
-        return None
-    found = newton.polished(data, start, float(largest(start.lam)), float(slack), request.gap)
-    if found is None:
-        return None
-    found = _factored(found) if request.factored else found
-    return replace(found, status=status_of(found, data, request, (), spent, slack > 0))
-
-
-def _of_matrices(value: Any, chosen: list[int] | None) -> Any:
-    """The part of a number, given one per matrix of a stack, that belongs to the chosen matrices."""
-    if chosen is None or getattr(value, "ndim", 0) < 3:
-        return value
-    xp = array_namespace(value)
-    flat = xp.reshape(value, (-1, *value.shape[-2:]))
-    return xp.stack([flat[k if flat.shape[0] > 1 else 0, ...] for k in chosen])
-
-
-def _solve_with(
-    data: Observed, solver: Any, init: Decomposition | None, request: Request, spent: int = 0
-) -> Decomposition:
-    """Run one solver, on the tuned engine where there is one; ``spent`` steps were taken before."""
-    request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
-    if data.given.dtype == array_namespace(data.given).float32:
-        request = replace(request, tol=max(request.tol, solver.float32_tol))
-    ahead = handover.head_start_of(solver) if init is None else None
-    top = data.largest()
-
-    def run(request: Request) -> Decomposition:
-        unit = power_of_two(top if request.limits is None else request.limits.largest(data))
-
-        def run_one(one: Any, start: Decomposition | None, asked: Request) -> Decomposition:
-            return (engine if engine.accepts(data, one) else loop).run(data, unit, one, start, asked)
-
-        if ahead is None:
-            return run_one(handover.with_penalty_of(init, solver), init, request)
-        return handover.run_ahead(run_one, solver, ahead, request, data.mask is not None)
-
-    answer = None
-    if data.given.ndim == 2 and solver.convex and solver.sparse_kind == "cells":
+def _solved(plan: list[stages.Stage], data: Observed, init: Decomposition | None, request: Request) -> Decomposition:
+    """Run a plan, on the data without their gigantic cells if these stay what they are."""
+    top, last = data.largest(), plan[-1].solver
+    if data.given.ndim == 2 and last.convex and last.sparse_kind == "cells":
         limits = extremes.limits_of(data, top)
         if limits is not None:
-            # Should an outlier not stay one, then the start is needed again.
             # The gap of the clipped matrix may be smaller than that of this one; the engine knows enough without Y.
-            keep = request.needs_dual or not engine.accepts(data, solver)
-            answer = run(replace(request, limits=limits, spend_init=False, keep_dual=keep))
+            keep = request.keep_dual or len(plan) > 2 or not engine.accepts(data, last)
+            unit = power_of_two(limits.largest(data))
+            answer = stages.run(plan, data, unit, init, replace(request, limits=limits, keep_dual=keep))
             answer = extremes.restored(data, limits, answer)
             if answer is not None:
-                answer = extremes.certified(data, answer, getattr(solver, "slack", 0.0))
-                answer = answer if request.needs_dual else replace(answer, dual=None)
-    answer = run(request) if answer is None else answer
-    own = solver.doubts(data, answer) if hasattr(solver, "doubts") else ()
-    noisy = not (isinstance(slack := getattr(solver, "slack", 0.0), float) and slack == 0.0)
-    return replace(answer, status=status_of(answer, data, request, own, spent, noisy))
-
-
-def status_of(
-    answer: Decomposition, data: Observed, request: Request, own: tuple[Doubt, ...], spent: int, noisy: bool
-) -> Status:
-    error = answer.history["error"][-1] if answer.history["error"] else 0.0
-    steps = int(largest(answer.n_iter)) + spent
-    reason = "tol" if answer.status.converged else "callback" if steps < request.max_iter + spent else "max_iter"
-    found = doubts_about(answer, tuple(data.given.shape), noisy=noisy, limit=gap_limit(data.given))
-    gap = None if answer.gap is None else largest(answer.gap)
-    measure = {"steps": steps, "error": error, "gap": gap, "tol": request.tol}
-    return Status(answer.status.converged, answer.status.reason or reason, (*found, *own), measure)
+                answer = extremes.certified(data, answer, getattr(last, "slack", 0.0))
+                gap = None if answer.gap is None else largest(answer.gap)
+                status = replace(answer.status, measure={**answer.status.measure, "gap": gap})
+                return replace(answer, status=status, dual=answer.dual if request.keep_dual else None)
+    return stages.run(plan, data, power_of_two(top), init, request)

@@ -13,7 +13,6 @@ SOONER = 1.25  # the same with a wanted gap
 STANDS = 2.0  # tolerances that a base which stands still may have moved between two looks
 PROOF = 10.0  # tolerances that its gap may have
 CALM = 1.5e-4  # tolerance of a base whose tolerance nobody has given
-PATIENCE = 1000  # steps until then
 LOOSE = 1e-5  # with a larger tolerance, the gap may not be larger than either
 
 
@@ -42,8 +41,8 @@ class Watch:
     gap : float, optional
         Largest relative duality gap to stop at.
     calm : float, optional
-        From step 1000 on, with a gap of at most this, a base that moves by less than 3e-4 stands still, where
-        the parts add up to ten tolerances.
+        With a gap of at most this, a base that moves by less than 3e-4 stands still, where the parts add up to ten
+        tolerances.
 
     Examples
     --------
@@ -71,7 +70,7 @@ class Watch:
         """Compare the base, or a sample of it, with that of the last look; tell whether the gap has to be known."""
         self.next = math.ceil((LATER if self.gap is None else SOONER) * step)
         tol, self.proof = self.tol, proved(self.tol)
-        if self.calm is not None and step >= PATIENCE and residual <= PROOF * tol:
+        if self.calm is not None and residual <= PROOF * tol:
             tol, self.proof = max(tol, CALM), self.calm
         self.still = self.base is not None and standing(low_rank, self.base, tol)
         self.base = low_rank + 0

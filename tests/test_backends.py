@@ -10,7 +10,7 @@ import rpca_affect as ra
 from rpca_affect import engine, loop
 from rpca_affect.arrays import observe, power_of_two
 from rpca_affect.engine import gpu, gpu_spectral
-from rpca_affect.protocol import Request
+from rpca_affect.request import Request
 from rpca_affect.solvers import available_solvers
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rpca-affect[deep]'")

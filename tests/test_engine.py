@@ -7,8 +7,8 @@ import rpca_affect as ra
 from rpca_affect import engine, loop
 from rpca_affect.arrays import observe, power_of_two
 from rpca_affect.certificate import relative_gap
-from rpca_affect.protocol import Request
 from rpca_affect.prox import soft_threshold
+from rpca_affect.request import Request
 from rpca_affect.solvers import ADMM, AltProj, GoDec, InexactALM
 from rpca_affect.solvers.base import framewise
 

@@ -17,7 +17,7 @@ from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import SHARED, Passes
 from rpca_affect.engine.source import Source, patches_of
 from rpca_affect.engine.threads import Crew
-from rpca_affect.protocol import Limits, Request
+from rpca_affect.request import Limits, Request
 
 
 def matrix(rows, columns, seed, far):

@@ -7,7 +7,7 @@ import pytest
 from problems import off, planted
 
 import rpca_affect as ra
-from rpca_affect import engine, extremes, handover
+from rpca_affect import engine, extremes, stages
 from rpca_affect.arrays import largest_cell, observe
 
 LOW, SPARSE = planted()
@@ -79,7 +79,7 @@ def test_a_head_start_that_ran_out_of_steps_leaves_the_clipped_data_alone(monkey
     spoiled = M.copy()
     spoiled[4, 4] = 1e12
     expected = ra.solve(spoiled, "admm")
-    monkeypatch.setattr(handover, "AHEAD_STEPS", 3)
+    monkeypatch.setattr(stages, "AHEAD_STEPS", 3)
     found = ra.solve(spoiled, "admm")
     assert found.history["error"] != expected.history["error"], "the head start did not run out"
     assert off(found.low_rank, expected.low_rank) < 1e-5

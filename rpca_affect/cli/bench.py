@@ -87,7 +87,7 @@ def _reference(observed: np.ndarray, name: str, words: dict[str, Any]) -> Any:
     """The same solve by the reference loop, which any array library runs."""
     from rpca_affect import loop
     from rpca_affect.arrays import observe, power_of_two
-    from rpca_affect.protocol import Request
+    from rpca_affect.request import Request
     from rpca_affect.solvers import available_solvers
 
     kind: Any = available_solvers()[name]

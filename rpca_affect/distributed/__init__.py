@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect import checks
+from rpca_affect import checks, stages
 from rpca_affect.arrays import Observed, power_of_two
 from rpca_affect.decomposition import Decomposition, Factors, gap_limit
 from rpca_affect.distributed import survey
@@ -24,9 +24,9 @@ from rpca_affect.doubts import Doubt
 from rpca_affect.engine.scope import accepts
 from rpca_affect.engine.units import safe_unit
 from rpca_affect.measuring import noise_weight
-from rpca_affect.protocol import Progress, Request
+from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.base import default_lam_of, framewise
-from rpca_affect.solving import configured, status_of
+from rpca_affect.solving import configured, with_doubts
 
 __all__ = ["solve"]
 
@@ -116,7 +116,8 @@ def solve(
         )
     like = np.broadcast_to(np.zeros((), dtype), shape)
     request = Request(tol, max_iter or 0, callback, gap=gap)
-    if isinstance(solver, str) and solver == "auto" and calm and gap is None:
+    auto = isinstance(solver, str) and solver == "auto"
+    if auto and calm and gap is None:
         request = replace(request, calm=gap_limit(like))
     folder = None if checkpoint is None else Path(checkpoint)
     with _crew(scheduler) as crew:
@@ -137,16 +138,14 @@ def solve(
             data = [str(dtype), *shape, *crew.ask("fingerprint")]
             settings = {"shards": edges, "data": data, "solver": [_numbers(one) for one in solvers]}
             settings |= {"tol": tol, "gap": gap, "max_iter": max_iter, "calm": request.calm}
-        answer, run = _solved(Journal(crew, folder, settings), solvers, facts, like, limits, request)
+        answer, run = _solved(Journal(crew, folder, settings), solvers, facts, like, limits, request, auto)
         if limits is not None and not all(crew.ask("stays", *run.last)):
             crew.ask("unclip")
             again = None if folder is None else folder / "unclipped"
-            answer, run = _solved(Journal(crew, again, settings), solvers, facts, like, None, request)
+            answer, run = _solved(Journal(crew, again, settings), solvers, facts, like, None, request, auto)
         noisy = not (isinstance(solvers[-1].slack, float) and solvers[-1].slack == 0.0)
         answer = _with_parts(crew, answer, run, noisy, None if out is None else Path(out))
-    asked = replace(request, max_iter=request.max_iter or solvers[-1].default_max_iter)
-    status = status_of(answer, Observed(like), asked, (), 0, noisy)
-    return replace(answer, status=replace(status, doubts=(*unsure, *status.doubts)))
+    return replace(answer, status=with_doubts(answer, Observed(like), unsure, (), noisy))
 
 
 @contextmanager
@@ -218,7 +217,13 @@ def _numbers(solver: Any) -> list[Any]:
 
 
 def _solved(
-    journal: Journal, solvers: list[Any], facts: Facts, like: np.ndarray, limits: np.ndarray | None, request: Request
+    journal: Journal,
+    solvers: list[Any],
+    facts: Facts,
+    like: np.ndarray,
+    limits: np.ndarray | None,
+    request: Request,
+    by_auto: bool,
 ) -> tuple[Decomposition, Run]:
     """Run the solvers on the data in their unit, gigantic cells read as they should be."""
     top, sure = facts.top, solvers[-1]
@@ -230,10 +235,16 @@ def _solved(
     norm = math.sqrt(sum(journal.crew.ask("model", unit, kind, float(sure.lam), sure.slack / unit)))
     sizes = survey.added(journal.crew.ask("facts"))
     run = Run(journal, Matrix(like, facts.cells, unit, size / unit, norm, sizes.total, sizes.top, limits is not None))
+    data = Observed(like)
+    if len(solvers) == 2:
+        limit = request.gap or gap_limit(like)
+        plan = stages.quick_first(solvers[0], sure, request.gap, limit, bool(request.calm))
+    else:
+        plan, request = stages.by_itself(sure, None), replace(request, calm=None)
+        if by_auto and facts.cells < like.size:
+            plan = stages.masked(plan)
     with journal.interruptible():
-        if len(solvers) == 2:
-            return run.auto(solvers[0], sure, request), run
-        return run.solved(sure, replace(request, calm=None)), run
+        return stages.run(plan, data, np.full((1, 1), unit), None, request, run.one), run
 
 
 def _with_parts(crew: Any, answer: Decomposition, run: Run, noisy: bool, out: Path | None) -> Decomposition:

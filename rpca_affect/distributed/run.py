@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect import handover
 from rpca_affect.arrays import Observed
-from rpca_affect.decomposition import Decomposition, Status, gap_limit, largest
+from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.distributed.journal import Answer, Journal
 from rpca_affect.engine.certify import Proof, proof_of
 from rpca_affect.engine.course import Course
@@ -18,7 +17,7 @@ from rpca_affect.engine.threads import Crew
 from rpca_affect.engine.threshold import GRAM_RANGE, eigen_pairs
 from rpca_affect.extremes import certified
 from rpca_affect.penalty import Travel, lines
-from rpca_affect.protocol import Request
+from rpca_affect.request import Request
 
 __all__ = ["Matrix", "Run"]
 
@@ -59,24 +58,6 @@ class Run:
         self.rank, self.top = 0, 0.0
         nothing = LowRank(np.empty((self.columns, 0), self.dtype), np.empty(0), 1.0, True)
         self.last = nothing, 1.0, 1.0  # what the last step was made of
-
-    def auto(self, quick: Any, sure: Any, request: Request) -> Decomposition:
-        """Do what ``solver="auto"`` does for plain data: inexact ALM, continued by ADMM where its gap is too large."""
-        limit = request.gap or gap_limit(self.matrix.like)
-        tol = request.tol if request.gap is None else max(request.tol, handover.AHEAD_TOL)
-        first = self.solved(quick, replace(request, tol=tol))
-        if not (first.converged and largest(first.gap) > limit):
-            return first
-        return handover.continued(first, self.one(sure, first, handover.later(request, first.n_iter)))
-
-    def solved(self, solver: Any, request: Request) -> Decomposition:
-        """Run a solver, and what goes ahead of it."""
-        ahead = handover.head_start_of(solver)
-        if ahead is None:
-            return self.one(solver, None, request)
-        request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
-        masked = self.matrix.cells < self.matrix.like.size
-        return handover.run_ahead(self.one, solver, ahead, request, masked)
 
     def one(self, solver: Any, before: Decomposition | None, request: Request) -> Decomposition:
         """Repeat the step until the run ends, from nothing or from the last step of the run before."""

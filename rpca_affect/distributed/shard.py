@@ -16,7 +16,7 @@ from rpca_affect.engine.source import Source
 from rpca_affect.engine.spectra import gram, triangle_of
 from rpca_affect.engine.threads import Crew
 from rpca_affect.extremes import EXTREME
-from rpca_affect.protocol import Limits
+from rpca_affect.request import Limits
 
 __all__ = ["PARTS", "Facts", "Layout", "Shard", "observed_of"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition
-from rpca_affect.protocol import Request
+from rpca_affect.request import Request
 
 __all__ = ["accepts", "run"]
 

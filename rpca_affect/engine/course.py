@@ -9,7 +9,7 @@ import numpy as np
 from rpca_affect.engine.lowrank import LowRank
 from rpca_affect.engine.passes import Sums
 from rpca_affect.penalty import Travel, lines, multiplier
-from rpca_affect.protocol import Progress, Request
+from rpca_affect.request import Progress, Request
 from rpca_affect.stopping import Watch
 
 __all__ = ["Course"]

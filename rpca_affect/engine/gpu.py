@@ -12,8 +12,8 @@ from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine.gpu_kernels import Cells, Work, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.gpu_spectral import GramThreshold, SubspaceThreshold, gram, largest
 from rpca_affect.penalty import Travel, lines
-from rpca_affect.protocol import Progress, Request
 from rpca_affect.prox import singular_value_threshold
+from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.admm import ADMM
 from rpca_affect.solvers.base import cellwise, default_lam
 from rpca_affect.solvers.ialm import InexactALM

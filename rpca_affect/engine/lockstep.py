@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.penalty import Travel, lines
-from rpca_affect.protocol import Progress, Request
 from rpca_affect.prox import group_threshold
+from rpca_affect.request import Progress, Request
 from rpca_affect.stopping import FIRST, LATER
 
 __all__ = ["Answer", "Group", "empty", "gap", "gram", "iterate", "length", "shrink"]

@@ -11,7 +11,7 @@ from rpca_affect.engine.passes import square_length
 from rpca_affect.engine.selection import kth_largest, median_size
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.units import in_unit, safe_unit
-from rpca_affect.protocol import Progress, Request
+from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.altproj import AltProj
 from rpca_affect.solvers.godec import GROSS, GoDec
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import small_parts
-from rpca_affect.protocol import Limits
+from rpca_affect.request import Limits
 
 __all__ = ["Patches", "Source", "patches_of"]
 

@@ -21,7 +21,7 @@ from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.penalty import Travel
-from rpca_affect.protocol import Request
+from rpca_affect.request import Request
 from rpca_affect.solvers.base import default_lam, framewise
 
 __all__ = ["accepts", "run"]
@@ -267,15 +267,17 @@ class _Solve:
         """Iterate, check, and write the parts over the working memory."""
         passes, request = self.passes, self.request
         step, history = self.iterate(exact=False)
-        proof = self.prove(step)
-        if not self.is_complete(step, proof):
-            del step  # its factors may be twice as large as the data
-            self.reason = ""
-            step, history = self.iterate(exact=True)
+        proof = None
+        if request.start_above is None or request.start_above >= 0 or not self._is_over(step, history):
             proof = self.prove(step)
+            if not self.is_complete(step, proof):
+                del step  # its factors may be twice as large as the data
+                self.reason = ""
+                step, history = self.iterate(exact=True)
+                proof = self.prove(step)
         low, converged = step.low, step.error <= request.tol or self.reason != ""
-        is_start = request.start_above is not None and proof.gap > request.start_above
-        is_start &= converged and not self.stopped and len(history["error"]) < request.max_iter
+        is_start = request.start_above is not None and (proof is None or proof.gap > request.start_above)
+        is_start &= self._is_over(step, history)
         dual = step.spare if request.keep_dual or is_start else None
         if dual is not None and not self.holds_dual:
             passes.dual(step.argument, low, step.mu, step.mu_next, dual, passes.blocks)
@@ -298,8 +300,8 @@ class _Solve:
             rank=int(np.count_nonzero(shrunk > floor * shrunk[0])) if low.rank else 0,
             sparsity=found.sparsity,
             residual=step.violated / (passes.norm or 1.0),
-            gap=proof.gap,
-            dual_norm=proof.dual_norm,
+            gap=None if proof is None else proof.gap,
+            dual_norm=None if proof is None else proof.dual_norm,
             lam=passes.lam,
             mu=step.mu_next / self.unit,
             history=history,
@@ -307,6 +309,11 @@ class _Solve:
             factors=factors,
             dual=None if dual is None else self.turned(dual),
         )
+
+    def _is_over(self, step: Step, history: dict[str, list]) -> bool:
+        """Whether the steps ended because they have arrived, and more may follow."""
+        converged = step.error <= self.request.tol or self.reason != ""
+        return converged and not self.stopped and len(history["error"]) < self.request.max_iter
 
     def _unused(self, step: Step, dual: np.ndarray | None) -> list[np.ndarray]:
         """Memory that a part may take."""

@@ -10,8 +10,8 @@ from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.engine import compiled
 from rpca_affect.engine.lockstep import Answer, Group, empty, gap, gram, iterate, length, shrink
 from rpca_affect.engine.threads import crew
-from rpca_affect.protocol import Request
 from rpca_affect.prox import singular_value_threshold
+from rpca_affect.request import Request
 from rpca_affect.solvers.admm import ADMM
 from rpca_affect.solvers.base import Splitting
 from rpca_affect.solvers.ialm import InexactALM

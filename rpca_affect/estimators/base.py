@@ -16,7 +16,7 @@ from rpca_affect.estimators.frames import checked, is_foreign
 from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
 from rpca_affect.lags import averaged, surrounded
 from rpca_affect.projection import KNEE, robust_scores, split_rest
-from rpca_affect.protocol import Progress
+from rpca_affect.request import Progress
 from rpca_affect.rules import check_parameters
 
 __all__ = ["ALONE", "OUTPUTS", "SHARED_RULES", "BaseModel", "Documented", "oriented"]

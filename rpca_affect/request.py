@@ -84,8 +84,8 @@ class Request:
     keep_dual : bool
         Return the dual matrix as well.
     start_above : float or None
-        With a duality gap above this, a converged answer is only the start of another solver. The dual matrix and the
-        low-rank part then say enough: a run that spares memory so may leave out the rest.
+        With a duality gap above this (-1: whatever it is), a converged answer is only the start of another solver. The
+        dual matrix and the low-rank part then say enough: a run that spares memory so may leave out the rest.
     spend_init : bool
         Whether the memory of the start may be overwritten: nobody will look at it again.
     limits : Limits or None
