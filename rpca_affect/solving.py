@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import checks, engine, extremes, stages
+from rpca_affect import apart, checks, engine, extremes, stages
 from rpca_affect.arrays import (
     Observed,
     observe,
@@ -68,7 +68,8 @@ def solve(
     mask : array-like of bool, broadcastable to ``observed``, optional
         True where a cell may be trusted.
     sparse : {"cells", "frames"}
-        Whether single cells or whole frames are outliers.
+        Whether single cells or whole frames are outliers. Outlying frames that are alike are low rank themselves and
+        pass for base; a doubt says so.
     rank, cardinality : optional
         For the solvers that need them: rank of L; cells in S (a float below 1 is a share).
     tol : float, optional
@@ -154,6 +155,7 @@ def solve(
     answer = _solved(plan, data, init, request)
     last = plan[-1].solver
     own = last.doubts(data, answer) if hasattr(last, "doubts") else ()
+    own = (*own, *apart.doubts(answer)) if sparse == "frames" else own
     noisy = not (isinstance(slack := getattr(last, "slack", 0.0), float) and slack == 0.0)
     return replace(answer, status=with_doubts(answer, data, (*unsure,), own, noisy))
 

@@ -198,6 +198,13 @@ def _too_few_cells(measure: Mapping[str, Any], door: Door) -> str:
     )
 
 
+def _apart(measure: Mapping[str, Any], door: Door) -> str:
+    return (
+        f"{measure['apart']} of {measure['frames']} frames have a direction of the base to themselves: outliers that "
+        "are alike pass for base"
+    )
+
+
 def _always(text: str) -> Callable[[Mapping[str, Any], Door], str]:
     return lambda measure, door: text
 
@@ -213,6 +220,10 @@ KINDS: dict[str, tuple[Callable[..., str], Callable[..., str]]] = {
     "unordered": (
         _unordered,
         lambda measure, door: f"give the frames in order, or {setting('noise', door=door)} as a standard deviation",
+    ),
+    "apart": (
+        _apart,
+        lambda measure, door: f"look at them, and mask ({setting('mask', door=door)}) what is none of it",
     ),
     "too_few_cells": (
         _too_few_cells,

@@ -1,0 +1,85 @@
+"""Frames that have a direction of the base to themselves: outliers which agree with each other pass for base."""
+
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.arrays import array_namespace, to_numpy
+from rpca_affect.decomposition import Decomposition
+from rpca_affect.doubts import Doubt
+
+__all__ = ["doubts", "frames_apart"]
+
+LEVEL = 0.03  # of the largest coefficient: below it a frame has no part in a direction
+MOST = 0.45  # of the frames: with more, nobody can say who is the outlier
+LEAST = 3  # frames
+LENGTH = 0.62  # sum of absolute values over root m times length: Gaussian coefficients have 0.8, those of a few less
+STARTS, ROUNDS = 20, 50
+
+
+def frames_apart(base: np.ndarray) -> np.ndarray | None:
+    """Find the frames that a direction of the base belongs to alone.
+
+    Outliers that are identical, or lie on a line, are a low-rank matrix themselves, which the convex model rightly
+    counts as base. But then the span of the columns of the base holds a vector that is zero for all other frames: the
+    sparsest one, ``argmin ||U w||_1 subject to ||w||_2 = 1``, found by reweighted least squares from several starts.
+
+    Parameters
+    ----------
+    base : ndarray, shape (m, n)
+
+    Returns
+    -------
+    ndarray of int or None
+        The frames; None where no direction belongs to few.
+
+    References
+    ----------
+    Qu, Sun & Wright (2014), Finding a sparse vector in a subspace.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> base = rng.standard_normal((50, 1)) @ rng.standard_normal((1, 8))
+    >>> frames_apart(base) is None
+    True
+    >>> base[[4, 9, 30]] += rng.standard_normal(8)
+    >>> frames_apart(base).tolist()
+    [4, 9, 30]
+    """
+    left, values, _ = np.linalg.svd(base, full_matrices=False)
+    left = left[:, values > 1e-9 * values[:1]]
+    frames, rank = left.shape
+    if rank < 2 or frames < 2 * rank:
+        return None
+    rng = np.random.default_rng(0)
+    starts = [*np.eye(rank)[:STARTS], *left[rng.permutation(frames)[:STARTS]]]
+    best = min((_sparsest(left, start) for start in starts), key=lambda x: float(x.sum()))
+    found = np.flatnonzero(best > LEVEL * best.max())
+    short = best.sum() < LENGTH * np.sqrt(frames)
+    return found if short and LEAST <= len(found) <= MOST * frames else None
+
+
+def _sparsest(left: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Absolute values of ``left @ w``, of length 1, with w a local minimum of their sum."""
+    floor = 1e-3 / np.sqrt(len(left))
+    w = w / max(float(np.linalg.norm(w)), floor)
+    for _ in range(ROUNDS):
+        weights = 1 / np.maximum(np.abs(left @ w), floor)
+        new = np.linalg.eigh((left.T * weights) @ left)[1][:, 0]
+        settled = abs(float(new @ w)) > 1 - 1e-10
+        w = new
+        if settled:
+            break
+    return np.abs(left @ w)
+
+
+def doubts(answer: Decomposition) -> tuple[Doubt, ...]:
+    """Say where outliers may have passed for base, in one matrix split into frames."""
+    if answer.sparse is None or answer.sparse.ndim > 2 or int(answer.rank) < 2:
+        return ()
+    base: Any = answer.factors.matrix() if answer.low_rank is None else answer.low_rank  # type: ignore[union-attr]
+    if not bool(array_namespace(base).all(array_namespace(base).isfinite(base))):
+        return ()
+    found = frames_apart(np.asarray(to_numpy(base), dtype=np.float64))
+    return () if found is None else (Doubt("apart", {"apart": len(found), "frames": int(base.shape[0])}),)
