@@ -167,6 +167,9 @@ def decompose(
     rank: Annotated[int | None, typer.Option(help="Rank of the base, for godec and altproj.")] = None,
     cardinality: Annotated[float | None, typer.Option(help="Cells in the sparse part, for godec.")] = None,
     tol: Annotated[float, typer.Option(help="Relative error to stop at.")] = 1e-5,
+    gap: Annotated[
+        float | None, typer.Option("--gap", help="Stop as soon as a relative duality gap of this is proved, too.")
+    ] = None,
     max_iter: Annotated[int | None, typer.Option("--max-iter", help="Most steps of the solver.")] = None,
     check: Annotated[bool, typer.Option(help="Ask whether the base predicts cells that are hidden from it.")] = True,
     random_state: Annotated[int | None, typer.Option("--random-state", help="Seed of solvers that draw.")] = None,
@@ -216,7 +219,7 @@ def decompose(
         "tol": tol,
         "check": check,
     }
-    extra = {"rank": rank, "cardinality": cardinality, "max_iter": max_iter, "random_state": random_state}
+    extra = {"rank": rank, "cardinality": cardinality, "gap": gap, "max_iter": max_iter, "random_state": random_state}
     settings |= {name: value for name, value in extra.items() if value is not None}
     raise typer.Exit(
         decompose_all(

@@ -79,6 +79,8 @@ class RobustPCA(BaseModel):
         NaN is a missing cell, or an error.
     tol : float, default 1e-5
         Relative error at which the solve stops.
+    gap : float, optional
+        Relative duality gap at which it stops as soon as that is proved, too; see `rpca_affect.solve`.
     max_iter : int, optional
         Largest number of solver steps; default the solver's own.
     random_state : int, optional
@@ -150,6 +152,7 @@ class RobustPCA(BaseModel):
         output: str = "scores",
         missing: str = "mask",
         tol: float = 1e-5,
+        gap: float | None = None,
         max_iter: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -166,6 +169,7 @@ class RobustPCA(BaseModel):
         self.output = output
         self.missing = missing
         self.tol = tol
+        self.gap = gap
         self.max_iter = max_iter
         self.random_state = random_state
 
@@ -223,6 +227,7 @@ class RobustPCA(BaseModel):
         options = {
             "rank": self.n_components if hasattr(kind, "rank") else None,
             "tol": self.tol,
+            "gap": self.gap,
             "max_iter": self.max_iter,
             "random_state": self.random_state,
             "callback": callback,

@@ -53,6 +53,7 @@ def decompose(
     drop: str | Sequence[str] | None = None,
     missing: str | Sequence[str] | None = None,
     tol: float = 1e-5,
+    gap: float | None = None,
     check: bool = True,
     **options: Any,
 ) -> Split:
@@ -122,6 +123,9 @@ def decompose(
         them: they are no sums of a base and a transient.
     tol : float, default 1e-5
         Relative error to stop at.
+    gap : float, optional
+        Stop as soon as the relative duality gap is proved to be at most this, too; Newton's method takes over once it
+        is near. Without it the solve ends at ``tol``, or where the base stands still: the status says which.
     check : bool, default True
         Hide some of the cells and ask the base what they were (`rpca_affect.session.prediction`): a base that predicts
         no more than the median of each feature must not be interpreted, and the status says so. Takes about the time
@@ -172,7 +176,7 @@ def decompose(
         refit=refit,
         fps=recording.fps,
         max_transient=max_transient,
-        options={"tol": tol, **options},
+        options={"tol": tol, "gap": gap, **options},
     )
     started = clock.perf_counter()
     rows_of = _sequence_rows(recording)
@@ -217,6 +221,7 @@ def decompose(
         "fps": fps,
         **{name: given for name, given in columns.items() if given is not None},
         "tol": tol,
+        **({} if gap is None else {"gap": gap}),
         **{name: value for name, value in options.items() if isinstance(value, (int, float, str))},
     }
     seconds = clock.perf_counter() - started
