@@ -17,7 +17,8 @@ import numpy as np
 
 import rpca_affect
 from rpca_affect.arrays import to_numpy
-from rpca_affect.engine import gpu, gpu_kernels
+from rpca_affect.engine import gpu
+from rpca_affect.engine.cells import gpu as gpu_kernels
 
 __all__ = ["full_svd_ialm", "main", "rows_of"]
 

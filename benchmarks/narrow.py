@@ -13,7 +13,7 @@ import numpy as np
 import rpca_affect as ra
 from benchmarks.commands import parser
 from benchmarks.problems import drifting, planted
-from rpca_affect.engine import threshold
+from rpca_affect.engine.spectrum import threshold
 
 __all__ = ["main"]
 

@@ -247,9 +247,9 @@ def _solved(plan: list[stages.Stage], data: Observed, init: Decomposition | None
             keep = request.keep_dual or len(plan) > 2 or not engine.accepts(data, last)
             unit = power_of_two(limits.largest(data))
             answer = stages.run(plan, data, unit, init, replace(request, limits=limits, keep_dual=keep))
-            answer = extremes.restored(data, limits, answer)
-            if answer is not None:
-                answer = extremes.certified(data, answer, getattr(last, "slack", 0.0))
+            given_back = extremes.restored(data, limits, answer)
+            if given_back is not None:
+                answer = extremes.certified(data, given_back, getattr(last, "slack", 0.0))
                 gap = None if answer.gap is None else largest(answer.gap)
                 status = replace(answer.status, measure={**answer.status.measure, "gap": gap})
                 return replace(answer, status=status, dual=answer.dual if request.keep_dual else None)

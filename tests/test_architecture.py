@@ -122,7 +122,9 @@ def test_every_public_name_exists():
 
 def test_files_can_be_read_in_one_sitting():
     # a little above the 300 lines to aim at; a longer file needs its reason here
-    reasons: dict[str, str] = {"rpca_affect/engine/compiled.py": "numba notices changes of a function's own file only"}
+    reasons: dict[str, str] = {
+        "rpca_affect/engine/cells/compiled.py": "numba notices changes of a function's own file only"
+    }
     too_long = {
         str(path.relative_to(ROOT)): lines
         for path in [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]

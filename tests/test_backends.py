@@ -9,7 +9,8 @@ from problems import planted
 import rpca_affect as ra
 from rpca_affect import engine, loop
 from rpca_affect.arrays import observe, power_of_two
-from rpca_affect.engine import gpu, gpu_spectral
+from rpca_affect.engine import gpu
+from rpca_affect.engine.spectrum import gpu as gpu_spectral
 from rpca_affect.request import Request
 from rpca_affect.solvers import available_solvers
 

@@ -10,7 +10,7 @@ from problems import off, planted
 
 import rpca_affect as ra
 from rpca_affect import acceleration
-from rpca_affect.engine import threshold
+from rpca_affect.engine.spectrum import threshold
 
 da = pytest.importorskip("dask.array", reason="dask is not installed: pip install 'rpca-affect[dask]'")
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from problems import off, planted
 
 import rpca_affect as ra
-from rpca_affect.engine import panels, spectra
+from rpca_affect.engine.spectrum import gram as squares
+from rpca_affect.engine.spectrum import panels
 from rpca_affect.engine.threads import crew
 
 
@@ -138,8 +139,8 @@ def test_the_order_in_memory_does_not_matter(shape, wishes):
 def test_the_triangle_is_accurate_at_every_scale(more, columns, range_, seed):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((columns + more, columns)) @ np.diag(10.0 ** -np.linspace(0, range_, columns))
-    with crew() as team, mock.patch.object(spectra, "CHUNK", 1):  # blocks as short as they can be
-        triangle = spectra.triangle_of(x, team)
+    with crew() as team, mock.patch.object(squares, "CHUNK", 1):  # blocks as short as they can be
+        triangle = squares.triangle_of(x, team)
     exact = np.linalg.qr(x, mode="r")
     np.testing.assert_allclose(np.abs(triangle), np.abs(exact), rtol=1e-6, atol=1e-12 * 10.0**-range_)
 
@@ -156,8 +157,8 @@ def test_the_gram_matrix_is_the_same_in_any_memory(rows, columns, dtype, kind, c
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, columns)).astype(dtype)
     memory = None if kind is None else np.empty(cells + 1, kind)[1:]  # half of the time not aligned for doubles
-    with crew() as team, mock.patch.object(spectra, "CHUNK", 1):
-        square = spectra.gram(x, team, memory)
+    with crew() as team, mock.patch.object(squares, "CHUNK", 1):
+        square = squares.gram(x, team, memory)
     exact = x.astype(np.float64).T @ x.astype(np.float64)
     np.testing.assert_allclose(square, exact, rtol=1e-12, atol=1e-12 * rows)
     assert square.flags.f_contiguous

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 import rpca_affect as ra
-from rpca_affect.engine import certify, spectra, splitting, threshold
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.selection import kth_largest, median_size
-from rpca_affect.engine.source import Source
+from rpca_affect.engine import answer as certify
+from rpca_affect.engine import splitting
+from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.engine.cells.selection import kth_largest, median_size
+from rpca_affect.engine.cells.source import Source
+from rpca_affect.engine.spectrum import gram as squares
+from rpca_affect.engine.spectrum import threshold
+from rpca_affect.engine.spectrum.lowrank import LowRank
+from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew, crew
-from rpca_affect.engine.threshold import Thresholder
 from rpca_affect.prox import keep_largest, singular_value_threshold
 
 
@@ -151,22 +154,22 @@ def test_planted_failure_is_repaired(solver, monkeypatch):
 def test_norm_bound_never_lies(seed):
     rng = np.random.default_rng(seed)
     y = rng.standard_normal((520, 520)) * rng.uniform(0, 1, 520)
-    square = spectra.gram(y, Crew(1))
+    square = squares.gram(y, Crew(1))
     assert np.allclose(square, y.T @ y)
     top = np.linalg.norm(y, 2)
     wrong = np.linalg.qr(rng.standard_normal((520, 3)))[0]
-    bound = spectra.norm_bound(square.copy(order="F"), wrong, Crew(1))
+    bound = squares.norm_bound(square.copy(order="F"), wrong, Crew(1))
     assert top * (1 - 1e-12) <= bound <= top + max(1e-6 * top, 0.11 * (top - 1))
-    assert not spectra.norm_is_below(square, top * 0.9999)
+    assert not squares.norm_is_below(square, top * 0.9999)
     assert np.allclose(square, y.T @ y), "after a no the matrix must be left as it was"
-    assert spectra.norm_is_below(square, top * 1.0001)
+    assert squares.norm_is_below(square, top * 1.0001)
 
 
 def test_largest_singular_value_by_krylov_steps():
     rng = np.random.default_rng(0)
     for x in (problem(400, 300), rng.standard_normal((300, 300)), np.eye(300)):
         passes = Passes(Source(x.copy()), None, "cells", Crew(1))
-        found = spectra.largest_singular_value(x, passes.product, passes.inner, Crew(1))
+        found = squares.largest_singular_value(x, passes.product, passes.inner, Crew(1))
         assert found == pytest.approx(np.linalg.norm(x, 2), rel=1e-5)
 
 

@@ -13,9 +13,9 @@ import rpca_affect as ra
 from rpca_affect import extremes, loop
 from rpca_affect.arrays import Observed, largest_cell, observe, power_of_two
 from rpca_affect.engine import gpu, splitting
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.passes import SHARED, Passes
-from rpca_affect.engine.source import Source, patches_of
+from rpca_affect.engine.cells.blocks import SHARED, Passes
+from rpca_affect.engine.cells.source import Source, patches_of
+from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
 from rpca_affect.request import Limits, Request
 

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from rpca_affect.engine import gpu_kernels
+from rpca_affect.engine.cells import gpu as gpu_kernels
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 LOOPS = """

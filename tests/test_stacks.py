@@ -10,7 +10,8 @@ from problems import off, planted
 import rpca_affect as ra
 from rpca_affect import engine
 from rpca_affect.arrays import observe, observed_extent, pad_clips
-from rpca_affect.engine import compiled, jit, stacks
+from rpca_affect.engine import jit, stacks
+from rpca_affect.engine.cells import compiled
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # benchmarks are no part of the package
 

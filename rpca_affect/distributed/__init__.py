@@ -21,8 +21,7 @@ from rpca_affect.distributed.local import threads
 from rpca_affect.distributed.run import Matrix, Run
 from rpca_affect.distributed.shard import PARTS, Facts, Layout
 from rpca_affect.doubts import Doubt
-from rpca_affect.engine.scope import accepts
-from rpca_affect.engine.units import safe_unit
+from rpca_affect.engine.problem import accepts, safe_unit
 from rpca_affect.measuring import noise_weight
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.base import default_lam_of, framewise

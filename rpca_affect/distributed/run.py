@@ -8,13 +8,13 @@ import numpy as np
 from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.distributed.journal import Answer, Journal
-from rpca_affect.engine.certify import Proof, proof_of
-from rpca_affect.engine.course import Course
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.passes import Sums
-from rpca_affect.engine.spectra import exact_norm, norm_bound
+from rpca_affect.engine.answer import Proof, proof_of
+from rpca_affect.engine.cells.blocks import Sums
+from rpca_affect.engine.rules import Course
+from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound
+from rpca_affect.engine.spectrum.lowrank import LowRank
+from rpca_affect.engine.spectrum.threshold import GRAM_RANGE, eigen_pairs
 from rpca_affect.engine.threads import Crew
-from rpca_affect.engine.threshold import GRAM_RANGE, eigen_pairs
 from rpca_affect.extremes import certified
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.request import Request

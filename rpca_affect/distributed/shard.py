@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import Observed, as_floating, yes_or_no
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.source import Source
-from rpca_affect.engine.spectra import gram, triangle_of
+from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.engine.cells.source import Source
+from rpca_affect.engine.spectrum.gram import gram, triangle_of
+from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
 from rpca_affect.extremes import EXTREME
 from rpca_affect.request import Limits
@@ -77,7 +77,7 @@ class Shard:
     """Rows of one matrix, their argument of the singular-value threshold, and room for the next argument.
 
     Every method answers with sums that are added up over the shards. The mathematics of a step is that of
-    `rpca_affect.engine.passes`.
+    `rpca_affect.engine.cells.blocks`.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -228,7 +228,7 @@ class Shard:
         return self.a[mine], self.out[mine]
 
     def dual(self, low: LowRank, mu: float, mu_next: float) -> tuple[float, float, float, np.ndarray]:
-        """Return what `rpca_affect.engine.passes.Passes.weighed` adds up for the last step, and ``Y^T Y``."""
+        """Return what `rpca_affect.engine.cells.blocks.Passes.weighed` adds up for the last step, and ``Y^T Y``."""
         parts = []
         square = self._square()
         room = np.empty((self.groups[0][-1].stop, self.layout.columns), self.layout.dtype)

@@ -9,8 +9,8 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine.gpu_kernels import Cells, Work, advanced, held_square, kept_and_carried, violated_square
-from rpca_affect.engine.gpu_spectral import GramThreshold, SubspaceThreshold, gram, largest
+from rpca_affect.engine.cells.gpu import Cells, Work, advanced, held_square, kept_and_carried, violated_square
+from rpca_affect.engine.spectrum.gpu import GramThreshold, SubspaceThreshold, gram, largest
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Progress, Request

@@ -7,10 +7,10 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine.passes import square_length
-from rpca_affect.engine.selection import kth_largest, median_size
+from rpca_affect.engine.cells.blocks import square_length
+from rpca_affect.engine.cells.selection import kth_largest, median_size
+from rpca_affect.engine.problem import in_unit, safe_unit
 from rpca_affect.engine.threads import Crew, crew
-from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.altproj import AltProj
 from rpca_affect.solvers.godec import GROSS, GoDec

@@ -1,18 +1,17 @@
 """The steps of a small matrix, complete and with sparse cells: where the calls for more would cost more than the work.
 
-They are those of `rpca_affect.engine.passes` and `rpca_affect.engine.threshold`, one after the other.
+They are those of `rpca_affect.engine.cells.blocks` and `rpca_affect.engine.spectrum.threshold`, one after the other.
 """
 
 import numpy as np
 
 from rpca_affect.acceleration import Anderson
-from rpca_affect.engine import certify
-from rpca_affect.engine.course import Course
-from rpca_affect.engine.lowrank import SQUARE, LowRank
-from rpca_affect.engine.parts import Step
-from rpca_affect.engine.passes import Passes, Sums, square_length
-from rpca_affect.engine.spectra import eigh_descending, gram
-from rpca_affect.engine.threshold import Thresholder
+from rpca_affect.engine.answer import Step, prove
+from rpca_affect.engine.cells.blocks import Passes, Sums, square_length
+from rpca_affect.engine.rules import Course
+from rpca_affect.engine.spectrum.gram import eigh_descending, gram
+from rpca_affect.engine.spectrum.lowrank import SQUARE, LowRank
+from rpca_affect.engine.spectrum.threshold import Thresholder
 
 __all__ = ["advance", "suits"]
 
@@ -80,7 +79,7 @@ def advance(
             changes = course.follow(argument, found, spare, mu, mu_next)
             if course.watches:
                 memory = np.empty_like(spare)
-                course.ends(argument, found, lambda: certify.prove(passes, argument, found, mu, mu_next, memory).gap)  # noqa: B023
+                course.ends(argument, found, lambda: prove(passes, argument, found, mu, mu_next, memory).gap)  # noqa: B023
         if course.ended:
             return Step(argument, spare, found, mu, mu_next, violated, error)
         if accelerate is not None and changes:

@@ -9,17 +9,17 @@ import numpy as np
 from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed
 from rpca_affect.decomposition import Decomposition, Factors, Status
-from rpca_affect.engine import certify, parts, small
-from rpca_affect.engine.course import Course
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.parts import Step
-from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.scope import accepts
-from rpca_affect.engine.source import Source, patches_of
-from rpca_affect.engine.spectra import crowded, largest_singular_value
+from rpca_affect.engine import answer as ending
+from rpca_affect.engine import small
+from rpca_affect.engine.answer import Step
+from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.engine.cells.source import Source, patches_of
+from rpca_affect.engine.problem import accepts, in_unit, safe_unit
+from rpca_affect.engine.rules import Course
+from rpca_affect.engine.spectrum.gram import crowded, largest_singular_value
+from rpca_affect.engine.spectrum.lowrank import LowRank
+from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew, crew
-from rpca_affect.engine.threshold import Thresholder
-from rpca_affect.engine.units import in_unit, safe_unit
 from rpca_affect.penalty import Travel
 from rpca_affect.request import Request
 from rpca_affect.solvers.base import default_lam, framewise
@@ -235,7 +235,7 @@ class _Solve:
                 if passes is not self.passes:
                     return step
                 room = np.empty_like(spare)
-                if not certify.complete(passes, step.argument, step.low, step.mu, room):
+                if not ending.complete(passes, step.argument, step.low, step.mu, room):
                     return None
             step = low = None  # what they hold may be as large as half of the data
             low = threshold(argument, 1 / mu, spare, error)
@@ -284,9 +284,9 @@ class _Solve:
         factored = request.factored and not is_start
         factors = self._factors(step) if factored else None
         if is_start:
-            found = parts.low_rank_of(passes, step)
+            found = ending.low_rank_of(passes, step)
         else:
-            found = parts.parts_of(passes, step, factored, self._unused(step, dual))
+            found = ending.parts_of(passes, step, factored, self._unused(step, dual))
         low_rank, sparse, noise = (self._back(part) for part in found[:3])
         shape, dtype = self.data.given.shape, passes.values.dtype
         floor = 10 * max(shape) * np.finfo(dtype).eps
@@ -327,13 +327,13 @@ class _Solve:
             self.passes.scale(part, self.unit)
         return None if part is None else self.turned(part)
 
-    def prove(self, step: Step) -> certify.Proof:
+    def prove(self, step: Step) -> ending.Proof:
         """Certificate of a step; overwrites ``step.spare``."""
-        proof = certify.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare)
+        proof = ending.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare)
         self.holds_dual = not crowded(step.spare)
         return proof
 
-    def is_complete(self, step: Step, proof: certify.Proof) -> bool:
+    def is_complete(self, step: Step, proof: ending.Proof) -> bool:
         """Decide whether no singular value above the threshold was missed.
 
         The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
@@ -346,12 +346,12 @@ class _Solve:
             # A growing penalty does not forgive what the steps before may have missed: then at least it has not ended.
             return step.error <= self.request.tol or self.solver.growth == 1 or not self.guessed
         largest = proof.dual_norm + step.mu_next * step.violated
-        if largest <= 1 + certify.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:
+        if largest <= 1 + ending.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:
             return True
         self.holds_dual = False
-        return certify.complete(self.passes, step.argument, step.low, step.mu, step.spare)
+        return ending.complete(self.passes, step.argument, step.low, step.mu, step.spare)
 
     def _factors(self, step: Step) -> Factors:
-        left, values, right = parts.factors_of(self.passes, step)
+        left, values, right = ending.factors_of(self.passes, step)
         values = (values * self.unit).astype(left.dtype)
         return Factors(right.T, values, left.T) if self.wide else Factors(left, values, right)

@@ -7,8 +7,8 @@ import numpy as np
 
 from rpca_affect.arrays import Array, Observed, largest_cell
 from rpca_affect.decomposition import Decomposition, Status
-from rpca_affect.engine import compiled
-from rpca_affect.engine.lockstep import Answer, Group, empty, gap, gram, iterate, length, shrink
+from rpca_affect.engine.cells import compiled
+from rpca_affect.engine.cells.batch import Answer, Group, empty, gap, gram, iterate, length, shrink
 from rpca_affect.engine.threads import crew
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Request

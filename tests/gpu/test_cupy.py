@@ -5,7 +5,9 @@ import pytest
 
 import rpca_affect as ra
 from rpca_affect import metrics
-from rpca_affect.engine import gpu, gpu_kernels, gpu_spectral
+from rpca_affect.engine import gpu
+from rpca_affect.engine.cells import gpu as gpu_kernels
+from rpca_affect.engine.spectrum import gpu as gpu_spectral
 
 # What CuPy and the driver may warn of on some machine is no failure of these laws.
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rpca_affect.engine.spectra import crowded
+from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Products"]

@@ -29,10 +29,10 @@ def suits(side: int, frames: bool) -> bool:
 
 
 def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
-    """Do what the NumPy iteration of `rpca_affect.engine.lockstep` does, matrix by matrix in a few lanes.
+    """Do what the NumPy iteration of `rpca_affect.engine.cells.batch` does, matrix by matrix in a few lanes.
 
-    ``group`` is a `rpca_affect.engine.lockstep.Group`; ``answer``, an empty `rpca_affect.engine.lockstep.Answer`, is
-    filled and returned.
+    ``group`` is a `rpca_affect.engine.cells.batch.Group`; ``answer``, an empty `rpca_affect.engine.cells.batch.Answer`,
+    is filled and returned.
     """
     nothing = np.empty((0, 0, 0))
     slack = nothing if group.slack is None else np.broadcast_to(group.slack, group.values.shape).copy()

@@ -1,16 +1,16 @@
-"""What is known about an answer afterwards: that no singular value was missed, and how far from the optimum it is."""
+"""From the last step to the answer: its proof, and its parts, written over the memory that the steps needed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.panels import Panels, norm_bound_of
-from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import beginning, crowded, gram, norm_bound, norm_is_below
+from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.engine.spectrum.gram import beginning, crowded, eigh_descending, gram, norm_bound, norm_is_below
+from rpca_affect.engine.spectrum.lowrank import LowRank
+from rpca_affect.engine.spectrum.panels import Panels, norm_bound_of
 
-__all__ = ["Proof", "complete", "proof_of", "prove"]
+__all__ = ["Parts", "Proof", "Step", "complete", "factors_of", "low_rank_of", "parts_of", "proof_of", "prove"]
 
 MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
@@ -67,7 +67,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
 
 
 def proof_of(nuclear: float, loss: float, linear: float, quadratic: float, norm: float) -> Proof:
-    """Certificate from ``||L||_*``, what `rpca_affect.engine.passes.Passes.weighed` returns, and ``||Y||_2``."""
+    """Certificate from ``||L||_*``, what `rpca_affect.engine.cells.blocks.Passes.weighed` returns, and ``||Y||_2``."""
     shrink = 1 / max(norm, 1.0)
     return Proof(nuclear + loss, shrink * linear - shrink * shrink * quadratic / 2, norm)
 
@@ -95,3 +95,61 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, memory: np.
         return Panels(fill, passes.blocks, memory, passes.crew).norm_is_below((1 + MISSED) ** 2)
     fill(passes.blocks, memory)
     return norm_is_below(gram(memory, passes.crew), 1 + MISSED)
+
+
+class Step(NamedTuple):
+    """A step from ``argument`` to ``spare``: everything about the parts, but not the parts themselves."""
+
+    argument: np.ndarray
+    spare: np.ndarray
+    low: LowRank
+    mu: float
+    mu_next: float
+    violated: float
+    error: float
+
+
+class Parts(NamedTuple):
+    """What the data are split into, and the share of non-zeros in the sparse part."""
+
+    low_rank: np.ndarray | None
+    sparse: np.ndarray | None = None
+    noise: np.ndarray | None = None
+    sparsity: float = 0.0
+
+
+def parts_of(passes: Passes, step: Step, factored: bool, unused: list[np.ndarray]) -> Parts:
+    """Write the parts over the argument and what else is unused, or where that does not suffice, over new memory."""
+    argument = step.argument
+    # Where nobody asks for L as a matrix, another part takes its place.
+    free = [*([argument] if factored else []), *unused]
+    sparse = free.pop() if free else np.empty_like(argument)
+    noise = None
+    if passes.noisy:
+        passes.refine()
+        noise = free.pop() if free else np.empty_like(argument)
+    nonzero = passes.finish(argument, step.low, step.mu, step.mu_next, sparse, noise)
+    cells = passes.values.size if passes.known is None else np.count_nonzero(passes.known)
+    return Parts(None if factored else argument, sparse, noise, nonzero / cells)
+
+
+def low_rank_of(passes: Passes, step: Step) -> Parts:
+    """Write the low-rank part over the argument, and no other."""
+    passes.low_rank(step.argument, step.low)
+    return Parts(step.argument)
+
+
+def factors_of(passes: Passes, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U (m, r), s (r,) and V^T (r, n) of the low-rank part."""
+    low = step.low
+    passes.release()  # orthogonal factors take copies
+    if low.left is not None:
+        u, values, vt = np.linalg.svd(low.right, full_matrices=False)
+        return low.left @ u[:, : low.rank], values[: low.rank], vt[: low.rank]
+    basis, weights = low.basis, low.shrunk / low.values
+    if low.factor is not None:  # the vectors are known by their product only
+        weights, basis = eigh_descending(np.array(low.factor, dtype=np.float64, order="F"))
+        weights, basis = weights[: low.rank], np.array(basis[:, : low.rank], dtype=low.factor.dtype, order="C")
+    left, triangle = np.linalg.qr(passes.product(step.argument, basis))
+    u, values, vt = np.linalg.svd(triangle * weights)
+    return left @ u.astype(left.dtype), values, vt.astype(left.dtype) @ basis.T

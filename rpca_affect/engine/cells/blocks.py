@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.engine.losses import Bound, huber, shortening
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.products import Products
-from rpca_affect.engine.source import Source
-from rpca_affect.engine.spectra import beginning
+from rpca_affect.engine.cells.losses import Bound, huber, shortening
+from rpca_affect.engine.cells.source import Source
+from rpca_affect.engine.spectrum.gram import beginning
+from rpca_affect.engine.spectrum.lowrank import LowRank
+from rpca_affect.engine.spectrum.products import Products
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Passes", "Sums", "square_length"]

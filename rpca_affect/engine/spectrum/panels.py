@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from rpca_affect.engine.spectra import carved, exact_norm, likely_bounds
+from rpca_affect.engine.spectrum.gram import carved, exact_norm, likely_bounds
 from rpca_affect.engine.threads import Crew
 
 __all__ = ["Panels", "norm_bound_of"]
@@ -130,7 +130,7 @@ class Panels:
 
 
 def norm_bound_of(square: Panels, basis: np.ndarray) -> float:
-    """Upper bound of ``||x||_2``; see `rpca_affect.engine.spectra.norm_bound`."""
+    """Upper bound of ``||x||_2``; see `rpca_affect.engine.spectrum.gram.norm_bound`."""
     for bound in likely_bounds(square.__matmul__, basis):
         if square.norm_is_below(bound * bound):
             return bound

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.engine.lowrank import LowRank
-from rpca_affect.engine.passes import Sums
+from rpca_affect.engine.cells.blocks import Sums
+from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.penalty import Travel, lines, multiplier
 from rpca_affect.request import Progress, Request
 from rpca_affect.stopping import Watch

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.linalg import lapack
 
-from rpca_affect.engine.lowrank import LowRank, is_thin, weighed_square
-from rpca_affect.engine.panels import Panels
-from rpca_affect.engine.passes import Passes
-from rpca_affect.engine.spectra import SMALL, beginning, crowded, eigh_descending, eigh_largest, gram, triangle_of
+from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.engine.spectrum.gram import SMALL, beginning, crowded, eigh_descending, eigh_largest, gram, triangle_of
+from rpca_affect.engine.spectrum.lowrank import LowRank, is_thin, weighed_square
+from rpca_affect.engine.spectrum.panels import Panels
 
 __all__ = ["GRAM_RANGE", "Thresholder", "eigen_pairs"]
 

@@ -1,0 +1,1 @@
+"""Cells: the passes over rows, groups of matrices, kernels, and the order statistics of sizes."""
