@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 
 import rpca_affect as ra
 from rpca_affect.engine import answer as certify
-from rpca_affect.engine import splitting
+from rpca_affect.engine import problem as ready
 from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.cells.selection import kth_largest, median_size
 from rpca_affect.engine.cells.source import Source
@@ -260,7 +260,7 @@ def test_a_start_in_single_precision_changes_no_answer(monkeypatch, shape, wishe
     if "mask" in wishes:
         wishes = {**wishes, "mask": np.random.default_rng(6).random(shape) < 0.9}
     mixed = ra.solve(observed, **wishes)
-    monkeypatch.setattr(splitting, "MIXED", math.inf)
+    monkeypatch.setattr(ready, "MIXED", math.inf)
     double = ra.solve(observed, **wishes)
     assert mixed.low_rank.dtype == np.float64
     assert mixed.converged

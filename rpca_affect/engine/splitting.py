@@ -13,20 +13,17 @@ from rpca_affect.engine import answer as ending
 from rpca_affect.engine import small
 from rpca_affect.engine.answer import Step
 from rpca_affect.engine.cells.blocks import Passes
-from rpca_affect.engine.cells.source import Source, patches_of
-from rpca_affect.engine.problem import accepts, in_unit, safe_unit
+from rpca_affect.engine.problem import Problem, accepts
 from rpca_affect.engine.rules import Course
-from rpca_affect.engine.spectrum.gram import crowded, largest_singular_value
+from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew, crew
 from rpca_affect.penalty import Travel
 from rpca_affect.request import Request
-from rpca_affect.solvers.base import default_lam, framewise
 
 __all__ = ["accepts", "run"]
 
-MIXED = 1 << 17  # cells from which the first steps are taken in single precision
 ROUGH = {"ialm": 2e-6, "admm": 1e-3}  # error down to which its rounding does no harm
 
 
@@ -36,116 +33,19 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
         return _Solve(data, float(unit[0, 0]), solver, init, request, team).answer()
 
 
-class _Solve:
-    """One solve, from the data to the answer; tall matrices only: a wide one is transposed on the way in and out."""
+class _Solve(Problem):
+    """One solve, from the data to the answer."""
 
     def __init__(
         self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
     ) -> None:
-        rows, columns = data.given.shape
-        self.unit = safe_unit(unit)
-        self.magnitude = unit / self.unit  # of the data in their unit
-        self.data, self.init, self.request = data, init, request
-        self.wide = rows < columns
-        known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
-        frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
-        self.passes = Passes(self.source(known), known, frames, team)
-        # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
-        self.near = init is not None and init.solver == solver.name
-        self.mixed = not self.near and data.given.dtype == np.float64 and data.given.size >= MIXED
-        # Memory of the arguments; in the first, where the first steps are taken so, the data in single precision.
-        start = (init.dual, init.low_rank) if init is not None and request.spend_init else ()
-        shape, dtype = self.passes.values.shape, data.given.dtype
-        memory: list[np.ndarray] = [self.turned(x) for x in start if x is not None and x.dtype == dtype]
-        self.spends = len(memory) == 2 and all(x.flags.c_contiguous for x in memory)
-        if not self.spends:
-            memory = [np.empty(shape, dtype) for _ in range(2)]
-        self.room, self.spare = memory
+        super().__init__(data, unit, solver, init, request, team)
         self.travel: Travel | None = None
-        self.rough = self._rounded() if self.mixed and not self.spends else None
         self.moves_penalty = solver.moves_penalty
-        self.solver = self.tuned(solver)
-        self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
         self.guessed = False  # whether a step trusted a subspace
         self.holds_dual = False  # whether the spare memory does
         self.stopped = False  # whether the callback said so
         self.reason = ""
-
-    def turned(self, x: np.ndarray) -> np.ndarray:
-        """Transpose where the matrix is wide; its own inverse."""
-        return x.T if self.wide else x
-
-    def source(self, known: np.ndarray | None) -> Source:
-        """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
-        values = in_unit(self.turned(self.data.given), self.unit, known)
-        values = np.ascontiguousarray(values) if values.size < MIXED else values
-        limits = self.request.limits
-        patches = None if limits is None else patches_of(self.data.given, limits, self.unit, self.wide)
-        return Source(values, patches, known)
-
-    def _rounded(self) -> Passes:
-        room = self.room
-        return self.passes.rounded(room.reshape(-1).view(np.float32)[: room.size].reshape(room.shape))
-
-    def _slack(self, slack: Any) -> Any:
-        if np.size(slack) == 1:
-            return float(np.asarray(slack).reshape(()))
-        slack = np.asarray(slack, dtype=self.data.given.dtype)
-        slack = slack[None, :] if slack.ndim == 1 else slack
-        return self.turned(slack)
-
-    def tuned(self, solver: Any) -> Any:
-        """Fill in the open numbers, as ``solver.tuned`` does."""
-        solver = replace(
-            solver,
-            slack=solver.slack / self.unit,
-            mu=None if solver.mu is None else float(np.asarray(solver.mu).reshape(())) * self.unit,
-        )
-        if solver.lam is None:
-            solver = replace(solver, lam=float(default_lam(self.data, solver.sparse_kind).reshape(())))
-        self.top: float | None = None
-        if solver.name == "ialm" and (solver.mu is None or self.init is None):
-            passes = self.rough or self.passes  # a first penalty needs no more digits
-            whole = passes.whole(np.empty_like(self.room) if self.spends else self.room)
-            self.top = largest_singular_value(whole, passes.product, passes.inner, passes.crew)
-        if solver.mu is None:
-            if solver.name == "ialm":
-                solver = replace(solver, mu=1.25 / (self.top or 1.0))
-            else:
-                values, known = self.passes.values, self.passes.known
-                mean = self.passes.sizes()[0] / (values.size if known is None else np.count_nonzero(known))
-                solver = replace(solver, mu=float(solver.penalty(np.full((1, 1), mean))[0, 0]))
-        return solver
-
-    def first_argument(self, passes: Passes, out: np.ndarray) -> None:
-        """Write what the first step thresholds."""
-        solver = self.solver
-        if self.init is not None:
-            self._resume(self.init, passes, out)
-            self.init = None if self.spends else self.init
-        elif solver.name == "admm":
-            if passes.whole(out) is not out:
-                np.copyto(out, passes.values)
-        else:
-            top = max(self.top or 0.0, passes.sizes()[1] / passes.lam)
-            passes.start(out, 1 + 1 / (solver.mu * (top or 1.0)), solver.mu)
-
-    def _resume(self, before: Decomposition, passes: Passes, out: np.ndarray) -> None:
-        if before.dual is None:
-            data = self.request.limited(self.data)
-            observed = Observed(data.values / self.unit, data.mask)
-            state = self.solver.resume(observed, before, np.full((1, 1), self.unit, observed.values.dtype))
-            np.copyto(out, self.turned(state.argument), casting="same_kind")
-            return
-        np.multiply(self.turned(before.dual), 1 / self.solver.mu, out=out, casting="same_kind")
-        if before.low_rank is None and before.factors is not None:
-            left, right = before.factors.left * (before.factors.values / self.unit), before.factors.right
-            left, right = (right.T, left.T) if self.wide else (left, right)
-            passes.crew.run(lambda _, rows: np.add(out[rows], left[rows] @ right, out=out[rows]), passes.blocks)
-            return
-        low_rank = self.turned(before.low_rank)
-        for rows in passes.blocks:
-            out[rows] += low_rank[rows] / self.unit
 
     def iterate(self, exact: bool) -> tuple[Step, dict[str, list]]:
         """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
@@ -179,7 +79,7 @@ class _Solve:
         if self.spends:  # the start lies where the rounded data and the halves will lie
             self.first_argument(self.passes, self.room)
             np.copyto(halves[0], self.room, casting="same_kind")
-        passes, self.rough = self.rough or self._rounded(), None
+        passes, self.rough = self.rough or self.rounded(), None
         passes.set_model(self.passes.lam, self.passes.slack)
         if not self.spends:
             self.first_argument(passes, halves[0])

@@ -205,18 +205,6 @@ def _cells(values, known, slack, argument, base, following, lam, ratio, mu, rela
     """Shrink what ``base`` leaves, write the next argument; return the squared violation and kept part."""
     violated, held = 0.0, 0.0
     over = relax - 1
-    if known.size == 0 and slack.size == 0:
-        level = lam / mu
-        for i in range(values.shape[0]):
-            for j in range(values.shape[1]):
-                carried = (argument[i, j] - base[i, j]) * ratio
-                wanted = values[i, j] - base[i, j] + carried
-                kept = min(max(wanted, -level), level)
-                change = kept - carried
-                violated += change * change
-                held += kept * kept
-                following[i, j] = base[i, j] + kept + over * change
-        return violated, held
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             seen = known[i, j] if known.size else 1.0
