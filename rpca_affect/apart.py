@@ -1,10 +1,8 @@
 """Frames that have a direction of the base to themselves: outliers which agree with each other pass for base."""
 
-from typing import Any
-
 import numpy as np
 
-from rpca_affect.arrays import array_namespace, to_numpy
+from rpca_affect.arrays import to_numpy
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.doubts import Doubt
 
@@ -75,11 +73,11 @@ def _sparsest(left: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def doubts(answer: Decomposition) -> tuple[Doubt, ...]:
-    """Say where outliers may have passed for base, in one matrix split into frames."""
-    if answer.sparse is None or answer.sparse.ndim > 2 or int(answer.rank) < 2:
+    """Say where outliers may have passed for base, in one matrix split into frames; of an unfinished base nothing."""
+    if not answer.converged or answer.sparse.ndim > 2 or int(answer.rank) < 2:
         return ()
-    base: Any = answer.factors.matrix() if answer.low_rank is None else answer.low_rank  # type: ignore[union-attr]
-    if not bool(array_namespace(base).all(array_namespace(base).isfinite(base))):
-        return ()
-    found = frames_apart(np.asarray(to_numpy(base), dtype=np.float64))
+    # The left factor has the columns' span, which is all that counts, and is thin.
+    base = answer.low_rank if answer.factors is None else answer.factors.left
+    base = np.asarray(base if hasattr(base, "compute") else to_numpy(base), dtype=np.float64)
+    found = frames_apart(base) if np.all(np.isfinite(base)) else None
     return () if found is None else (Doubt("apart", {"apart": len(found), "frames": int(base.shape[0])}),)

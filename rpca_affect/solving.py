@@ -13,7 +13,7 @@ from rpca_affect.arrays import (
     pad_clips,
     power_of_two,
 )
-from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit, largest
+from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit
 from rpca_affect.doubts import Doubt
 from rpca_affect.measuring import measured_levels, noise_weight
 from rpca_affect.request import Progress, Request
@@ -247,10 +247,7 @@ def _solved(plan: list[stages.Stage], data: Observed, init: Decomposition | None
             keep = request.keep_dual or len(plan) > 2 or not engine.accepts(data, last)
             unit = power_of_two(limits.largest(data))
             answer = stages.run(plan, data, unit, init, replace(request, limits=limits, keep_dual=keep))
-            given_back = extremes.restored(data, limits, answer)
-            if given_back is not None:
-                answer = extremes.certified(data, given_back, getattr(last, "slack", 0.0))
-                gap = None if answer.gap is None else largest(answer.gap)
-                status = replace(answer.status, measure={**answer.status.measure, "gap": gap})
-                return replace(answer, status=status, dual=answer.dual if request.keep_dual else None)
+            whole = extremes.restored(data, limits, answer)
+            if whole is not None:
+                return whole if request.keep_dual else replace(whole, dual=None)
     return stages.run(plan, data, power_of_two(top), init, request)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from rpca_affect import engine, loop, newton
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.decomposition import Decomposition, Factors, Status, largest
+from rpca_affect.extremes import certified
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.ialm import InexactALM
 
@@ -163,6 +164,8 @@ def run(
                 break
         if stage.solver is None:
             found = _by_newton(data, answer, plan, request) if budget - spent >= newton.MOST else None
+            if found is not None and request.limits is not None:
+                found = certified(data, found, getattr(plan[-1].solver, "slack", 0.0))
             answer = answer if found is None else _continued(answer, found)
             continue
         asked, tol = _asked(stage, plan[place + 1 :], request, data, budget - spent)
@@ -173,6 +176,8 @@ def run(
         start = init if answer is None else None if stage.anew else answer
         asked = replace(asked, spend_init=asked.spend_init and start is not None)
         found = _tuned(data, unit, stage.solver, start, asked) if one is None else one(stage.solver, start, asked)
+        # Of gigantic cells a dual that is scaled pays a share: what follows is to know the gap of the data as they are.
+        found = found if request.limits is None else certified(data, found, getattr(stage.solver, "slack", 0.0))
         answer = found if answer is None else _continued(answer, found)
     assert answer is not None
     if request.factored and answer.factors is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect import checks, stages
+from rpca_affect import apart, checks, stages
 from rpca_affect.arrays import Observed, power_of_two
 from rpca_affect.decomposition import Decomposition, Factors, gap_limit
 from rpca_affect.distributed import survey
@@ -144,7 +144,8 @@ def solve(
             answer, run = _solved(Journal(crew, again, settings), solvers, facts, like, None, request, auto)
         noisy = not (isinstance(solvers[-1].slack, float) and solvers[-1].slack == 0.0)
         answer = _with_parts(crew, answer, run, noisy, None if out is None else Path(out))
-    return replace(answer, status=with_doubts(answer, Observed(like), unsure, (), noisy))
+    own = apart.doubts(answer) if sparse == "frames" else ()
+    return replace(answer, status=with_doubts(answer, Observed(like), unsure, own, noisy))
 
 
 @contextmanager
