@@ -11,8 +11,10 @@ __all__ = ["doubts", "frames_apart"]
 LEVEL = 0.03  # of the largest coefficient: below it a frame has no part in a direction
 MOST = 0.45  # of the frames: with more, nobody can say who is the outlier
 LEAST = 3  # frames
+FRAMES = 4  # per direction: with fewer, some vector of the span has many zeros by chance
 LENGTH = 0.62  # sum of absolute values over root m times length: Gaussian coefficients have 0.8, those of a few less
-STARTS, ROUNDS = 20, 50
+STARTS, ROUNDS = 10, 50  # of either kind; of each
+LEADING = 30  # directions of the base that are looked at: outliers that bend it are among the largest
 
 
 def frames_apart(base: np.ndarray) -> np.ndarray | None:
@@ -46,9 +48,10 @@ def frames_apart(base: np.ndarray) -> np.ndarray | None:
     [4, 9, 30]
     """
     left, values, _ = np.linalg.svd(base, full_matrices=False)
-    left = left[:, values > 1e-9 * values[:1]]
+    whole = int(np.count_nonzero(values > 1e-9 * values[:1]))
+    left = left[:, : min(whole, LEADING)]
     frames, rank = left.shape
-    if rank < 2 or frames < 2 * rank:
+    if rank < 2 or frames < FRAMES * whole:
         return None
     rng = np.random.default_rng(0)
     starts = [*np.eye(rank)[:STARTS], *left[rng.permutation(frames)[:STARTS]]]
