@@ -1,6 +1,7 @@
 """The commands behind the card still run, at a small size, and write what they say."""
 
 import importlib
+import json
 import os
 import runpy
 import sys
@@ -115,3 +116,27 @@ def test_problems_with_noisy_labels_are_what_they_say(monkeypatch, problem):
     else:
         assert np.bincount(clean[1].numpy(), minlength=4).max() < 0.6 * len(clean[1])
         assert score(torch.eye(4)[clean[1]], clean[1]) == 1
+
+
+def test_the_picture_of_the_card_is_drawn_from_the_results(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = importlib.import_module("picture")
+    for name in script.SHOWN:
+        (tmp_path / f"benchmark-{name}.json").write_text((FOLDER / f"results/benchmark-{name}.json").read_text())
+    monkeypatch.setattr(script, "RESULTS", tmp_path)
+    script.main()
+    drawn, kept = ((folder / "held_out.svg").read_text() for folder in (tmp_path, FOLDER / "results"))
+    for label in ("lsef", "no SEM, no DDM", "minirocket", "held-out speakers"):
+        assert drawn.count(f">{label}") == kept.count(f">{label}") and label in kept
+
+
+def test_the_tables_of_the_card_are_those_of_the_results():
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for path in sorted((FOLDER / "results").glob("benchmark-*.json")):
+        found = json.loads(path.read_text())
+        if path.stem == "benchmark-emodb":  # named in a sentence: the network was another one
+            continue
+        for model in found["models"]:
+            half = "" if np.isnan(model["half"]) else f" ± {model['half']:.3f}"
+            losses = " / ".join(f"{model['loss'][share]:.3f}" for share in ("0.1", "0.2", "0.3"))
+            assert f"| {model['model']} | {model['clean']:.3f}{half} | " in card and f"| {losses} |" in card
