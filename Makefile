@@ -83,6 +83,11 @@ cases: $(VENV)/all.stamp
 damage: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.damage
 
+# A study of mixed recordings: killed and resumed, with two workers, its table checked (needs RPCA_AFFECT_DATA).
+.PHONY: study
+study: $(VENV)/all.stamp
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.study
+
 # The default model on eight real face recordings (needs RPCA_AFFECT_DATA).
 faces: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.faces

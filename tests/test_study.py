@@ -109,6 +109,28 @@ def test_workers_end_with_the_process_that_gave_them_work(tmp_path):
     assert orphan.returncode == 1
 
 
+def test_a_split_and_a_study_share_their_folders(study, tmp_path):
+    """What somebody saves from Python with the settings of a study belongs to it, and the other way round."""
+    words = {"threshold": 3.0, "check": False}
+    ra.decompose_many(study, tmp_path / "out", **words)
+    before = tables(tmp_path / "out")
+    place, source = tmp_path / "out" / "sub-01" / "session", study / "sub-01" / "session.csv"
+    again = ra.decompose(source, **words)
+    again.save(place)
+    assert tables(tmp_path / "out") == before
+    for other in ({"threshold": 2.0}, {"drop": "AU01"}, {"check": True}, {"format": "table"}):
+        with pytest.raises(FolderError, match=f"other settings .*{next(iter(other))}"):
+            ra.decompose(source, **{**words, **other}).save(place)
+    stamp = (place / "base.csv").stat().st_mtime_ns
+    assert len(ra.decompose_many(study, tmp_path / "out", **words)) == 6
+    assert (place / "base.csv").stat().st_mtime_ns == stamp and tables(tmp_path / "out") == before
+    fresh = tmp_path / "fresh"
+    again.save(fresh / "sub-01" / "session")
+    stamp = (fresh / "sub-01" / "session" / "base.csv").stat().st_mtime_ns
+    ra.decompose_many(study, fresh, **words)
+    assert (fresh / "sub-01" / "session" / "base.csv").stat().st_mtime_ns == stamp and tables(fresh) == before
+
+
 def test_a_stopped_study_clears_what_its_workers_left(tmp_path):
     half, whole = tmp_path / "half", tmp_path / "whole"
     for place in (half, whole):

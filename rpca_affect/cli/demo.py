@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rpca_affect.cli.console import say
+from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.saving import REPORT, SUMMARY, write_files
 from rpca_affect.results.tables import PARTS
@@ -16,7 +17,7 @@ from rpca_affect.results.tables import PARTS
 __all__ = ["recovery", "run_demo"]
 
 SESSION = "session.csv"
-FILES = (*(f"{part}.csv" for part in PARTS), "events.csv", REPORT, SUMMARY)
+FILES = (*(f"{part}.csv" for part in PARTS), "events.csv", FEATURES, REPORT, SUMMARY)
 
 
 def run_demo(out: Path, seconds: float, seed: int, *, overwrite: bool, quiet: bool) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rpca_affect.results.annotations import EXPORTS, export_events
+from rpca_affect.results.features import FEATURES, feature_table
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.identity import identity, plain
+from rpca_affect.results.settings import difference, settings_of
 from rpca_affect.results.tables import TableForm, table_names, write_tables
 
 __all__ = ["REPORT", "SUMMARY", "bytes_needed", "planned", "room_for", "save", "write_files", "write_json"]
@@ -21,7 +23,8 @@ REPORT = "report.html"
 
 def planned(recording: Any, *, report: bool, table: str = "csv", export: Iterable[str] = (), **_: Any) -> list[str]:
     """Names of the files that `write_files` writes."""
-    return [*table_names(recording, table), *(EXPORTS[name] for name in export), *([REPORT] if report else []), SUMMARY]
+    pages = [REPORT] if report else []
+    return [*table_names(recording, table), *(EXPORTS[name] for name in export), *pages, FEATURES, SUMMARY]
 
 
 def write_files(
@@ -57,6 +60,7 @@ def write_files(
     """
     summary = {**split.summary(), "settings": settings}
     summary["tables"] = write_tables(split, folder, TableForm(**form))
+    feature_table(split).to_csv(folder / FEATURES, index=False, encoding="utf-8", lineterminator="\n")
     for program in export:
         export_events(split, folder / EXPORTS[program], program)
     if report:
@@ -73,16 +77,16 @@ def save(split: Any, folder: Any, *, report: bool, overwrite: bool, export: Iter
     unknown = [name for name in export if name not in EXPORTS]
     if unknown:
         raise ValueError(f"there is no export to {unknown[0]!r}: give one of {', '.join(EXPORTS)}")
-    TableForm(**form)  # before anything is written
+    settings = settings_of(split.parameters, {**form, "export": export})  # before anything is written
     source = Path(str(split.recording.meta["source"]))
-    inputs = [identity(source) if source.is_file() else _values(split.recording)]
-    settings = {**split.parameters, **form, "export": export, "report": report}
-    with ResultsFolder(folder, protected=[source] if source.is_file() else []) as place:
+    inputs = [identity(source) if source.exists() else _values(split.recording)]
+    with ResultsFolder(folder, protected=[source] if source.exists() else []) as place:
         found = None if overwrite else place.finished()
         if found is not None and not found.same_inputs(inputs):
             raise FolderError(f"{folder} holds the results of another input", "elsewhere", "overwrite")
-        if found is not None and found.changes(settings):
-            raise FolderError(f"{folder} holds results made with other settings", "overwrite", "elsewhere")
+        if found is not None and (other := found.changes(settings)):
+            said = f"{folder} holds results made with other settings ({difference(other)})"
+            raise FolderError(said, "overwrite", "elsewhere")
         place.check(planned(split.recording, report=report, export=export, **form), overwrite=overwrite)
         with place.replacing(inputs, settings, overwrite=overwrite) as temporary:
             write_files(split, temporary, report=report, settings=settings, export=export, **form)

@@ -18,6 +18,7 @@ from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
+from rpca_affect.results.settings import digest
 from rpca_affect.session.levels import checked_widths, level_notices, split_levels
 from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
 from rpca_affect.session.prediction import CELLS, Prediction, looked_at, predict_hidden
@@ -219,7 +220,9 @@ def decompose(
         "min_confidence": recording.meta.get("min_confidence"),
         "max_gap": recording.meta.get("max_gap"),
         "fps": fps,
-        **{name: given for name, given in columns.items() if given is not None},
+        **{name: given for name, given in {**columns, "format": format}.items() if given is not None},
+        **({} if mask is None else {"mask": digest(np.asarray(mask))}),
+        **({} if check else {"check": False}),
         "tol": tol,
         **({} if gap is None else {"gap": gap}),
         **{name: value for name, value in options.items() if isinstance(value, (int, float, str))},

@@ -1,20 +1,20 @@
 """One recording of a study: read, split, written, or the reason why not; nothing but an interrupt escapes."""
 
-import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rpca_affect.results import settings as results_settings
+from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, Manifest, ResultsFolder, identity
 from rpca_affect.results.saving import REPORT, SUMMARY, planned, room_for, write_files
-from rpca_affect.results.tables import TableForm
+from rpca_affect.results.settings import difference, digest
 from rpca_affect.study.failures import Door, Failure, failure_of
-from rpca_affect.study.tables import FEATURES, feature_table
 
 __all__ = ["Job", "Outcome", "Stage", "refuse_changed", "run", "settings_of"]
 
@@ -96,14 +96,7 @@ def run(job: Job, stage: Stage | None = None, debug: bool = False) -> Outcome:
 
 def settings_of(job: Job) -> dict[str, Any]:
     """Settings that results depend on, as plain values; of large arrays the content hash."""
-    from rpca_affect.session import decompose
-
-    given = {name: word.default for name, word in inspect.signature(decompose).parameters.items()}
-    given = {name: value for name, value in given.items() if value is not inspect.Parameter.empty}
-    form = {"export": job.form.get("export", []), **asdict(_table_form(job))}
-    return {
-        name: _digest(value) for name, value in {**given, **job.settings, "form": form}.items() if name != "callback"
-    }
+    return results_settings.settings_of(job.settings, job.form)
 
 
 def refuse_changed(jobs: Iterable[Job]) -> None:
@@ -117,7 +110,7 @@ def refuse_changed(jobs: Iterable[Job]) -> None:
     if changed:
         job, other = changed[0]
         count = f"{len(changed)} of {len(jobs)} recordings have" if len(jobs) > 1 else f"{job.target} holds"
-        raise FolderError(f"{count} results made with other settings ({_difference(other)})", "overwrite", "elsewhere")
+        raise FolderError(f"{count} results made with other settings ({difference(other)})", "overwrite", "elsewhere")
 
 
 def _run(job: Job, stage: Stage) -> Outcome:
@@ -136,7 +129,7 @@ def _run(job: Job, stage: Stage) -> Outcome:
                 raise FolderError(f"{job.target} holds {_called(found, inputs)}", "elsewhere", "overwrite")
             if other := found.changes(settings):
                 raise FolderError(
-                    f"{job.target} holds results made with other settings ({_difference(other)})",
+                    f"{job.target} holds results made with other settings ({difference(other)})",
                     "overwrite",
                     "elsewhere",
                 )
@@ -151,12 +144,7 @@ def _run(job: Job, stage: Stage) -> Outcome:
         stage("writing")
         with folder.replacing(inputs, settings, overwrite=job.overwrite) as temporary:
             summary = write_files(split, temporary, report=job.report, settings=settings, stage=stage, **job.form)
-            feature_table(split).to_csv(temporary / FEATURES, index=False, encoding="utf-8", lineterminator="\n")
         return Outcome(job, summary)
-
-
-def _table_form(job: Job) -> TableForm:
-    return TableForm(**{name: value for name, value in job.form.items() if name != "export"})
 
 
 def _words(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -183,7 +171,7 @@ def _split(job: Job, recording: Any, stage: Stage) -> Any:
     reading, words = _words(job)
     split = decompose(recording, **{"callback": lambda now: stage("solving", now), **words})
     # decompose was given a recording; the words that it was read with are settings of the split as well
-    kept = {name: _digest(value) for name, value in reading.items() if split.parameters.get(name) is None}
+    kept = {name: digest(value) for name, value in reading.items() if split.parameters.get(name) is None}
     return replace(split, parameters={**split.parameters, **kept})
 
 
@@ -211,17 +199,3 @@ def _called(found: Manifest, inputs: list[dict[str, Any]]) -> str:
         return f"the results of a {found.kind}"
     other = "another " if names == [item["name"] for item in inputs] else ""
     return f"the results of {other}{', '.join(map(str, names)) or 'another input'}"
-
-
-def _difference(changes: dict[str, tuple[Any, Any]]) -> str:
-    return ", ".join(f"{name} {before}, now {now}" for name, (before, now) in list(changes.items())[:3])
-
-
-def _digest(value: Any) -> Any:
-    if isinstance(value, Path):
-        return value.name
-    if hasattr(value, "to_numpy"):
-        value = value.to_numpy()
-    if isinstance(value, np.ndarray) and value.size > 16:
-        return f"array {value.shape} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]}"
-    return value
