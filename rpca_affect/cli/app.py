@@ -151,6 +151,9 @@ def decompose(
             "alone, or 'auto' (1 above 150 features, else about half a second and at most 400 columns)."
         ),
     ] = "auto",
+    levels: Annotated[
+        str | None, typer.Option(help="Frames in a block of every time scale, such as 32,8,1; one scale when left out.")
+    ] = None,
     max_transient: Annotated[
         float | None,
         typer.Option(
@@ -191,7 +194,7 @@ def decompose(
     study.csv, features_long.csv and study.html. Finished recordings are kept, so that an interrupted run goes on where
     it stopped; other settings or another input need --overwrite or another OUT.
     """
-    from rpca_affect.cli.splitting import decompose_all, digits_of, lags_of, noise_of, programs_of
+    from rpca_affect.cli.splitting import decompose_all, digits_of, lags_of, levels_of, noise_of, programs_of
 
     settings: dict[str, Any] = {
         "features": features,
@@ -213,6 +216,7 @@ def decompose(
         "scale": scale.value,
         "floor": floor,
         "lags": lags_of(lags),
+        "levels": levels_of(levels),
         "max_transient": max_transient,
         "refit": refit,
         "false_alarms": false_alarms,

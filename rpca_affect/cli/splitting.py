@@ -55,6 +55,16 @@ def programs_of(given: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def levels_of(text: str | None) -> tuple[int, ...] | None:
+    """Turn the word of the command line into what `rpca_affect.decompose` takes."""
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise ValueError(f"--levels {text!r}: give numbers of frames, such as 32,8,1.")
+    return tuple(int(word) for word in words)
+
+
 def decompose_all(
     given: list[Path],
     out: Path,
