@@ -17,6 +17,7 @@ from .tables import Table
 __all__ = ["Layout", "assemble", "counted", "listed", "overridden", "sequence_rows", "step_of"]
 
 COLUMNS = 32  # that are laid beside each other at a time: no second copy of the table
+_MOST_BELOW = 6  # rows of means, deviations, sums
 
 
 def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max_gap=1.0, fps=None) -> Recording:
@@ -149,6 +150,11 @@ def _observed(table, layout, values, positions, groups, min_confidence, notices)
         )
         values[infinite] = np.nan
     observed = np.isfinite(values)
+    summary = _below_the_time(layout.time)
+    if summary:
+        rows = "The last row has" if summary == 1 else f"The last {summary} rows have"
+        notices.append(f"{rows} no time stamp, and all others have one: taken for a summary, not a frame, and masked.")
+        observed[-summary:] = False
     trusted = _trusted_rows(table, layout, min_confidence, notices)
     unsure = np.zeros_like(observed)
     for k, position in enumerate(positions):
@@ -172,6 +178,17 @@ def _observed(table, layout, values, positions, groups, min_confidence, notices)
     if not observed.any():
         raise RecordingError(f"{table.source}: no feature cell is left that counts as observed: {notices[-1]}")
     return observed
+
+
+def _below_the_time(time: np.ndarray | None) -> int:
+    """Rows at the end without a time stamp, where every other row has one: means and sums below a table."""
+    if time is None:
+        return 0
+    timed = np.flatnonzero(np.isfinite(time))
+    if len(timed) < 20 or len(timed) != timed[-1] + 1:
+        return 0
+    below = len(time) - len(timed)
+    return below if below <= _MOST_BELOW else 0
 
 
 def _trusted_rows(table: Table, layout: Layout, min_confidence: float, notices: list[str]) -> np.ndarray:

@@ -83,6 +83,9 @@ def from_numbers(stamps: np.ndarray, name: str, sequence: np.ndarray | None = No
         if named is not None and step and not 5e-4 <= named * step <= 60 and 5e-4 <= by_step * step <= 60:
             said.append(f"The column {name} steps by {step:.4g}, which fits {called}, not its name; read as {called}.")
             unit = by_step
+        ones = len(known) > 20 and step == 1 and named is None and bool((np.diff(stamps) == 1).all())
+        if ones and known[0] in (0, 1):
+            said.append("The time stamps count 0, 1, 2, ...: read as seconds; if they count frames, set fps.")
     if unit != 1.0 and not said and not known_unit:
         said.append(f"The time stamps step by {step:.4g} and were read as {_CALLED[unit]}.")
     if abs(first) * unit > 1e8:  # years: a clock, not a stop watch
@@ -202,8 +205,11 @@ def _timecode(parts: pd.DataFrame) -> Times:
         frames = np.where(bad, np.nan, frames)
         some = f"{bad.sum()} timecodes do" if bad.sum() > 1 else "1 timecode does"
         notices.append(f"{some} not fit between the one before and the one after (row {bad.argmax() + 1}); not used.")
-    if len(np.unique(whole)) < 3:
+    if len(np.unique(whole)) < 3 and most < _RATES[-1]:
         notices.append(f"Too short to tell the rate of the timecode; {rate} frames per second assumed.")
+    if most >= _RATES[-1]:  # no camera is so fast: 10:00:00:967 ends in thousandths
+        rate = 1000
+        notices.append(f"The last part of the times counts to {most}: it is read as milliseconds.")
     seconds = _past_midnight(whole + frames / rate, notices)
     return Times(seconds - seconds[0], tuple(notices))
 

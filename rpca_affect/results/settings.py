@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rpca_affect.results.identity import plain
 from rpca_affect.results.tables import TableForm
 
 __all__ = ["difference", "digest", "settings_of"]
@@ -39,7 +40,7 @@ def settings_of(given: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, 
         "export": list(form.get("export", [])),
         **asdict(TableForm(**{name: value for name, value in form.items() if name != "export"})),
     }
-    return {name: digest(value) for name, value in found.items() if name != "callback"}
+    return plain({name: digest(value) for name, value in found.items() if name != "callback"})
 
 
 def difference(changes: Mapping[str, tuple[Any, Any]]) -> str:

@@ -208,13 +208,12 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
     if not _repeats(last):  # a row that names less than half of the columns is a title
         filled = sum(map(bool, last))
         same = [i for i in same if i == same[-1] or 2 * sum(map(bool, of(i))) > filled]
+    if len(same) > 1 and not _repeats(of(same[-2])) and not _titled(of(same[-2])) and _units(of(same[-1])):
+        return first, [raw(same[-2])], 1
     if of(same[0])[0].casefold() in _LEVELS or _repeats(of(same[0])) or (len(same) > 1 and _repeats(last)):
         return first, [of(i) for i in same], 0
     if len(same) > 1:
         header = same[0] if all(_repeats(of(i)) for i in same[1:]) else same[-1]
-        units = [cell for cell in of(same[-1]) if cell]
-        if header == same[-1] and all(_UNIT.fullmatch(cell) for cell in units) and not _titled(of(same[-2])):
-            return first, [raw(same[-2])], 1
         return (header + 1 if header != same[-1] else first), [raw(header)], 0
     return first, [raw(same[0])], 0
 
@@ -260,6 +259,12 @@ def _counts_up(cells: list[str]) -> bool:
 def _repeats(cells: list[str]) -> bool:
     filled = [cell for cell in cells[1:] if cell]
     return len(filled) > len(set(filled)) and len(filled) > 1
+
+
+def _units(cells: list[str]) -> bool:
+    """Whether a row holds units, of most columns, and nothing else."""
+    filled = [cell for cell in cells if cell]
+    return bool(filled) and all(_UNIT.fullmatch(cell) for cell in filled)
 
 
 def _titled(cells: list[str]) -> bool:

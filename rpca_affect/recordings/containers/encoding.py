@@ -31,7 +31,33 @@ def decoded(source: Source) -> tuple[bytes, tuple[str, ...]]:
     data, windows = _utf8(name, data)
     if data.count(b"\r") != data.count(b"\r\n"):
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return data, (*said, *windows)
+    data, signs = _plain_numbers(data)
+    return data, (*said, *windows, *signs)
+
+
+# What people's programs write into numbers beside digits, points and commas; each is said where it is found.
+_GROUPED = re.compile(rb"(?<=\d)(?:\xc2\xa0|\xe2\x80[\xaf\x89\x87\x99]|')(?=\d{3}(?!\d))")
+_MINUS = re.compile(rb"\xe2\x88\x92(?=[\d.,])")
+_PERCENT = re.compile(
+    rb'(^|[,;\t|"])([ ]*[-+]?\d+(?:[.,]\d+)?)(?:[ ]|\xc2\xa0|\xe2\x80\xaf)*%(?=[ ]*(?:[,;\t|"\r\n]|$))', re.M
+)
+
+
+def _plain_numbers(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Numbers without blanks or apostrophes between thousands, typographic minus signs and signs of per cent."""
+    said = []
+    if not data.isascii() or b"'" in data:
+        data, count = _GROUPED.subn(b"", data)
+        if count:
+            said.append("Blanks or apostrophes between the thousands of numbers were taken out.")
+        data, count = _MINUS.subn(b"-", data)
+        if count:
+            said.append("Minus signs of typography were read as minus signs.")
+    if b"%" in data:
+        data, count = _PERCENT.subn(rb"\1\2", data)
+        if count:
+            said.append(f"{count} numbers are followed by a sign of per cent; they are read as per cent, 12 % as 12.")
+    return data, tuple(said)
 
 
 def _utf8(name: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:

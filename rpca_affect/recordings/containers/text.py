@@ -68,6 +68,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
         codes,
     )
     _refuse_single_text(table)
+    _refuse_unnamed_text(table, form)
     return table
 
 
@@ -268,6 +269,19 @@ def _truncated(name: str, data: bytes, form: Dialect, lines: np.ndarray | None) 
             f"{name}: line {lines[-1]}, the last, ends before column {form.names[-1].strip()!r}: the file is truncated."
         )
     return (f"Line {lines[-1]}, the last, has no line end; if the file was truncated its last number may be cut.",)
+
+
+def _refuse_unnamed_text(table: Table, form: Dialect) -> None:
+    """A file of which no row is a row of names, and most columns no numbers, is laid out in a way that nobody knows."""
+    kinds = [isinstance(kind, np.dtype) and kind.kind in "fiub" for kind in table.frame.dtypes]
+    if form.has_header or sum(kinds) >= 0.5 * len(kinds) or len(kinds) < 3:
+        return
+    words = [i for i, number in enumerate(kinds) if not number and table.numbers(i, required=False) is None]
+    if len(words) > 0.5 * len(kinds):
+        cell = str(table.frame.iat[0, words[0]])
+        raise RecordingError(
+            f"{table.source}: {table.place(0)} holds {cell!r}, expected a number; no row above it names the columns."
+        )
 
 
 def _refuse_single_text(table: Table) -> None:

@@ -1,0 +1,127 @@
+"""Tables as other people's programs write them: signs in numbers, units, summaries, clocks; read right, or refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rpca_affect.recordings import RecordingError, read
+
+NAMES = ("browUp", "smile", "jawOpen", "headYaw", "headPitch")
+FRAMES = 60
+
+
+def table(seed: int, scale: float = 1.0, decimals: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (scale * rng.normal(size=(FRAMES, len(NAMES))).cumsum(axis=0)).round(decimals)
+
+
+def written(path, cells, clock=None, head="time", separator=",", above=(), below=()):
+    """A table with a column of times; cells and times are texts."""
+    clock = [f"{i / 30:.3f}" for i in range(FRAMES)] if clock is None else clock
+    rows = [separator.join([head, *NAMES]), *(separator.join([when, *row]) for when, row in zip(clock, cells))]
+    path.write_text("\n".join([*above, *rows, *below]) + "\n", encoding="utf-8")
+    return path
+
+
+def said(recording) -> str:
+    return " ".join(recording.notices)
+
+
+@given(
+    st.integers(0, 99),
+    st.sampled_from(["\u00a0", "\u202f", "\u2009", "'", "\u2019"]),
+    st.sampled_from([".", ","]),
+    st.sampled_from(["-", "\u2212"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_signs_between_digits_change_no_number(tmp_path_factory, seed, blank, mark, minus):
+    values = table(seed, 30_000.0, 2)
+    swap = str.maketrans({",": blank, ".": mark, "-": minus})
+    cells = [[f"{value:,.2f}".translate(swap) for value in row] for row in values]
+    clock = [f"{i / 30:.3f}".replace(".", mark) for i in range(FRAMES)]
+    path = written(tmp_path_factory.mktemp("signs") / "a.csv", cells, clock, separator=";")
+    recording = read(path)
+    assert recording.feature_names == NAMES and recording.fps == pytest.approx(30, rel=1e-3)
+    np.testing.assert_array_equal(recording.values, values)
+    assert "taken out" in said(recording)
+
+
+@pytest.mark.parametrize("sign", ["%", " %", "\u00a0%"])
+@pytest.mark.parametrize("mark", [".", ","])
+def test_signs_of_per_cent_are_taken_off_and_said(tmp_path, sign, mark):
+    values = table(1, 3.0, 1)
+    cells = [[f"{value:.1f}".replace(".", mark) + sign for value in row] for row in values]
+    clock = [f"{i / 30:.3f}".replace(".", mark) for i in range(FRAMES)]
+    recording = read(written(tmp_path / "a.csv", cells, clock, separator=";"))
+    np.testing.assert_array_equal(recording.values, values)
+    assert "per cent" in said(recording)
+
+
+def test_words_with_the_same_signs_stay_as_they_are(tmp_path):
+    cells = [[f"{value:.3f}" for value in row] for row in table(2)]
+    for row in cells:
+        row[2] = "it's 5% of o'clock"
+    recording = read(written(tmp_path / "a.csv", cells))
+    assert set(recording.meta["passthrough"]["jawOpen"]) == {"it's 5% of o'clock"}
+    assert "per cent" not in said(recording) and "apostrophes" not in said(recording)
+
+
+@pytest.mark.parametrize("units", ["s,mm,mm,px,deg,deg", "[s],[a.u.],[a.u.],[a.u.],[deg],[deg]", "sec,%,%,%,rad,rad"])
+def test_units_that_repeat_below_the_names_are_no_second_name(tmp_path, units):
+    values = table(3)
+    path = written(tmp_path / "a.csv", [[f"{value:.3f}" for value in row] for row in values])
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, units, *rows]) + "\n")
+    recording = read(path)
+    assert recording.feature_names == NAMES and "Line 2 holds units" in said(recording)
+    np.testing.assert_array_equal(recording.values, values)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_rows_without_a_time_below_the_table_are_no_frames(tmp_path, count):
+    values = table(4)
+    summaries = [values.mean(axis=0), values.std(axis=0), values.min(axis=0), values.max(axis=0)][:count]
+    below = ["," + ",".join(f"{value:.3f}" for value in row) for row in summaries]
+    recording = read(written(tmp_path / "a.csv", [[f"{value:.3f}" for value in row] for row in values], below=below))
+    assert len(recording.values) == FRAMES + count and "taken for a summary" in said(recording)
+    assert not recording.mask[FRAMES:].any() and recording.mask[:FRAMES].all()
+
+
+@pytest.mark.parametrize("word", ["Mean", "Mittelwert", "SD", "Total"])
+def test_named_summaries_below_the_table_are_refused_with_their_line(tmp_path, word):
+    below = [word + ",1.5" * len(NAMES)]
+    path = written(tmp_path / "a.csv", [[f"{value:.3f}" for value in row] for row in table(5)], below=below)
+    with pytest.raises(RecordingError, match=f"line {FRAMES + 2}, column 'time' holds '{word}'"):
+        read(path)
+
+
+@given(st.sampled_from([24, 25, 30, 50, 60, 120]), st.integers(0, 23), st.integers(0, 58))
+@settings(max_examples=25, deadline=None)
+def test_thousandths_after_a_third_colon_are_no_frames(tmp_path_factory, rate, hour, minute):
+    moments = [round(1000 * i / rate) for i in range(FRAMES)]
+    clock = [f"{hour:02d}:{minute:02d}:{ms // 1000:02d}:{ms % 1000:03d}" for ms in moments]
+    cells = [[f"{value:.3f}" for value in row] for row in table(6)]
+    recording = read(written(tmp_path_factory.mktemp("clock") / "a.csv", cells, clock))
+    np.testing.assert_allclose(recording.time - recording.time[0], np.array(moments) / 1000, atol=1e-9)
+    assert "milliseconds" in said(recording)
+
+
+def test_a_time_that_counts_rows_is_said(tmp_path):
+    cells = [[f"{value:.3f}" for value in row] for row in table(7)]
+    recording = read(written(tmp_path / "a.csv", cells, [str(i) for i in range(FRAMES)]))
+    assert recording.fps == pytest.approx(1) and "if they count frames, set fps" in said(recording)
+    seconds = read(written(tmp_path / "b.csv", cells, [str(i) for i in range(FRAMES)], head="time_s"))
+    assert "if they count frames" not in said(seconds)
+
+
+def test_numbers_that_nobody_can_read_are_named(tmp_path):
+    """Not one column of numbers and six of text without names."""
+    digits = str.maketrans("0123456789.", "\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669\u066b")
+    cells = [[f"{value:.3f}".translate(digits) for value in row] for row in table(8)]
+    with pytest.raises(RecordingError):
+        read(written(tmp_path / "a.csv", cells, separator=";"))
+    bare = tmp_path / "bare.csv"
+    bare.write_text("".join(f"{i},x{i % 5},y{i % 3},z\n" for i in range(FRAMES)))
+    with pytest.raises(RecordingError, match="line 1"):
+        read(bare)
