@@ -9,10 +9,9 @@ from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.spectrum.gram import beginning, crowded, eigh_descending, gram, norm_bound, norm_is_below
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.panels import Panels, norm_bound_of
+from rpca_affect.engine.tuning import MISSED
 
 __all__ = ["Parts", "Proof", "Step", "complete", "factors_of", "low_rank_of", "parts_of", "proof_of", "prove"]
-
-MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
 
 
 class Proof(NamedTuple):

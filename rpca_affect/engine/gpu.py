@@ -11,6 +11,7 @@ from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
 from rpca_affect.decomposition import Decomposition, Factors, Status
 from rpca_affect.engine.cells.gpu import Cells, Work, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.spectrum.gpu import GramThreshold, SubspaceThreshold, gram, largest
+from rpca_affect.engine.tuning import BATCH_SIDE, CHECK_EVERY, GRAM_SIDE
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Progress, Request
@@ -21,9 +22,6 @@ from rpca_affect.stopping import FIRST, LATER
 
 __all__ = ["accepts", "namespace", "run"]
 
-CHECK_EVERY = 5  # steps between looks at the device: each look waits for everything before it
-GRAM_SIDE = 768  # a single larger matrix takes the subspace route
-BATCH_SIDE = 128  # larger matrices of a stack are worth a solve each
 NUMBERS = ("lam", "slack", "mu", "growth", "relax")
 
 

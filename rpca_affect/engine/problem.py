@@ -11,6 +11,7 @@ from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.cells.source import Source, patches_of
 from rpca_affect.engine.spectrum.gram import largest_singular_value
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import MIXED, PLAIN
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Request
 from rpca_affect.solvers.admm import ADMM
@@ -18,9 +19,6 @@ from rpca_affect.solvers.base import cellwise, default_lam, framewise
 from rpca_affect.solvers.ialm import InexactALM
 
 __all__ = ["Problem", "accepts", "in_unit", "safe_unit"]
-
-MIXED = 1 << 17  # cells from which the first steps are taken in single precision
-PLAIN = 2.0**16  # units from its inverse up to it: neither squares nor single precision come near their limits
 
 
 def safe_unit(unit: float) -> float:

@@ -11,13 +11,12 @@ from rpca_affect.engine.cells.blocks import square_length
 from rpca_affect.engine.cells.selection import kth_largest, median_size
 from rpca_affect.engine.problem import in_unit, safe_unit
 from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.tuning import PROJECTED
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.altproj import AltProj
 from rpca_affect.solvers.godec import GROSS, GoDec
 
 __all__ = ["accepts", "run"]
-
-BLOCK = 1 << 15
 
 
 def accepts(data: Observed, solver: Any) -> bool:
@@ -45,7 +44,7 @@ class _Projections:
         self.borrowed = np.shares_memory(self.values, data.values)
         self.solver = solver.rescaled(self.unit).tuned(data)
         rows, columns = data.values.shape
-        height = max(1, min(rows, BLOCK // columns))
+        height = max(1, min(rows, PROJECTED // columns))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
         if len(self.blocks) < 4 * team.size:
             self.blocks = [slice(0, rows)]

@@ -8,14 +8,12 @@ import numpy as np
 
 from rpca_affect.engine.cells.blocks import Sums
 from rpca_affect.engine.spectrum.lowrank import LowRank
+from rpca_affect.engine.tuning import PATIENCE
 from rpca_affect.penalty import Travel, lines, multiplier
 from rpca_affect.request import Progress, Request
 from rpca_affect.stopping import Watch
 
 __all__ = ["Course"]
-
-
-PATIENCE = 10  # steps in which the error must halve, once the penalty has stopped growing
 
 
 class Course:

@@ -19,12 +19,11 @@ from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.tuning import ROUGH
 from rpca_affect.penalty import Travel
 from rpca_affect.request import Request
 
 __all__ = ["accepts", "run"]
-
-ROUGH = {"ialm": 2e-6, "admm": 1e-3}  # error down to which its rounding does no harm
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:

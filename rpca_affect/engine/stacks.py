@@ -10,6 +10,7 @@ from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.engine.cells import compiled
 from rpca_affect.engine.cells.batch import Answer, Group, empty, gap, gram, iterate, length, shrink
 from rpca_affect.engine.threads import crew
+from rpca_affect.engine.tuning import COMPILED_CLIPS, GROUP_CELLS, SMALLER_SIDE
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Request
 from rpca_affect.solvers.admm import ADMM
@@ -18,9 +19,6 @@ from rpca_affect.solvers.ialm import InexactALM
 
 __all__ = ["accepts", "run"]
 
-SMALLER_SIDE = 128  # up to here the eigenproblem of the Gram matrix beats any other threshold
-GROUP_CELLS = 3 << 16  # cells of a group: its handful of arrays stay in a core's own cache
-COMPILED_CLIPS = 2000  # loading (and once per machine, compiling) takes seconds: fewer are done sooner without
 NUMBERS = ("lam", "slack", "mu", "growth", "relax")
 
 

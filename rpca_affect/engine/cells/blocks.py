@@ -13,11 +13,9 @@ from rpca_affect.engine.spectrum.gram import beginning
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.products import Products
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import BLOCK, SHARED
 
 __all__ = ["Passes", "Sums", "square_length"]
-
-BLOCK = 1 << 19  # bytes of a block: small enough for the cache, large enough for the products
-SHARED = 1 << 17  # cells from which the workers share the blocks
 
 
 class Sums(NamedTuple):

@@ -3,10 +3,9 @@
 import numpy as np
 
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import SAMPLE
 
 __all__ = ["kth_largest", "median_size"]
-
-SAMPLE = 1 << 14
 
 
 def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> tuple[float, int]:

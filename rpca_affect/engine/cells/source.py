@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import small_parts
+from rpca_affect.engine.tuning import TILE
 from rpca_affect.request import Limits
 
 __all__ = ["Patches", "Source", "patches_of"]
-
-TILE = 64  # columns that are read at a time where a row does not lie together in memory
 
 
 class Patches(NamedTuple):

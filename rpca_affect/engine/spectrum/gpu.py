@@ -5,15 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import Array, is_cupy_array
+from rpca_affect.engine.tuning import GUARD, MISSED, MOVED, POWER_STEPS, SHIFT, TOGETHER
 
 __all__ = ["GramThreshold", "SubspaceThreshold", "Thresholded", "eigen", "gram", "largest"]
-
-GUARD = 10  # directions beyond the wanted ones: the subspace converges by the gap behind them
-MOVED = 1e-2  # how far Ritz values above the threshold may still move in the last power step
-POWER_STEPS = 6
-SHIFT = 1e-14  # of the trace: keeps Cholesky factors of deficient Gram matrices finite
-MISSED = 1e-3  # share by which a missed singular value may exceed the threshold
-TOGETHER = 1 << 27  # numbers of a batched eigenproblem: cuSOLVER counts its working memory in 32 bits
 
 
 class Thresholded(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import CHUNK, MODERATE, RESIDUAL, SMALL
 
 __all__ = [
     "beginning",
@@ -23,11 +24,6 @@ __all__ = [
     "norm_is_below",
     "triangle_of",
 ]
-
-SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
-MODERATE = 384  # up to here some matrices of this order are small enough beside the data to save time with them
-CHUNK = 1 << 17  # cells per product
-RESIDUAL = 3e-3  # of a singular pair; its value is then right to about the square of that
 
 
 def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndarray:

@@ -5,10 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["LowRank", "is_thin", "weighed_square"]
+from rpca_affect.engine.tuning import ROWS, SQUARE
 
-SQUARE = 32  # columns up to which one product with a square matrix is as cheap as two with thin ones
-ROWS = 64  # of a square factor that are made at a time: a weighted copy of all vectors would be as large again
+__all__ = ["LowRank", "is_thin", "weighed_square"]
 
 
 @dataclass(frozen=True)

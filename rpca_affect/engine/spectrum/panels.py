@@ -8,11 +8,10 @@ from scipy.linalg import blas, lapack
 
 from rpca_affect.engine.spectrum.gram import carved, exact_norm, likely_bounds
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import HEIGHT, WIDTH
 
 __all__ = ["Panels", "norm_bound_of"]
 
-WIDTH = 128  # columns of a panel
-HEIGHT = 128  # rows of a panel, or of single-precision data, that are worked on at a time
 
 Fill = Callable[[Sequence[slice], np.ndarray], object]
 

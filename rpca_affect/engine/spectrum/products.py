@@ -4,10 +4,9 @@ import numpy as np
 
 from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import QUICK
 
 __all__ = ["Products"]
-
-QUICK = 1 << 24  # multiplications x bytes of a product that is done before another worker has woken up
 
 
 class Products:

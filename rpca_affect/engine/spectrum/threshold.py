@@ -12,25 +12,26 @@ from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.spectrum.gram import SMALL, beginning, crowded, eigh_descending, eigh_largest, gram, triangle_of
 from rpca_affect.engine.spectrum.lowrank import LowRank, is_thin, weighed_square
 from rpca_affect.engine.spectrum.panels import Panels
+from rpca_affect.engine.tuning import (
+    CLEAR,
+    DOUBLE_RANGE,
+    EARLY,
+    EIGEN,
+    FRESH,
+    FROM_NOTHING,
+    GRAM_RANGE,
+    LARGE,
+    LEADING,
+    NARROW,
+    PART,
+    READ,
+    ROUNDS,
+    SETTLED,
+    SMALLEST,
+    SPLIT,
+)
 
 __all__ = ["GRAM_RANGE", "Thresholder", "eigen_pairs"]
-
-EIGEN = 20  # an eigendecomposition of order n takes as long as this many n^3 operations of a product
-ROUNDS = 1.1  # power steps that a subspace usually needs
-READ = 16  # reading the matrix once more takes as long as this many operations of a product per cell
-PART = 0.12  # share of eigenvectors up to which finding them alone costs less than divide and conquer for all
-SETTLED = 1e-4  # relative change of a Ritz value between power steps below which it has settled
-FROM_NOTHING = 1e-10  # the same where no subspace is known yet, but a solution nearly is
-EARLY = 1e-2  # the same while the iteration itself is far from its end
-FRESH = 2  # random directions that join the subspace in every step
-SMALLEST = 1 << 13  # cells below which a subspace saves no more than its calls cost: every step may be exact
-LARGE = 1 << 20  # cells from which another copy of the left vectors would be noticed
-CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
-NARROW = 4  # times narrower than a small matrix, left vectors are copied, which saves time where it costs no memory
-LEADING = 64  # vectors that are kept beside a matrix that was made of all
-GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
-SPLIT = 1e-3  # share of the largest singular value below which a second Gram matrix is made
-DOUBLE_RANGE = 1e8  # what two Gram matrices still resolve
 
 
 def eigen_pairs(form: Callable[[], np.ndarray], columns: int, rank: int, level: float) -> tuple[np.ndarray, np.ndarray]:
