@@ -96,8 +96,10 @@ faces: $(VENV)/all.stamp
 # doubt (the recordings need RPCA_AFFECT_DATA).
 model: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.model_tables
+	$(BIN)/python -m benchmarks.model_checks
 	$(BIN)/python -m benchmarks.alarms
-	$(BIN)/python -m benchmarks.doubt_curve
+	$(BIN)/python -m benchmarks.doubt_curve --repeats 6
+	$(BIN)/python -m benchmarks.model_report
 
 # 10,000 clips of 16 x 512 against the best other package (needs the environment that `make benchmark` makes).
 clips: $(VENV)/all.stamp

@@ -121,7 +121,8 @@ def low_pass(values: np.ndarray, known: np.ndarray, fps: float) -> np.ndarray:
     """Straight lines over gaps, then a Butterworth filter of 2 Hz without delay."""
     filled = straight_lines(values, known)
     cut = min(2.0 / (fps / 2), 0.9)
-    return sosfiltfilt(butter(2, cut, output="sos"), filled, axis=0, padlen=min(9, len(filled) - 2))
+    beyond = min(round(fps), len(filled) - 2)  # a second of mirrored frames: ends must not swing
+    return sosfiltfilt(butter(2, cut, output="sos"), filled, axis=0, padtype="even", padlen=beyond)
 
 
 def hampel(values: np.ndarray, known: np.ndarray, fps: float) -> np.ndarray:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import alarms, doubt_curve, model_tables  # noqa: E402
+from benchmarks import alarms, doubt_curve, model_checks, model_report, model_tables  # noqa: E402
 
 
 @pytest.mark.parametrize("part", model_tables.PARTS)
@@ -67,3 +67,35 @@ def test_alarms(tmp_path):
     planted = pd.read_csv(tmp_path / "events-bursts.csv")
     assert planted["recall"][0] > 0.4
     assert pd.read_csv(tmp_path / "events-demo.csv")["planted listed"][0] >= 0.75
+
+
+def test_spoiled_siblings_and_the_oracle(tmp_path, capsys):
+    assert model_checks.main(["siblings", "real", "--small", "--out", str(tmp_path)]) == 0
+    spoiled = pd.read_csv(tmp_path / "model-siblings.csv")
+    assert (spoiled["ratio"] < 1.5).all() and not spoiled["silent"].any()
+    assert "generated session" in capsys.readouterr().out
+
+
+def test_the_oracle_is_far_better_than_the_data():
+    rng = np.random.default_rng(0)
+    low = rng.standard_normal((60, 3)) @ rng.standard_normal((3, 60))
+    struck = rng.random(low.shape) < 0.1
+    clean = low + 0.1 * rng.standard_normal(low.shape)
+    best = model_checks.oracle(low, clean, struck, 3)
+    assert model_tables.relative(best, low) < 0.5 * model_tables.relative(clean, low)
+
+
+def test_the_page_holds_every_table_that_is_there(tmp_path, capsys):
+    pd.DataFrame({"shape": ["3 x 4"], "rank of noise": ["[0]"], "size": [0.12345]}).to_csv(
+        tmp_path / "model-ranks.csv", index=False
+    )
+    long = {"recording": ["talk AU"], "frames": [300], "features": [17]}
+    short = {"recording": ["a AU", "b AU"], "frames": [20, 30], "features": [17, 17]}
+    values = {name: [0.5, 0.25] for name in ("plain", "lags", "line", "low_pass", "hampel", "pca")}
+    hidden = pd.concat([pd.DataFrame(long | {k: [0.125] for k in values}), pd.DataFrame(short | values)])
+    hidden.to_csv(tmp_path / "model-hidden.csv", index=False)
+    assert model_report.main(["--tables", str(tmp_path), "--out", str(tmp_path / "model.md")]) == 0
+    page = (tmp_path / "model.md").read_text(encoding="utf-8")
+    assert "| 3 x 4 | [0] | 0.123 |" in page and "| talk AU | 300 | 17 | 0.125 |" in page
+    assert "| median of 2 clips, AU | 25 | 17 | 0.375 |" in page
+    assert "model-gross.csv is not there" in capsys.readouterr().err
