@@ -83,6 +83,11 @@ cases: $(VENV)/all.stamp
 damage: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.damage
 
+# What other programs read of our results: R (Debian: r-base-core), pympi, the rules of BORIS.
+.PHONY: readers
+readers: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.readers
+
 # A study of mixed recordings: killed and resumed, with two workers, its table checked (needs RPCA_AFFECT_DATA).
 .PHONY: study
 study: $(VENV)/all.stamp

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpca_affect.recordings import RecordingError, read
+from rpca_affect.recordings import RecordingError, read, recordings_in
 
 NAMES = ("browUp", "smile", "jawOpen", "headYaw", "headPitch")
 FRAMES = 60
@@ -125,3 +125,37 @@ def test_numbers_that_nobody_can_read_are_named(tmp_path):
     bare.write_text("".join(f"{i},x{i % 5},y{i % 3},z\n" for i in range(FRAMES)))
     with pytest.raises(RecordingError, match="line 1"):
         read(bare)
+
+
+def test_features_of_a_program_that_hold_no_numbers_are_said(tmp_path):
+    rows = [f"{i},{i / 30:.3f},0.98,1,0.{i % 9}1,007,0.{i % 7}3" for i in range(FRAMES)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["frame,timestamp,confidence,success,AU01_r,AU02_r,AU04_r", *rows]) + "\n")
+    recording = read(path)
+    assert recording.feature_names == ("AU01_r", "AU04_r") and "no numbers, and passed through: AU02_r" in said(
+        recording
+    )
+
+
+def test_a_state_log_of_facereader_says_what_to_export(tmp_path):
+    rows = [f"00:00:{i:02d}.000\t{word}" for i, word in enumerate(["Neutral", "Happy", "Unknown"] * 5)]
+    head = "Video analysis state log\n\nFace Model\tGeneral\n\nVideo Time\tEmotion\n"
+    (tmp_path / "a_state.txt").write_text(head + "\n".join(rows) + "\n")
+    with pytest.raises(RecordingError, match=r"a_state.txt is a state log .* export the detailed log"):
+        read(tmp_path / "a_state.txt")
+
+
+def test_files_beside_a_take_are_left_out_with_a_note(tmp_path):
+    from rpca_affect.recordings.formats import livelink
+
+    take = tmp_path / "20240301_MySlate_1"
+    take.mkdir()
+    livelink.example(take, 0)
+    for name in ("take.json", "video_metadata.json", "audio_metadata.json"):
+        (take / name).write_text('{"version": 1}')
+    (take / "frame_log.csv").write_text("time,kind\n0,V\n1,V\n")
+    inside = recordings_in(tmp_path)
+    assert [file.name for file in inside.files] == ["MySlate_1_iPhone.csv"] and len(inside.notes) == 4
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "frame_log.csv").write_text("time,AU12\n0,1\n1,2\n")
+    assert "frame_log.csv" in [file.name for file in recordings_in(tmp_path / "other").files]

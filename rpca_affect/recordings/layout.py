@@ -105,6 +105,9 @@ def lay_out(
         others = [table.names[i] for i in roles.positions("text") if "no column that" in roles.of[i].reason]
         if others:
             said.append(f"Columns that {title} does not write are passed through: {listed(others)}.")
+        unread = [table.names[i] for i in roles.positions("text") if convention.group(table.names[i]) is not None]
+        if unread:
+            said.append(f"Named like features of {title}, but no numbers, and passed through: {listed(unread)}.")
         suggested = tuple(group for group in convention.suggested if group in known)
     seconds = roles.time.seconds if roles.time is not None else None
     return Layout(

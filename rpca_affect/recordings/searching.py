@@ -16,6 +16,8 @@ SUFFIXES = (
     ".xlsx", ".json", ".jsonl", ".sav", ".h5", ".hdf5", ".csd", ".mat", ".safetensors", ".arff",
     ".gz", ".bz2", ".xz", ".zip",
 )  # fmt: skip
+# What Live Link Face puts beside the table of a take.
+_OF_A_TAKE = ("take.json", "video_metadata.json", "audio_metadata.json", "depth_metadata.json", "frame_log.csv")
 _HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
 # Begins like a number, a time, a list or a JSON record, and is no sentence.
 _NUMBER = re.compile(r"[\s\"'(\[]*(?:\{|[-+.,]*\d(?!.*[^\W\d_]{3}))", re.DOTALL)
@@ -94,7 +96,7 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
                 continue
             if not file.is_file():
                 notes.append(f"{file} is no plain file; left out.")
-            elif name.casefold().endswith("_of_details.txt"):
+            elif name.casefold().endswith("_of_details.txt") or _beside_a_take(name, names):
                 notes.append(f"{file} describes the recording beside it; left out.")
             else:
                 candidates.append(file)
@@ -135,6 +137,12 @@ def _is_prose(rows: list[list[str]]) -> bool:
         if 2 * len(cells) >= len(body) and 2 * sum(bool(_NUMBER.match(cell)) for cell in cells) > len(cells):
             return False  # a column, not a year in a sentence
     return True
+
+
+def _beside_a_take(name: str, names: list[str]) -> bool:
+    """Whether a file belongs to a take of Live Link Face, which always has its ``take.json``."""
+    folded = {other.casefold() for other in names}
+    return name.casefold() in _OF_A_TAKE and "take.json" in folded and any(n.endswith(".csv") for n in folded)
 
 
 def _is_about(file: Path, rows: list[list[str]], stems: Counter[str]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from ..convention import Convention
 from ..examples import Example, some_frames, wandering
 from ..layout import Layout, lay_out
+from ..recording import RecordingError
 from ..tables import Table
 
 NAME = "facereader"
@@ -30,12 +31,28 @@ CONVENTION = Convention(
 def score(table: Table) -> float:
     """Sure when the time of the video stands before FaceReader's basic emotions."""
     folded = {name.casefold() for name in table.names}
+    if _is_state_log(table):
+        return 1.0
     return float("video time" in folded and len(folded & {name.casefold() for name in _EMOTIONS}) > 2)
 
 
 def layout(table: Table) -> Layout:
     """Frames in which every feature holds FIT_FAILED or FIND_FAILED are masked."""
+    if _is_state_log(table):
+        raise RecordingError(
+            f"{table.source} is a state log of {TITLE}, which names the strongest emotion where it changes and has no "
+            "numbers for each frame; export the detailed log."
+        )
     return lay_out(table, NAME, CONVENTION, TITLE)
+
+
+def _is_state_log(table: Table) -> bool:
+    """Whether there is nothing beside the time but the name of an emotion."""
+    folded = [name.casefold() for name in table.names]
+    if "video time" not in folded or "emotion" not in folded or len(folded) > 4:
+        return False
+    held = set(table.frame.iloc[:, folded.index("emotion")].dropna().astype(str).str.strip().str.casefold())
+    return bool(held & {emotion.casefold() for emotion in _EMOTIONS})
 
 
 def example(folder: Path, random_state: int) -> Example:
