@@ -112,5 +112,7 @@ def outputs(net: SequenceNet, sequences: list[np.ndarray]) -> Iterator[tuple[LSE
     for batch in net.get_iterator(SequenceDataset(sequences), training=False):
         with torch.no_grad():
             found = net.evaluation_step(batch, training=False)
+        if type(found) is tuple:  # accelerate forgets the names where a part is None, as the stages of "identity" are
+            found = LSEFOutput(*found)
         for row in range(len(batch[0]["x"])):
             yield found, row, batch[0]["x"].shape[1]

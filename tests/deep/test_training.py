@@ -14,7 +14,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from rpca_affect.cli.learn import run_init
-from rpca_affect.deep import Unrolled, load, predict, train
+from rpca_affect.deep import Unrolled, load, predict, scores, train
 from rpca_affect.deep.recipe import Recipe
 from rpca_affect.deep.storage import read_tensors
 
@@ -151,6 +151,25 @@ def test_classification_from_a_folder_and_prediction(tmp_path):
         predict(tmp_path / "run", tmp_path / "empty")
     with pytest.raises(ValueError, match="features have no names"):
         predict(tmp_path / "run", tmp_path / "run")
+
+
+@pytest.mark.parametrize("model", ["lsef", "identity", "gru", "tcn", "transformer"])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_every_model_trains_from_a_recipe_and_predicts(tmp_path, model, task):
+    rng = np.random.default_rng(0)
+    (tmp_path / "clips").mkdir()
+    rows = []
+    for i in range(12):
+        np.save(tmp_path / f"clips/c{i:02d}.npy", rng.normal(size=(rng.integers(8, 14), 5)) + i % 3)
+        rows.append({"clip": f"c{i:02d}", "label": "abc"[i % 3], "valence": 0.1 * (i % 3), "person": f"p{i // 2}"})
+    pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
+    target = "label" if task == "classification" else "valence"
+    data = f'folder = "clips"\nlabels = "labels.csv"\ntarget = "{target}"'
+    path = recipe(tmp_path, task=task, data=data, epochs=1, optimizer="adamw")
+    path.write_text(path.read_text() + f'model = "{model}"\n')
+    assert np.isfinite(train(path, tmp_path / "run", quiet=True)["validation"]["score"])
+    table = predict(tmp_path / "run", tmp_path / "clips", labels=tmp_path / "labels.csv", target=target)
+    assert scores(table)["scored"] == len(table) == 12 and (tmp_path / "run/card.html").exists()
 
 
 def test_prediction_per_frame(tmp_path):
