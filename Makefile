@@ -115,6 +115,13 @@ clips: $(VENV)/all.stamp
 estimators: $(VENV)/all.stamp
 	for part in checks unseen stream pipelines choice; do $(BIN)/python benchmarks/estimators.py $$part || exit 1; done
 
+# IncrementalRobustPCA in live use: frames a second, worst stall and accuracy, beside an earlier commit.
+STREAM_BEFORE ?= befb123
+.PHONY: stream
+stream: $(VENV)/all.stamp
+	test -d ../stream-before || git worktree add --detach ../stream-before $(STREAM_BEFORE)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.stream --before ../stream-before
+
 # On a machine with CuPy and a GPU: the laws on CuPy, then agreement, speed and achieved memory bandwidth, whatever the
 # first part found. Warnings of versions that nobody has tried yet do not count here.
 gpu-check:

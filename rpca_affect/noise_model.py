@@ -7,7 +7,7 @@ from typing import Any
 
 from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
-from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.decomposition import Decomposition
 from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack
@@ -17,7 +17,7 @@ from rpca_affect.refitting import base_rows, refitted
 from rpca_affect.solvers import GoDec, available_solvers
 from rpca_affect.solving import solve
 
-__all__ = ["ModelSplit", "NoiseModel", "measured_scale", "split_beside", "split_frames", "takes_noise"]
+__all__ = ["ModelSplit", "NoiseModel", "measured_scale", "split_frames", "takes_noise"]
 
 ROUNDING = 64  # noise below this many rounding errors of a typical value is rounding
 
@@ -183,47 +183,6 @@ def _scaled(observed: Observed, trusted: Array | None, scale: ColumnScale) -> Ar
         some = scale.apply(observed.part(rows))
         scaled[rows, :] = some if trusted is None else xp.where(trusted[rows, :], some, xp.zeros_like(scale.scale))
     return scaled
-
-
-def split_beside(head: Array, observed: Observed, model: NoiseModel) -> tuple[Status, Array, Array]:
-    """Split a block of frames with a base known before standing as rows beside them.
-
-    Parameters
-    ----------
-    head : array, shape (r, n)
-        Centred rows, in the units of the input.
-    observed : Observed
-        Frames (m, n).
-    model : NoiseModel
-        Its ``lags`` and ``refit`` do not count.
-
-    Returns
-    -------
-    status : Status
-    low_rank, sparse : array, shape (m, n)
-        In the units of the input; ``low_rank`` holds the centre.
-    """
-    xp = array_namespace(observed.values)
-    values, known = observed
-    scale, sigma, found = measured_scale(observed, model)
-    trusted = found.trusted
-    if trusted is not None and not bool(xp.any(trusted)):
-        trusted = known
-    scaled = scale.apply(values)
-    if trusted is not None:
-        scaled = xp.where(trusted, scaled, xp.zeros_like(scaled))
-    skipped = head.shape[0]
-    scaled = xp.concat([head / scale.scale, scaled], axis=0)
-    mask = trusted if trusted is None else xp.concat([xp.ones_like(head, dtype=xp.bool), trusted], axis=0)
-    words = _weights(Observed(scaled, mask), sigma / scale.scale, model, Windows())
-    answer = solve(scaled, mask=mask, **words, **model.options)
-    doubts = (*(found.doubts if _measures(model) else ()), *answer.status.doubts)
-    low_rank = scale.undo(answer.low_rank[skipped:, :], center=True)
-    sparse = scale.undo(answer.sparse[skipped:, :])
-    if trusted is not None:
-        rest = values - low_rank
-        sparse = xp.where(trusted, sparse, rest if known is None else xp.where(known, rest, xp.zeros_like(rest)))
-    return replace(answer.status, doubts=doubts), low_rank, sparse
 
 
 def measured_scale(

@@ -236,3 +236,11 @@ def test_peaks_are_measured_in_processes_of_their_own(tmp_path, capsys):
     assert (table["allocated"] > 2).all()
     assert (table["resident"] > 0).all()
     assert "300x20 rank 2 5%, turned" in capsys.readouterr().out
+
+
+def test_the_stream_is_measured():
+    from benchmarks import stream
+
+    found = stream.measured(12, 700)
+    assert found["frames a second"] > 0 and found["angle"] < 0.6
+    assert stream.rivals(12, 600)["batch RobustPCA"]["angle"] < 0.6

@@ -122,7 +122,8 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
 
     def fit_transform(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Array:
         """Fit, then transform the same frames; parameters as in ``fit``."""
-        return self.fit(X, y, sequence_id=sequence_id).transform(X, sequence_id=sequence_id)
+        told = {} if sequence_id is None else {"sequence_id": sequence_id}
+        return self.fit(X, y, **told).transform(X, **told)
 
     def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
         """Apply the learned base to frames, seen or unseen, by robust projection.

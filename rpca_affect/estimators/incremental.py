@@ -1,9 +1,8 @@
 """Robust PCA of a stream: batches or single frames, memory that does not grow, and forgetting for drift."""
 
-import math
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
@@ -11,33 +10,32 @@ from sklearn.utils.validation import check_is_fitted
 
 from rpca_affect import rules
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.doubts import Doubt
-from rpca_affect.estimators.base import ALONE, SHARED_RULES, BaseModel, oriented
-from rpca_affect.estimators.outliers import cutoffs
-from rpca_affect.estimators.spectrum import centred_rank, floored, principal
-from rpca_affect.noise import slack as noise_weight
-from rpca_affect.noise import spread
-from rpca_affect.noise_model import NoiseModel, split_beside
+from rpca_affect.estimators.base import SHARED_RULES, BaseModel
+from rpca_affect.estimators.outliers import limits
+from rpca_affect.estimators.spectrum import centred_rank, learned_base
+from rpca_affect.estimators.stream import Past, joined, rows_of
+from rpca_affect.lags import Windows
+from rpca_affect.noise_model import NoiseModel, split_frames
+from rpca_affect.projection import KNEE
 from rpca_affect.rules import check_parameters
-from rpca_affect.solvers import ADMM
 
 __all__ = ["IncrementalRobustPCA"]
-
-SPARE = 10  # directions kept beyond the components, so that a rising one is not cut off batch after batch
-MU_SLACK = 0.07  # penalty of the splits, times the weight of the noise part: about the fastest
-HEAD_BLOCKS = 1  # the base so far weighs at most as much as this many blocks when a block is split
-FEW = 20  # frames from which on a block measures its own noise
-SCALE_GAIN = 0.1  # least share of the newest block in the noise scale
 
 
 class IncrementalRobustPCA(BaseModel):
     """Robust principal components of frames that arrive over time.
 
-    Frames are gathered into blocks. Every block is split by the model of `RobustPCA`, with the base so far standing
-    as extra rows beside the frames, ``argmin ||[B; L]||_* + lam g(S) + ||N||_F^2 / (2 slack)``: following the base
-    costs little, a direction that many frames share can enter, single cells cannot. What is not sparse then updates
-    mean and base by an incremental singular value decomposition. All past is one weighted sketch of
-    ``n_components + 10`` rows, so memory does not grow.
+    The first ``n_warmup`` frames are split by the model of `RobustPCA`. From then on a block of ``batch_size`` frames
+    is split on the base so far, by a robust projection (the same model with its base held fixed); what is not sparse
+    updates mean and base by an incremental singular value decomposition. Directions that the base lacks are let in by
+    the optimality condition of that model: what lies within reach of the base, ``N``, may have no more than the
+    operator norm of noise. A direction that many frames share exceeds it, single cells and short bursts do not. All
+    past is one weighted sketch of ``n_components + 10`` rows, so memory does not grow.
+
+    Latency: the base that ``transform`` applies is at most ``batch_size`` frames old (a second at 60 frames per
+    second), and ``flush`` brings it up to date. The call that completes ``n_warmup`` takes one solve; every other one
+    takes an update at most, a few milliseconds. A frame by itself is transformed at once; with lags give the
+    ``lags_ - 1`` frames before it too and read the last row. ``make stream`` measures all of it.
 
     Parameters
     ----------
@@ -45,14 +43,16 @@ class IncrementalRobustPCA(BaseModel):
         Number of components; default the rank found in the warm-up.
     half_life : float, optional
         Number of frames after which what was seen weighs half; default: nothing is forgotten.
-    batch_size : int, default 500
+    batch_size : int, default 60
         Frames gathered for an update. Those that do not fill a block yet wait for the next call of ``partial_fit``
-        (``fit`` leaves none waiting).
+        (``fit`` leaves none waiting). How frames are handed over makes no difference.
     n_warmup : int, default 200
         Frames gathered before the first base is learned. ``fit`` makes do with fewer.
-    lam, noise, threshold, floor : as in `RobustPCA`
+    lam, noise, threshold, floor, lags : as in `RobustPCA`
+        ``"auto"`` noise and lags are measured in the warm-up; the noise is followed afterwards by what the base leaves
+        over, which needs no order in time.
     tol : float, default 1e-3
-        Relative error at which the split of a block stops.
+        Relative error at which the solve of the warm-up stops.
     sparse : {"cells", "frames"}, default "cells"
         Whether single cells or whole frames are outliers.
     output : {"scores", "low_rank", "sparse"}, default "scores"
@@ -71,8 +71,10 @@ class IncrementalRobustPCA(BaseModel):
     n_components_, n_features_in_, n_samples_seen_ : int
     n_iter_ : int
         Updates of the base, warm-up included.
+    lags_ : int
+        Frames of a component.
     status_ : rpca_affect.Status
-        How the split of the last block ended.
+        How the solve of the warm-up ended.
 
     References
     ----------
@@ -103,6 +105,7 @@ class IncrementalRobustPCA(BaseModel):
         "half_life": rules.optional(rules.number(above=0)),
         "batch_size": rules.whole(1),
         "n_warmup": rules.whole(2),
+        "lags": rules.or_word("auto", rules.whole(1)),
     }
 
     def __init__(
@@ -110,12 +113,13 @@ class IncrementalRobustPCA(BaseModel):
         n_components: int | None = None,
         *,
         half_life: float | None = None,
-        batch_size: int = 500,
+        batch_size: int = 60,
         n_warmup: int = 200,
         lam: float | None = None,
         noise: Any = "auto",
         threshold: float = 2.0,
         floor: float = 0.02,
+        lags: Any = "auto",
         sparse: str = "cells",
         output: str = "scores",
         missing: str = "mask",
@@ -130,6 +134,7 @@ class IncrementalRobustPCA(BaseModel):
         self.noise = noise
         self.threshold = threshold
         self.floor = floor
+        self.lags = lags
         self.sparse = sparse
         self.output = output
         self.missing = missing
@@ -137,8 +142,8 @@ class IncrementalRobustPCA(BaseModel):
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Self:
-        """Forget everything and learn the base from frames, batch by batch.
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Forget everything and learn the base from the frames of one sequence, batch by batch.
 
         Parameters
         ----------
@@ -151,26 +156,30 @@ class IncrementalRobustPCA(BaseModel):
         IncrementalRobustPCA
         """
         check_parameters(self)
-        values, mask = self._frames(X, reset=True, least=2)
+        observed = self._frames(X, reset=True, least=2)
         self._restart()
-        batches = list(gen_batches(values.shape[0], self.batch_size))
+        frames = observed.values.shape[0]
+        first = min(frames, self.n_warmup)
+        batches = [slice(0, first), *(slice(first + s.start, first + s.stop) for s in self._batches(frames - first))]
         context = self._init_callback_context(max_subtasks=len(batches))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         for batch in batches:
             step = context.subcontext(task_name="batch").call_on_fit_task_begin(estimator=self)
-            self._take(Observed(values[batch, :], None if mask is None else mask[batch, :]))
+            self._take(rows_of(observed, batch))
             if step.call_on_fit_task_end(estimator=self):
                 break
-        if self._waiting:
-            self._learn_waiting()
+        self.flush()
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
+
+    def _batches(self, frames: int) -> list[slice]:
+        return list(gen_batches(frames, self.batch_size)) if frames else []
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Update the base with the next frames.
 
-        Parameters that were changed by ``set_params`` since the last call hold from here on; ``n_components`` and
-        ``sparse``, which the base so far was made with, cannot change.
+        Parameters that were changed by ``set_params`` since the last call hold from here on, but for those of the
+        warm-up; ``n_components``, ``lags``, ``noise`` and ``sparse``, which made the base so far, cannot change.
 
         Parameters
         ----------
@@ -194,9 +203,9 @@ class IncrementalRobustPCA(BaseModel):
         return self
 
     def _check_begun(self) -> None:
-        """Refuse to go on under another ``n_components`` or ``sparse`` than those that made the base so far."""
+        """Refuse to go on under other settings than those that the base so far was made with."""
         for name, value in self._begun.items():
-            if getattr(self, name) != value:
+            if not np.array_equal(getattr(self, name), value):
                 raise ValueError(
                     f"{name} was {value!r} when the stream began and is {getattr(self, name)!r}: set it back, or begin "
                     "anew with fit"
@@ -206,120 +215,107 @@ class IncrementalRobustPCA(BaseModel):
         return hasattr(self, "components_")
 
     def _restart(self) -> None:
-        self._begun = {name: getattr(self, name) for name in ("n_components", "sparse")}
-        self._kept_doubts: tuple[Doubt, ...] = ()
-        for name in ("components_", "noise_scale_", "_cutoffs"):
+        self._begun = {name: getattr(self, name) for name in ("n_components", "sparse", "lags", "noise")}
+        for name in ("components_", "noise_scale_"):
             self.__dict__.pop(name, None)
         self.n_samples_seen_ = 0
         self.n_iter_ = 0
         self._waiting: list[Observed] = []
 
     def _take(self, observed: Observed) -> None:
-        """Queue frames, and learn from every full block."""
+        """Queue frames, and learn from every full block: how they were handed over makes no difference."""
         self.n_samples_seen_ += observed.values.shape[0]
         self._waiting.append(observed)
-        block = self.batch_size if hasattr(self, "components_") else self.n_warmup
-        if sum(part.values.shape[0] for part in self._waiting) >= block:
-            self._learn_waiting()
+        while sum(part.values.shape[0] for part in self._waiting) >= (size := self._block_size()):
+            whole = joined(self._waiting)
+            self._waiting = [rows_of(whole, slice(size, None))] if whole.values.shape[0] > size else []
+            self._learn(rows_of(whole, slice(0, size)))
 
-    def _learn_waiting(self) -> None:
-        """Split the waiting frames together with the base so far, and let what is not sparse update the base."""
-        block, self._waiting = _joined(self._waiting), []
-        xp = array_namespace(block.values)
-        first = not hasattr(self, "components_")
-        if first:
-            most = min(block.values.shape)
-            if self.n_components is not None and not 1 <= self.n_components <= most:
-                raise ValueError(f"n_components is {self.n_components!r}: the first {most} frames cannot give as many")
-            head = xp.zeros_like(block.values[:0, :])
-            self._weight, self._total, self._sketch = 0.0, 0.0, head
-            self.mean_ = xp.zeros_like(block.values[0, :])
+    def _block_size(self) -> int:
+        return self.batch_size if hasattr(self, "components_") else self.n_warmup
+
+    def flush(self) -> Self:
+        """Learn from the frames that wait, and end their sequence.
+
+        At the end of a recording, or before the model is stored: no frame waits afterwards, and those that follow count
+        as a new sequence, so that no window of ``lags_`` frames holds frames of both.
+
+        Returns
+        -------
+        IncrementalRobustPCA
+        """
+        waiting = getattr(self, "_waiting", [])
+        if waiting and (hasattr(self, "components_") or sum(part.values.shape[0] for part in waiting) > 1):
+            self._waiting = []
+            self._learn(joined(waiting))
+        if hasattr(self, "components_"):
+            self._past.tail = None
+        return self
+
+    def _learn(self, block: Observed) -> None:
+        if hasattr(self, "components_"):
+            self._past.learn(block, self._reach(), self.sparse, self.half_life)
+            self._read_base()
         else:
-            # The base so far stands as rows beside the frames: following it costs next to nothing in the nuclear
-            # norm, a direction that many frames share can still enter, and single cells cannot.
-            most = HEAD_BLOCKS * block.values.shape[0]
-            head = self._sketch[: self.n_components_, :] * min(1.0, math.sqrt(most / self._weight))
-        rows = head.shape[0] + block.values.shape[0]
-        # A penalty from the noise instead of the size of the cells: the heavy rows of the base leave it alone.
-        mu = None if self.noise is None else MU_SLACK / noise_weight(1.0, (rows, block.values.shape[1]))
+            self._warm_up(block)
+        self.n_iter_ += 1
+
+    def _warm_up(self, block: Observed) -> None:
+        """The model of `RobustPCA` on the first frames."""
+        most = min(block.values.shape)
+        if self.n_components is not None and self.n_components > most:
+            raise ValueError(f"n_components is {self.n_components!r}: the first {most} frames cannot give as many")
+        lags = 1 if self.lags == "auto" and self.n_components is not None else self.lags
         model = NoiseModel(
-            noise=self.noise if block.values.shape[0] > FEW or first else self.noise_scale_,
+            noise=self.noise,
             threshold=self.threshold,
             lam=self.lam,
-            solver=ADMM(mu=mu),
             sparse=self.sparse,
             floor=self.floor,
+            lags=lags,
             options={"tol": self.tol},
         )
-        status, low_rank, sparse = split_beside(head, block, model)
-        # A block without order in time is not mended by the next one: what was learned from it stays.
-        found = {doubt.kind: doubt for doubt in (*self._kept_doubts, *status.doubts)}
-        self._kept_doubts = tuple(doubt for doubt in found.values() if doubt.kind == "unordered")
-        self.status_ = replace(status, doubts=tuple(found.values()))
-        cleaned = block.values - sparse
+        found = split_frames(block, model)
+        xp = array_namespace(found.base)
+        self.status_, self.lags_ = found.decomposition.status, found.lags
+        cleaned = block.values - found.transient
         if block.mask is not None:
-            cleaned = xp.where(block.mask, cleaned, low_rank)
-        if first:
-            self.n_components_ = self.n_components or centred_rank(low_rank)
-        self._absorb(cleaned)
-        self._follow_noise(block, cleaned)
-        if block.values.shape[0] > FEW or not hasattr(self, "_cutoffs"):
-            gain = max(cleaned.shape[0] / self._weight, SCALE_GAIN)
-            new, old = cutoffs(self, block, ALONE), getattr(self, "_cutoffs", (0.0, 0.0))
-            share = gain if old[1] else 1.0
-            self._cutoffs = (old[0] + share * (new[0] - old[0]), old[1] + share * (new[1] - old[1]))
+            cleaned = xp.where(block.mask, cleaned, found.base)
+        rank = self.n_components
+        if rank is None:
+            rank = centred_rank(found.base) if found.lags == 1 else max(1, int(found.decomposition.rank))
+        base = learned_base(block, found.base, cleaned, rank, Windows(found.lags))
+        self.n_components_ = base.components.shape[0]
+        # What a cell must exceed is known in units of the noise; what the base leaves over says how that changes.
+        share = xp.ones_like(found.sigma) if self.noise is None else found.sigma / base.noise_scale
+        self._past = Past(block, cleaned, self.n_components_, found.lags, base.noise_scale, share)
+        self._read_base()
 
-    def _absorb(self, cleaned: Array) -> None:
-        """Merge frames without their sparse part into mean and sketch, and read the base off the sketch."""
-        xp = array_namespace(cleaned)
-        count = cleaned.shape[0]
-        fade = 1.0 if self.half_life is None else 0.5 ** (count / self.half_life)
-        past = fade * self._weight
-        weight = past + count
-        center = xp.mean(cleaned, axis=0)
-        shift = center - self.mean_ if past else xp.zeros_like(center)
-        moved = math.sqrt(past * count / weight) * shift[None, :]
-        rows = xp.concat([math.sqrt(fade) * self._sketch, cleaned - center, moved], axis=0)
-        self._total = fade * self._total + float(xp.sum(rows[self._sketch.shape[0] :, :] ** 2))
-        values, directions = principal(rows)
-        kept = self.n_components_ + SPARE
-        values, directions = values[:kept], directions[:kept, :]
-        self._sketch = values[:, None] * directions
-        self._weight = weight
-        self.mean_ = self.mean_ + shift * (count / weight) if past else center
-        self.n_iter_ += 1
-        self._read_base(values, directions)
+    def _reach(self) -> float:
+        """Deviations of the noise from which a cell is none of the base."""
+        if self.lam is not None:
+            return float(self.lam) * self._past.norm
+        return KNEE if self.noise is None else self.threshold
 
-    def _read_base(self, values: Array, directions: Array) -> None:
-        xp = array_namespace(values)
-        rank = self.n_components_
-        components = directions[:rank, :]
-        if hasattr(self, "components_"):
-            agree = xp.sum(components * self.components_, axis=1, keepdims=True)
-            self.components_ = xp.where(agree < 0, -components, components)
-        else:
-            self.components_ = oriented(components)
-        free = max(self._weight - 1.0, 1.0)
-        self.singular_values_ = values[:rank]
-        self.explained_variance_ = values[:rank] ** 2 / free
-        total = self._total / free
+    def _read_base(self) -> None:
+        """Mean, components and variances off the sketch of the past."""
+        past = self._past
+        sketch, rank = past.sketch, self.n_components_
+        xp = array_namespace(sketch.values)
+        self.mean_, self.components_, self.noise_scale_ = sketch.mean, past.components, past.scale
+        free = max(sketch.weight - 1.0, 1.0)
+        self.singular_values_ = sketch.values[:rank]
+        self.explained_variance_ = self.singular_values_**2 / free
+        total = sketch.total / free
         share = self.explained_variance_ / total if total > 0 else xp.zeros_like(self.explained_variance_)
         self.explained_variance_ratio_ = share
-        left = max(0, min(self.n_features_in_, self.n_samples_seen_) - rank)
+        left = max(0, min(self.components_.shape[1], self.n_samples_seen_) - rank)
         rest = max(0.0, total - float(xp.sum(self.explained_variance_)))
         self.noise_variance_ = rest / left if left else 0.0
 
-    def _follow_noise(self, block: Observed, cleaned: Array) -> None:
-        """Move the noise scale towards what the base leaves over in these frames."""
-        xp = array_namespace(cleaned)
-        centred = cleaned - self.mean_
-        rest = block.values - self.mean_ - (centred @ xp.matrix_transpose(self.components_)) @ self.components_
-        if block.mask is not None:
-            rest = xp.where(block.mask, rest, xp.zeros_like(rest))
-        size = xp.sqrt(xp.sum(self._sketch * self._sketch, axis=0) / max(self._weight, 1.0))
-        gain = max(cleaned.shape[0] / self._weight, SCALE_GAIN)
-        past = getattr(self, "noise_scale_", xp.zeros_like(size))
-        self.noise_scale_ = floored((1 - gain) * past + gain * spread(rest, block.mask), size)
+    @property
+    def _cutoffs(self) -> tuple[float, float]:
+        return limits(self, *self._past.near)
 
     def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
         """Apply the base as it stands to frames, by robust projection; see `RobustPCA.transform`.
@@ -340,14 +336,3 @@ class IncrementalRobustPCA(BaseModel):
             )
         check_is_fitted(self)
         return super().transform(X, sequence_id=sequence_id)
-
-
-def _joined(parts: list[Observed]) -> Observed:
-    if len(parts) == 1:
-        return parts[0]
-    xp = array_namespace(parts[0].values)
-    values = xp.concat([part.values for part in parts], axis=0)
-    if all(part.mask is None for part in parts):
-        return Observed(values)
-    masks = [xp.ones_like(part.values, dtype=xp.bool) if part.mask is None else part.mask for part in parts]
-    return Observed(values, xp.concat(masks, axis=0))

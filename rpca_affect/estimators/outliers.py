@@ -10,7 +10,7 @@ from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.noise import MAD_TO_SIGMA, spread
 from rpca_affect.projection import KNEE, standardised_size
 
-__all__ = ["OutlierMap", "absolute_skill", "cell_folds", "cell_score", "cutoffs", "outlier_map"]
+__all__ = ["OutlierMap", "absolute_skill", "cell_folds", "cell_score", "cutoffs", "distances", "limits", "outlier_map"]
 
 QUANTILE = 0.975
 CLEAN = 4.0  # units of ``noise_scale_`` beyond which a cell is none of a clean frame
@@ -53,7 +53,7 @@ def outlier_map(model: Any, observed: Observed, together: Any) -> OutlierMap:
         count = xp.maximum(xp.sum(xp.astype(observed.mask, rest.dtype), axis=1), xp.ones_like(rest[:, 0]))
     score_cutoff, orthogonal_cutoff = model._cutoffs
     return OutlierMap(
-        score_distance=_score_distance(model, scores),
+        score_distance=_score_distance(model.explained_variance_, scores),
         orthogonal_distance=standardised_size(rest, observed.mask, model.noise_scale_),
         score_cutoff=score_cutoff,
         orthogonal_cutoff=orthogonal_cutoff,
@@ -61,9 +61,8 @@ def outlier_map(model: Any, observed: Observed, together: Any) -> OutlierMap:
     )
 
 
-def _score_distance(model: Any, scores: Array) -> Array:
+def _score_distance(variance: Array, scores: Array) -> Array:
     xp = array_namespace(scores)
-    variance = model.explained_variance_
     floor = xp.max(variance) * xp.finfo(variance.dtype).eps
     variance = xp.where(variance > floor, variance, xp.ones_like(variance) * (floor if float(floor) > 0 else 1.0))
     return xp.sqrt(xp.sum(scores * scores / variance, axis=1))
@@ -88,29 +87,40 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
         is the quantile among the frames whose orthogonal distance is not conspicuous. Too few frames, or frames that
         the base explains exactly, leave those of a Gaussian model.
     """
-    xp = array_namespace(observed.values)
-    rank = model.components_.shape[0]
-    free = max(1, observed.values.shape[1] - min(rank, observed.values.shape[1] - 1))
-    plain = math.sqrt(chi2.ppf(QUANTILE, rank)), math.sqrt(chi2.ppf(QUANTILE, free) / free)
     scores, low_rank = model._model(observed, together)
-    rest = observed.values - low_rank
-    near = xp.abs(rest) <= CLEAN * model.noise_scale_  # a frame without its outlying cells is a clean frame
-    if observed.mask is not None:
-        near = near & observed.mask
-    few = 2 * xp.sum(xp.astype(near, xp.int64), axis=1) <= observed.values.shape[1]
-    inside = _score_distance(model, scores)[~few]
-    root = standardised_size(rest, near, model.noise_scale_)[~few] ** (2 / 3)
-    frames = root.shape[0]
-    if frames < FEW:
-        return plain
+    inside, beside = distances(
+        scores, observed.values - low_rank, observed.mask, model.explained_variance_, model.noise_scale_
+    )
+    # What was fitted lies closer than what comes later, by a share of components and features per frame.
+    rank, frames = model.components_.shape[0], max(1, inside.shape[0])
+    drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
+    return limits(model, drawn * inside, drawn * beside)
+
+
+def distances(scores: Array, rest: Array, mask: Array | None, variance: Array, scale: Array) -> tuple[Array, Array]:
+    """Score and orthogonal distance of frames without their outlying cells; one with few other cells is left out."""
+    xp = array_namespace(rest)
+    near = xp.abs(rest) <= CLEAN * scale  # a frame without its outlying cells is a clean frame
+    if mask is not None:
+        near = near & mask
+    enough = 2 * xp.sum(xp.astype(near, xp.int64), axis=1) > rest.shape[1]
+    return _score_distance(variance, scores)[enough], standardised_size(rest, near, scale)[enough]
+
+
+def limits(model: Any, inside: Array, beside: Array) -> tuple[float, float]:
+    """Cutoffs of the distances of clean frames; see `cutoffs`."""
+    rank, features = model.components_.shape[0], model.noise_scale_.shape[0]
+    free = max(1, features - min(rank, features - 1))
+    if inside.shape[0] < FEW:
+        return math.sqrt(chi2.ppf(QUANTILE, rank)), math.sqrt(chi2.ppf(QUANTILE, free) / free)
+    xp = array_namespace(beside)
+    root = beside ** (2 / 3)
     middle = _quantile(root, 0.5)
     # At least as wide as independent features make it.
     least = middle * float(chi2.ppf(QUANTILE, free) / chi2.ppf(0.5, free)) ** (1 / 3) - middle
     size = max(MAD_TO_SIGMA * _quantile(xp.abs(root - middle), 0.5), least / float(norm.ppf(QUANTILE)))
-    # What was fitted lies closer than what comes later, by a share of components and features per frame.
-    drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
     clean = inside[root <= middle + float(norm.ppf(0.999)) * size]
-    return drawn * _quantile(clean, QUANTILE), drawn * (middle + float(norm.ppf(QUANTILE)) * size) ** 1.5
+    return _quantile(clean, QUANTILE), (middle + float(norm.ppf(QUANTILE)) * size) ** 1.5
 
 
 def _quantile(x: Array, share: float) -> float:

@@ -1,7 +1,11 @@
 """IncrementalRobustPCA: it follows the batch answer, forgets, and does not grow."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 import rpca_affect as ra
@@ -102,9 +106,85 @@ def test_settings_changed_in_a_stream_hold_from_then_on_or_are_refused():
     (base,) = bases(1)
     model = ra.IncrementalRobustPCA(2, batch_size=100).partial_fit(frames(base, 300))
     model.set_params(half_life=200, threshold=3.0, output="low_rank").partial_fit(frames(base, 100, 300))
-    assert model._weight < 400 and model.transform(frames(base, 5)).shape == (5, 24)
-    for name, value in (("n_components", 3), ("sparse", "frames")):
+    assert model._past.sketch.weight < 400 and model.transform(frames(base, 5)).shape == (5, 24)
+    for name, value in (("n_components", 3), ("sparse", "frames"), ("lags", 2), ("noise", 0.1)):
         before = getattr(model, name)
         with pytest.raises(ValueError, match=f"{name} was {before!r} when the stream began"):
             model.set_params(**{name: value}).partial_fit(frames(base, 10))
         assert model.set_params(**{name: before}).partial_fit(frames(base, 10)).n_features_in_ == 24
+
+
+@settings(max_examples=8)
+@given(st.lists(st.integers(1, 150), min_size=1, max_size=6), st.sampled_from([1, 4]))
+def test_how_frames_are_handed_over_makes_no_difference(sizes, lags):
+    (base,) = bases(1, features=8)
+    whole = frames(base, 420)
+    whole[210:214] = np.nan
+    ends = np.minimum(np.cumsum([0, *sizes, 420]), 420)
+    words = {"n_components": 2 * lags, "lags": lags, "n_warmup": 150}
+    one = ra.IncrementalRobustPCA(**words).partial_fit(whole).flush()
+    many = ra.IncrementalRobustPCA(**words)
+    for first, last in pairwise(ends):
+        if last > first:
+            many.partial_fit(whole[first:last])
+    many.flush()
+    assert np.array_equal(one.components_, many.components_) and np.array_equal(one.noise_scale_, many.noise_scale_)
+    assert one.n_iter_ == many.n_iter_ == 1 + -(-(420 - 150) // 60)
+
+
+def slow(count, first=0, seed=0):
+    """A base of two slow movements in six noisy columns: narrow enough for lags."""
+    rng = np.random.default_rng((seed, first))
+    time = (first + np.arange(count))[:, None]
+    clean = np.sin(time / [9.0, 17]) @ np.random.default_rng(5).standard_normal((2, 6))
+    seen = clean + 0.2 * rng.standard_normal(clean.shape)
+    return clean, np.where(rng.random(seen.shape) < 0.03, seen + 4.0, seen)
+
+
+def test_lags_in_a_stream_are_those_of_the_batch():
+    _, seen = slow(1500)
+    clean, unseen = slow(300, 1500)
+    batch = ra.RobustPCA(lags=8, output="low_rank").fit(seen)
+    stream = ra.IncrementalRobustPCA(batch.n_components_, lags=8, output="low_rank")
+    plain = ra.IncrementalRobustPCA(2, lags=1, output="low_rank")
+    for start in range(0, 1500, 100):
+        stream.partial_fit(seen[start : start + 100])
+        plain.partial_fit(seen[start : start + 100])
+    assert stream.lags_ == 8 and stream.components_.shape == batch.components_.shape
+    off = [np.abs(model.transform(unseen) - clean).mean() for model in (batch, stream, plain)]
+    assert off[1] < 1.1 * off[0] and off[1] < 0.8 * off[2]
+    assert np.allclose(stream.noise_scale_, batch.noise_scale_, rtol=0.2)
+    # The newest frame alone with the frames before it, as in live use.
+    newest = stream.transform(unseen[:8])[-1]
+    assert np.abs(newest - clean[7]).mean() < 0.3
+
+
+def test_flush_leaves_nothing_waiting_and_ends_the_sequence():
+    (base,) = bases(1)
+    model = ra.IncrementalRobustPCA(2, lags=3).partial_fit(frames(base, 230))
+    before = model.n_iter_
+    assert model.flush().n_iter_ == before + 1 and model.flush().n_iter_ == before + 1
+    assert model._past.tail is None
+    few = ra.IncrementalRobustPCA(2).partial_fit(frames(base, 50))
+    assert few.flush().components_.shape == (2, 24)
+    jump = frames(base, 60) + 20.0  # another recording: no window holds frames of both
+    follows, after = (ra.IncrementalRobustPCA(2, lags=3).partial_fit(frames(base, 260)) for _ in range(2))
+    follows.partial_fit(jump)
+    after.flush().partial_fit(jump)
+    assert not np.allclose(follows.components_, after.components_)
+
+
+def test_a_direction_enters_with_few_components_kept_and_bursts_do_not():
+    old, new = bases(2)
+    model = ra.IncrementalRobustPCA(4, lags=1)
+    model.partial_fit(frames(old, 500))
+    rng = np.random.default_rng(0)
+    both = frames(old, 600, 500) + frames(new, 600, 900, share=0.0)
+    model.partial_fit(both)
+    assert error(model, new) < 0.1 and error(model, old) < 0.1
+    quiet = ra.IncrementalRobustPCA(2, lags=1).partial_fit(frames(old, 500))
+    hit = frames(old, 600, 500)
+    for start in range(20, 580, 60):
+        hit[start : start + 3, rng.permutation(24)[:8]] += 6.0
+    assert error(quiet.partial_fit(hit), old) < 0.02
+    assert quiet._past.sketch.above(quiet.noise_scale_, quiet._past.excess) <= 4

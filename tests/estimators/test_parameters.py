@@ -62,7 +62,7 @@ ESTIMATORS = {
     ra.RobustPCA: {**SHARED, "solver": "solver", "scale": "word", "refit": "flag", "max_iter": "count or none",
                    "lags": "lags"},
     ra.IncrementalRobustPCA: {
-        **SHARED, "half_life": "positive or none", "batch_size": "count", "n_warmup": "warm-up",
+        **SHARED, "lags": "lags", "half_life": "positive or none", "batch_size": "count", "n_warmup": "warm-up",
     },
     ra.SequenceRobustPCA: {
         "n_components": "count or none", "base": "word", "estimator": "estimator", "output": "word", "n_jobs": "jobs",
