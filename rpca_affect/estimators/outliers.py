@@ -10,7 +10,17 @@ from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.noise import MAD_TO_SIGMA, spread
 from rpca_affect.projection import KNEE, standardised_size
 
-__all__ = ["OutlierMap", "absolute_skill", "cell_folds", "cell_score", "cutoffs", "distances", "limits", "outlier_map"]
+__all__ = [
+    "OutlierMap",
+    "absolute_skill",
+    "cell_folds",
+    "cell_score",
+    "cutoffs",
+    "distances",
+    "limits",
+    "outlier_map",
+    "wandered",
+]
 
 QUANTILE = 0.975
 CLEAN = 4.0  # units of ``noise_scale_`` beyond which a cell is none of a clean frame
@@ -84,8 +94,9 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
     score_cutoff, orthogonal_cutoff : float
         The orthogonal one as in ROBPCA: distances to the power 2/3 are about normal, so median and median absolute
         deviation tell their quantile whatever the outliers do. The scores of a recording are not normal; their cutoff
-        is the quantile among the frames whose orthogonal distance is not conspicuous. Too few frames, or frames that
-        the base explains exactly, leave those of a Gaussian model.
+        is the quantile among the frames whose orthogonal distance is not conspicuous, or how far movements that drift
+        wander, see `wandered`. Too few frames, or frames that the base explains exactly, leave those of a Gaussian
+        model.
     """
     scores, low_rank = model._model(observed, together)
     inside, beside = distances(
@@ -94,7 +105,37 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
     # What was fitted lies closer than what comes later, by a share of components and features per frame.
     rank, frames = model.components_.shape[0], max(1, inside.shape[0])
     drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
-    return limits(model, drawn * inside, drawn * beside)
+    score_cutoff, orthogonal_cutoff = limits(model, drawn * inside, drawn * beside)
+    return max(score_cutoff, wandered(scores)), orthogonal_cutoff
+
+
+def wandered(scores: Array) -> float:
+    """Score distance that 97.5 % of the frames of a stretch stay below, seen from the others; the largest of four.
+
+    Movements that drift leave the range of what was fitted. The first and last third, seen from the rest, and each half
+    from the other say how far; stretches of frames that do not drift lie no farther than all others.
+
+    Parameters
+    ----------
+    scores : array, shape (m, k)
+
+    Returns
+    -------
+    float
+        0 for fewer than 80 frames.
+    """
+    frames = scores.shape[0]
+    if frames < 2 * FEW:
+        return 0.0
+    xp = array_namespace(scores)
+    third, half, farthest = frames // 3, frames // 2, 0.0
+    for cut, later in ((frames - third, True), (third, False), (half, True), (half, False)):
+        sides = scores[:cut, :], scores[cut:, :]
+        seen, other = sides if later else sides[::-1]
+        center = xp.mean(seen, axis=0)
+        distance = _score_distance(xp.mean((seen - center) ** 2, axis=0), other - center)
+        farthest = max(farthest, _quantile(distance, QUANTILE))
+    return farthest
 
 
 def distances(scores: Array, rest: Array, mask: Array | None, variance: Array, scale: Array) -> tuple[Array, Array]:

@@ -176,6 +176,8 @@ class Past:
     scale : array, shape (n,)
     near : tuple of two arrays
         Score and orthogonal distances of the last frames, as the base saw them before it learned from them.
+    places : array, shape (500 at most, rank)
+        Their scores, in deviations.
     tail : Observed or None
         The last ``lags - 1`` frames; None at the start of a sequence.
     norm : float
@@ -184,6 +186,7 @@ class Past:
 
     def __init__(self, block: Observed, cleaned: Array, rank: int, lags: int, scale: Array, share: Array) -> None:
         self.rank, self.lags, self.scale, self.share = rank, lags, scale, share
+        xp = array_namespace(cleaned)
         shape = tuple(cleaned.shape)
         self.excess = excess_of(shape, lags)
         self.norm = math.sqrt(shape[0] - lags + 1) + self.excess
@@ -197,12 +200,15 @@ class Past:
         known = None if block.mask is None else block.mask[lags - 1 :, :]
         inside, beside = distances(scores, rest, known, self.variance, scale)
         self.near = (grown * inside, grown * beside)
+        self.places = scores / xp.sqrt(self.variance)
         self.tail = self._ending(block)
 
     @property
     def variance(self) -> Array:
         """Of the scores on every component, shape (rank,)."""
-        return self.sketch.values[: self.rank] ** 2 / max(self.sketch.weight - 1.0, 1.0)
+        xp = array_namespace(self.sketch.values)
+        size = xp.maximum(self.sketch.values[: self.rank], xp.finfo(self.scale.dtype).eps * self.sketch.values[0])
+        return xp.where(size > 0, size, xp.ones_like(size)) ** 2 / max(self.sketch.weight - 1.0, 1.0)
 
     def learn(self, block: Observed, reach: float, sparse: str, half_life: float | None) -> None:
         """Split a block on the base so far, let in what asks for it, and merge what is not sparse.
@@ -225,6 +231,7 @@ class Past:
         scores, rest = self._seen(cleaned, values, mask)
         new = distances(scores, rest, block.mask, self.variance, self.scale)
         self.near = (self._last(self.near[0], new[0]), self._last(self.near[1], new[1]))
+        self.places = self._last(self.places, scores / xp.sqrt(self.variance))
         frames = block.values.shape[0]
         self.sketch.absorb(cleaned, 1.0 if half_life is None else 0.5 ** (frames / half_life))
         components = self.sketch.directions[: self.rank, :]

@@ -188,3 +188,35 @@ def test_a_direction_enters_with_few_components_kept_and_bursts_do_not():
         hit[start : start + 3, rng.permutation(24)[:8]] += 6.0
     assert error(quiet.partial_fit(hit), old) < 0.02
     assert quiet._past.sketch.above(quiet.noise_scale_, quiet._past.excess) <= 4
+
+
+def drifting(count, seed=0):
+    """Waves on a base in 24 columns, one of them drifting away, with noise and a few gross cells; and without these."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(count)[:, None]
+    moves = np.sin(time / [9.0, 17, 31] + rng.uniform(0, 6, 3)) + [3.0, 0, 0] * time / count
+    clean = moves @ rng.standard_normal((3, 24)) + 0.2 * rng.standard_normal((count, 24))
+    return clean, np.where(rng.random(clean.shape) < 0.03, clean + 5.0, clean)
+
+
+def flagged(model, rows):
+    found = model.outlier_map(rows)
+    return np.array(
+        [found.score_distance > found.score_cutoff, found.orthogonal_distance > found.orthogonal_cutoff]
+    ).mean(axis=1)
+
+
+@pytest.mark.parametrize("noise", ["auto", None])
+@pytest.mark.parametrize("order", ["time", "shuffled"])
+def test_the_outlier_map_of_a_stream_spares_clean_rows_to_come(noise, order):
+    clean, seen = drifting(1500)
+    if order == "shuffled":
+        mixed = np.random.default_rng(1).permutation(1500)
+        clean, seen = clean[mixed], seen[mixed]
+    model, shares = ra.IncrementalRobustPCA(3, noise=noise), []
+    for start in range(0, 1500, 60):
+        if start >= 600:
+            shares.append(flagged(model, clean[start : start + 60]))
+        model.partial_fit(seen[start : start + 60])
+    score, orthogonal = np.mean(shares, axis=0)
+    assert score <= 0.05 and 0.01 <= orthogonal <= 0.04

@@ -205,3 +205,20 @@ def test_robust_scores_are_a_minimum():
     assert np.all(np.abs((rest - sparse) / scale) <= np.sqrt(2) + 1e-12)
     alone = np.concatenate([robust_scores(values[i : i + 1], known[i : i + 1], base, scale) for i in range(40)])
     assert np.allclose(alone, scores, atol=1e-7)
+
+
+@pytest.mark.parametrize("noise", ["auto", None])
+@pytest.mark.parametrize("drift", [0.0, 3.0])
+def test_the_outlier_map_spares_unseen_clean_rows(noise, drift):
+    shares = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        time = np.arange(1200)[:, None]
+        moves = np.sin(time / [9.0, 17, 31] + rng.uniform(0, 6, 3)) + np.array([drift, 0, 0]) * time / 1200
+        clean = moves @ rng.standard_normal((3, 30)) + 0.2 * rng.standard_normal((1200, 30))
+        train = np.where(rng.random((900, 30)) < 0.03, clean[:900] + 5.0, clean[:900])
+        found = ra.RobustPCA(3, noise=noise).fit(train).outlier_map(clean[900:])
+        score, orthogonal = found.score_distance, found.orthogonal_distance
+        shares.append([(score > found.score_cutoff).mean(), (orthogonal > found.orthogonal_cutoff).mean()])
+    score, orthogonal = np.mean(shares, axis=0)
+    assert score <= 0.05 and 0.01 <= orthogonal <= 0.04
