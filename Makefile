@@ -113,7 +113,7 @@ clips: $(VENV)/all.stamp
 
 # What the estimators promise: checks, unseen frames, a long stream, pipelines under corruption, choice of lambda.
 estimators: $(VENV)/all.stamp
-	for part in checks unseen stream pipelines choice; do $(BIN)/python benchmarks/estimators.py $$part || exit 1; done
+	for part in checks unseen outliers stream pipelines choice; do $(BIN)/python benchmarks/estimators.py $$part || exit 1; done
 
 # IncrementalRobustPCA in live use: frames a second, worst stall and accuracy, beside an earlier commit.
 STREAM_BEFORE ?= befb123

@@ -1,4 +1,4 @@
-"""Figures of the estimators: ``python benchmarks/estimators.py [unseen|stream|pipelines|choice|checks] [--quick]``."""
+"""Figures of the estimators: ``python benchmarks/estimators.py [PART ...] [--quick]``; without a part, all of them."""
 
 import argparse
 import os
@@ -250,7 +250,38 @@ def checks(quick=False):
         )
 
 
-PARTS = {"unseen": unseen, "choice": choice, "stream": stream, "pipelines": pipelines, "checks": checks}
+def outliers(quick=False):
+    """Share of clean rows to come that the outlier map flags, where 2.5 % are asked for either distance."""
+    kinds = {"waves": 0.0, "drifting": 3.0}
+    models = {
+        "RobustPCA": ra.RobustPCA(3),
+        "RobustPCA noise=None": ra.RobustPCA(3, noise=None),
+        "IncrementalRobustPCA": ra.IncrementalRobustPCA(3),
+        "IncrementalRobustPCA noise=None": ra.IncrementalRobustPCA(3, noise=None),
+    }
+    for kind, drift in kinds.items():
+        for name, model in models.items():
+            shares = []
+            for seed in range(2 if quick else 8):
+                rng = np.random.default_rng(seed)
+                moves = waves(1200, 3) / [3.0, 2.0, 1.0] + np.array([drift, 0, 0]) * np.linspace(0, 1, 1200)[:, None]
+                clean = moves @ rng.standard_normal((3, 30)) + 0.2 * rng.standard_normal((1200, 30))
+                found = model.fit(struck(rng, clean[:900], 0.03)).outlier_map(clean[900:])
+                inside = found.score_distance > found.score_cutoff
+                beside = found.orthogonal_distance > found.orthogonal_cutoff
+                shares.append([inside.mean(), beside.mean()])
+            score, orthogonal = 100 * np.mean(shares, axis=0)
+            print(f"outliers {kind:<9} {name:<32} score {score:5.1f} %  orthogonal {orthogonal:5.1f} %")
+
+
+PARTS = {
+    "unseen": unseen,
+    "outliers": outliers,
+    "choice": choice,
+    "stream": stream,
+    "pipelines": pipelines,
+    "checks": checks,
+}
 
 
 def main(arguments=None):

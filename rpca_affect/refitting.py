@@ -52,9 +52,13 @@ def refitted(
     base = windows.mean_of(lambda rows: base_rows(answer, rows), frames, scaled)
     convex = _beyond(scaled, base, reach)
     refits = model.refit and int(answer.rank) > 0
+    right = _space(answer) if refits else sigma[None, :]
     for count in range(ROUNDS if refits else 0):
         strict = windows.lags > 1 or count == ROUNDS - 1
-        base = _predicted(_Cells(scaled, trusted, base, reach, strict, windows), answer, sigma)
+        cells = _Cells(scaled, trusted, base, reach, strict, windows)
+        base = _predicted(cells, right, answer, sigma)
+        if trusted is not None and count < ROUNDS - 1:
+            right = _turned(cells, right, base)
     rest = scaled - base
     left = xp.minimum(reach, model.threshold * spread(rest, trusted)) if refits else reach
     for rows in stretches(frames, scaled.shape[1]):
@@ -93,9 +97,9 @@ class _Cells(NamedTuple):
         return embedded(part, lags), weights
 
 
-def _predicted(cells: _Cells, answer: Decomposition, sigma: Array) -> Array:
+def _predicted(cells: _Cells, right: Array, answer: Decomposition, sigma: Array) -> Array:
     """Every cell predicted on the space of the base, for scores that spread as those of the frames do, (m, n)."""
-    xp, right, windows = array_namespace(sigma), _space(answer), cells.windows
+    xp, windows = array_namespace(sigma), cells.windows
     frames = cells.scaled.shape[0]
     count = frames - windows.lags + 1
     square = 0.0 * right[:, 0]
@@ -104,6 +108,23 @@ def _predicted(cells: _Cells, answer: Decomposition, sigma: Array) -> Array:
     noise = xp.concat([sigma] * windows.lags) if windows.lags > 1 else sigma
     predict = Predictor(right, noise, square / (windows.number or count))
     return windows.mean_of(lambda rows: predict(*cells(rows)), frames, cells.scaled)
+
+
+def _turned(cells: _Cells, right: Array, base: Array) -> Array:
+    """The space after one power step on frames completed by the base, (r, n).
+
+    The convex optimum is shrunk where cells are missing, which tilts the space that it spans.
+    """
+    xp, (lags, inside) = array_namespace(base), cells.windows
+    total = xp.zeros_like(right)
+    for rows in stretches(base.shape[0] - lags + 1, right.shape[1]):
+        values, weights = cells(rows)
+        rest = embedded(base[rows.start : rows.stop + lags - 1, :], lags)
+        part = rest + weights * (values - rest)
+        if inside is not None:
+            part = part[inside[rows], :]
+        total = total + xp.matrix_transpose(part @ xp.matrix_transpose(right)) @ part
+    return xp.matrix_transpose(xp.linalg.qr(xp.matrix_transpose(total))[0])
 
 
 def _beyond(scaled: Array, base: Array, reach: Array) -> Array:
