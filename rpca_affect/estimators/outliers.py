@@ -73,9 +73,14 @@ def outlier_map(model: Any, observed: Observed, together: Any) -> OutlierMap:
 
 def _score_distance(variance: Array, scores: Array) -> Array:
     xp = array_namespace(scores)
+    return xp.sqrt(xp.sum(scores * scores / _positive(variance), axis=1))
+
+
+def _positive(variance: Array) -> Array:
+    """Variances without those that are rounding."""
+    xp = array_namespace(variance)
     floor = xp.max(variance) * xp.finfo(variance.dtype).eps
-    variance = xp.where(variance > floor, variance, xp.ones_like(variance) * (floor if float(floor) > 0 else 1.0))
-    return xp.sqrt(xp.sum(scores * scores / variance, axis=1))
+    return xp.where(variance > floor, variance, xp.ones_like(variance) * (floor if float(floor) > 0 else 1.0))
 
 
 def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float]:
@@ -98,6 +103,7 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
         wander, see `wandered`. Too few frames, or frames that the base explains exactly, leave those of a Gaussian
         model.
     """
+    xp = array_namespace(observed.values)
     scores, low_rank = model._model(observed, together)
     inside, beside = distances(
         scores, observed.values - low_rank, observed.mask, model.explained_variance_, model.noise_scale_
@@ -106,7 +112,7 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
     rank, frames = model.components_.shape[0], max(1, inside.shape[0])
     drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
     score_cutoff, orthogonal_cutoff = limits(model, drawn * inside, drawn * beside)
-    return max(score_cutoff, wandered(scores)), orthogonal_cutoff
+    return max(score_cutoff, wandered(scores / xp.sqrt(_positive(model.explained_variance_)))), orthogonal_cutoff
 
 
 def wandered(scores: Array) -> float:
@@ -118,6 +124,7 @@ def wandered(scores: Array) -> float:
     Parameters
     ----------
     scores : array, shape (m, k)
+        In deviations, as score distances count them.
 
     Returns
     -------
@@ -129,11 +136,12 @@ def wandered(scores: Array) -> float:
         return 0.0
     xp = array_namespace(scores)
     third, half, farthest = frames // 3, frames // 2, 0.0
+    whole = _positive(xp.mean((scores - xp.mean(scores, axis=0)) ** 2, axis=0))
     for cut, later in ((frames - third, True), (third, False), (half, True), (half, False)):
         sides = scores[:cut, :], scores[cut:, :]
         seen, other = sides if later else sides[::-1]
         center = xp.mean(seen, axis=0)
-        distance = _score_distance(xp.mean((seen - center) ** 2, axis=0), other - center)
+        distance = _score_distance(xp.mean((seen - center) ** 2, axis=0) / whole, other - center)
         farthest = max(farthest, _quantile(distance, QUANTILE))
     return farthest
 
