@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from rpca_affect import rules
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.estimators.base import SHARED_RULES, BaseModel
-from rpca_affect.estimators.outliers import limits, wandered
+from rpca_affect.estimators.outliers import limits, under_drift
 from rpca_affect.estimators.spectrum import centred_rank, learned_base
 from rpca_affect.estimators.stream import Past, joined, rows_of
 from rpca_affect.lags import Windows
@@ -316,7 +316,7 @@ class IncrementalRobustPCA(BaseModel):
     @property
     def _cutoffs(self) -> tuple[float, float]:
         score_cutoff, orthogonal_cutoff = limits(self, *self._past.near)
-        return max(score_cutoff, wandered(self._past.places)), orthogonal_cutoff
+        return under_drift(score_cutoff, self._past.places), orthogonal_cutoff
 
     def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
         """Apply the base as it stands to frames, by robust projection; see `RobustPCA.transform`.

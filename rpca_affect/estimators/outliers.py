@@ -19,11 +19,12 @@ __all__ = [
     "distances",
     "limits",
     "outlier_map",
-    "wandered",
+    "under_drift",
 ]
 
 QUANTILE = 0.975
 CLEAN = 4.0  # units of ``noise_scale_`` beyond which a cell is none of a clean frame
+DRIFTS = 1.2  # times the cutoff from which stretches lie too far from each other for chance
 FEW = 40  # frames from which on their own distances say where the cutoffs lie
 
 
@@ -112,7 +113,14 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
     rank, frames = model.components_.shape[0], max(1, inside.shape[0])
     drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
     score_cutoff, orthogonal_cutoff = limits(model, drawn * inside, drawn * beside)
-    return max(score_cutoff, wandered(scores / xp.sqrt(_positive(model.explained_variance_)))), orthogonal_cutoff
+    places = scores / xp.sqrt(_positive(model.explained_variance_))
+    return under_drift(score_cutoff, places), orthogonal_cutoff
+
+
+def under_drift(cutoff: float, places: Array) -> float:
+    """Score cutoff where movements drift: how far they wander, if that is clearly farther than the cutoff."""
+    far = wandered(places)
+    return far if far > DRIFTS * cutoff else cutoff
 
 
 def wandered(scores: Array) -> float:

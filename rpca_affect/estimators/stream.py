@@ -286,16 +286,21 @@ class Past:
 
 def rows_of(observed: Observed, rows: slice) -> Observed:
     """Some frames of many."""
-    return Observed(observed.values[rows, :], None if observed.mask is None else observed.mask[rows, :])
+    return _complete(observed.values[rows, :], None if observed.mask is None else observed.mask[rows, :])
 
 
 def joined(parts: list[Observed]) -> Observed:
     """Frames that follow each other, in one table."""
     if len(parts) == 1:
-        return parts[0]
+        return _complete(*parts[0])
     xp = array_namespace(parts[0].values)
     values = xp.concat([part.values for part in parts], axis=0)
     if all(part.mask is None for part in parts):
         return Observed(values)
     masks = [xp.ones_like(part.values, dtype=xp.bool) if part.mask is None else part.mask for part in parts]
-    return Observed(values, xp.concat(masks, axis=0))
+    return _complete(values, xp.concat(masks, axis=0))
+
+
+def _complete(values: Array, mask: Array | None) -> Observed:
+    """Frames without a mask where no cell is missing: how they were handed over is not to be seen."""
+    return Observed(values, None if mask is None or bool(array_namespace(mask).all(mask)) else mask)

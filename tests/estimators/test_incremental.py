@@ -219,4 +219,4 @@ def test_the_outlier_map_of_a_stream_spares_clean_rows_to_come(noise, order):
             shares.append(flagged(model, clean[start : start + 60]))
         model.partial_fit(seen[start : start + 60])
     score, orthogonal = np.mean(shares, axis=0)
-    assert score <= 0.05 and 0.01 <= orthogonal <= 0.04
+    assert score <= 0.06 and 0.01 <= orthogonal <= 0.04
