@@ -304,7 +304,7 @@ def main() -> None:
         return
     roots = {"this": ROOT} | ({"other": words.against.resolve()} if words.against else {})
     page = Page(RESULTS if words.write else None)
-    given = " ".join(f'"{word}"' if " " in word else word for word in sys.argv[1:] if "/" not in word)
+    given = " ".join(f'"{word}"' if " " in word else Path(word).name for word in sys.argv[1:])
     page.add(HEAD.format(words=given, cores=os.cpu_count(), load=os.getloadavg()[0]))
     columns = (*STAGES, "all", "CPU", "all / solving", "CPU / solving", "peak (MB)", "peak above import / values")
     with tempfile.TemporaryDirectory() as temporary:
