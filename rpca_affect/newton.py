@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, array_namespace, device
+from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.tangent import Spectrum, above, conjugate, derivative_at, row_space
 
@@ -89,17 +89,19 @@ def _from(
     low, dual, errors = answer.low_rank, answer.dual, []
     for tol in tols:
         shifted, argument = problem.start(low, dual, nu)
+        del low, dual  # as large as the data, like what comes next
         found = _round(problem, shifted, argument, nu, basis, tol)
         if found is None:
             return None
         spectrum, residuals = found
         errors += residuals
         basis = spectrum.right
-        del low, dual
         low, dual, losses = problem.end(argument, spectrum, nu)
+        del argument
         proved = _gap(problem, float(problem.xp.sum(spectrum.values - nu)), dual, losses, gap)
         if proved <= gap:
             return _answer(problem, answer, low, dual, shifted, spectrum, nu, proved, errors)
+        del shifted
         nu = nu if slack > 0 else nu / 10
     return None
 
@@ -241,10 +243,14 @@ def _norm_bound(xp: Any, x: Any, excesses: list[float]) -> float | None:
     """An upper bound of the spectral norm: the least of a few above 1 that one Cholesky factorisation confirms."""
     x = xp.matrix_transpose(x) if x.shape[0] < x.shape[1] else x
     gram = xp.matrix_transpose(x) @ x
-    eye = xp.eye(gram.shape[0], dtype=gram.dtype, device=device(gram))
+    order, shift = gram.shape[0], 0.0
+    gram *= -1
     for excess in excesses:
+        cells = xp.reshape(gram, (-1,))
+        cells[:: order + 1] += (1 + excess) ** 2 - shift
+        gram, shift = xp.reshape(cells, (order, order)), (1 + excess) ** 2
         try:
-            factor = xp.linalg.cholesky((1 + excess) ** 2 * eye - gram)
+            factor = xp.linalg.cholesky(gram)
         except Exception as error:  # each library has its own class for a matrix that is not positive definite
             if "inAlg" not in type(error).__name__:
                 raise

@@ -76,7 +76,8 @@ def solve(
         Stop when the solver's relative error is at most this; default 1e-7. In single precision a ``tol`` that rounding
         hides (below 3e-6, for ADMM 1e-4) is raised to what can be seen.
     gap : float, optional
-        Stop as soon as the relative duality gap is proved to be at most this, too (convex models). Without it, ADMM on
+        Stop as soon as the relative duality gap is proved to be at most this, too (convex models). Newton's method,
+        which takes over near the optimum, needs about seven times the memory of the input. Without a gap, ADMM on
         one matrix also ends where the base stands still: it has moved by less than 2 ``tol`` in a third of all steps,
         and its gap is at most 10 ``tol``. Where ``"auto"`` is told neither ``tol`` nor ``gap``, the gap that calls for
         ADMM is all that has to be proved: inexact ALM with a slower penalty may do that, and ADMM ends once the parts

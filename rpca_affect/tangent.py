@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.arrays import Array, array_namespace, device, small_parts
 
 __all__ = ["Spectrum", "above", "conjugate", "derivative_at", "row_space"]
 
@@ -58,7 +58,8 @@ def above(a: Any, nu: float, right: Any, most: float) -> Spectrum | None:
         right = (image @ turn) / values
     turn, values = turn[:, :rank], values[:rank]
     left, right = left @ turn, (image @ turn) / values
-    rest = max(float(xp.linalg.vector_norm(a)) ** 2 - float(xp.sum(values * values)), 0.0)
+    size = sum(float(xp.linalg.vector_norm(a[rows, :])) ** 2 for rows in small_parts(a, axis=0))
+    rest = max(size - float(xp.sum(values * values)), 0.0)
     return Spectrum(left, values, right, rest / max(limit - rank, 1))
 
 
