@@ -100,7 +100,7 @@ faces: $(VENV)/all.stamp
 # The default model in figures: gross errors, hidden cells, planted bursts, ranks of noise, events, and the curve of
 # doubt (the recordings need RPCA_AFFECT_DATA).
 model: $(VENV)/all.stamp
-	$(BIN)/python -m benchmarks.model_tables
+	$(BIN)/python -m benchmarks.model_tables --frames 500
 	$(BIN)/python -m benchmarks.model_checks
 	$(BIN)/python -m benchmarks.alarms
 	$(BIN)/python -m benchmarks.doubt_curve --repeats 6

@@ -94,15 +94,17 @@ def main(argv: list[str] | None = None) -> int:
     """Print the tables, and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="seconds instead of minutes")
+    parser.add_argument("--seeds", type=int, default=2, help="draws of every noise, two minutes each")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     given = parser.parse_args(argv)
     given.out.mkdir(parents=True, exist_ok=True)
-    tables = {
-        "alarms": alarms(1, 600, 8) if given.small else alarms(),
-        "bursts": bursts((8,), (4,), 1, 600, 12) if given.small else bursts(),
-        "demo": demo(1, 8.0) if given.small else demo(),
+    makers = {
+        "demo": lambda: demo(1, 8.0) if given.small else demo(),
+        "bursts": lambda: bursts((8,), (4,), 1, 600, 12) if given.small else bursts(),
+        "alarms": lambda: alarms(1, 600, 8) if given.small else alarms(given.seeds),
     }
-    for name, table in tables.items():
+    for name, make in makers.items():
+        table = make()
         table.to_csv(given.out / f"events-{name}.csv", index=False, float_format="%.3g")
         print(f"\n{name}\n{table.round(2).to_string(index=False)}", flush=True)
     return 0

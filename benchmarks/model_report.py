@@ -95,19 +95,21 @@ SECTIONS = (
      "![False alarms and misses over the limit](doubt-curve.png)", curve),
     ("What real files raise", "model-real",
      "`predicted` and `line`: how far base and straight lines come from the median to the truth in hidden stretches of "
-     "two seconds. Doubts with ! forbid an interpretation.", lambda t: markdown(t)),
+     "two seconds. Doubts with ! forbid an interpretation. Recordings of about a second say too little: most that are "
+     "flagged are such.", lambda t: markdown(t)),
     ("Planted bursts", "model-bursts",
      "30 bursts (1-10 frames, 1-8 features, 3-10 standard deviations of the frame-to-frame noise) in every recording: "
-     "share found, other cells that become transient, density before, share of the amplitude that comes back.", bursts),
+     "share found, other cells that become transient, density before, share of the amplitude that comes back.\n\n"
+     "Measured with `--frames 500`, that is on at most 500 frames of each recording.", bursts),
     ("False alarms", "events-alarms",
-     "Events per minute that pure noise raises, 20 features, by what was asked. Bases take part of noise that is "
-     "correlated over time for their own, and heavy-tailed steps of such noise are sudden deviations like any other.",
+     "Events per minute that pure noise raises, 20 features, by what was asked; of noise that is correlated over time "
+     "or shared one draw of two minutes, of the others five.",
      lambda t: markdown(t)),
     ("Events by amplitude and duration", "events-bursts",
      "Bursts of 4 of 40 features in white noise on a base of rank 4, default rate of false alarms.",
      lambda t: markdown(t)),
     ("The demo", "events-demo", "Generated sessions of 40 s.", lambda t: markdown(t)),
-    ("Rank", "model-ranks", "Rank of the base of noise, and of 4 planted in it, two seeds.", lambda t: markdown(t)),
+    ("Rank", "model-ranks", "Rank of the base of noise, and of 4 planted in it.", lambda t: markdown(t)),
     ("Zhou and others' setting", "model-zhou",
      "Error of the base over that of an oracle which knows both spaces and the struck cells (200 x 200, noise 0.1, "
      "outliers uniform in -5 to 5).", lambda t: markdown(t)),

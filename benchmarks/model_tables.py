@@ -222,13 +222,14 @@ def detectors() -> dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarra
     return {**found, "low_pass": _beyond(low_pass), "hampel": _beyond(hampel), "pca": _beyond(pca)}
 
 
-def bursts(folder: str | None, most: int | None = None, seed: int = 0) -> pd.DataFrame:
+def bursts(folder: str | None, most: int | None = None, seed: int = 0, frames: int | None = None) -> pd.DataFrame:
     """Planted bursts: share found, other cells that become transient, share of the amplitude that came back."""
     rows = []
     for count, (name, recording) in enumerate(recordings(folder)):
         if most is not None and count >= most:
             break
-        values, known, fps = np.where(recording.mask, recording.values, 0.0), recording.mask, recording.fps or 30.0
+        known, fps = recording.mask[:frames], recording.fps or 30.0
+        values = np.where(known, recording.values[:frames], 0.0)
         sigma = np.asarray(noise_level(values, known))
         added, places = plant(values, np.where(sigma > 0, sigma, np.median(sigma)), seed)
         for method, transient in detectors().items():
@@ -279,6 +280,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them when left out")
     parser.add_argument("--small", action="store_true", help="seconds instead of minutes")
+    parser.add_argument("--frames", type=int, help="bursts: look at that many frames of each recording")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     given = parser.parse_args(argv)
     folder = None if given.small else os.environ.get("RPCA_AFFECT_DATA")
@@ -286,7 +288,7 @@ def main(argv: list[str] | None = None) -> int:
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "gross": lambda: gross(1, 150, 20) if given.small else gross(),
         "hidden": lambda: hidden(folder, most),
-        "bursts": lambda: bursts(folder, most),
+        "bursts": lambda: bursts(folder, most, frames=given.frames),
         "ranks": lambda: ranks(((60, 40),), 1) if given.small else ranks(),
     }
     pd.set_option("display.width", 160, "display.max_rows", 500)
