@@ -159,3 +159,21 @@ def test_files_beside_a_take_are_left_out_with_a_note(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "frame_log.csv").write_text("time,AU12\n0,1\n1,2\n")
     assert "frame_log.csv" in [file.name for file in recordings_in(tmp_path / "other").files]
+
+
+@pytest.mark.parametrize("word", ["1e999", "-inf", "1e300"])
+@pytest.mark.parametrize("rows", [(0,), (10, 11), (5, 40), (0, 59)])
+@pytest.mark.parametrize("head", ["time", "frame", "clock_us"])
+def test_infinite_times_are_none_wherever_they_stand(tmp_path, word, rows, head):
+    clock = [f"{i / 30:.3f}" if head == "time" else str(i * (1 if head == "frame" else 33_333)) for i in range(FRAMES)]
+    for row in rows:
+        clock[row] = word
+    values = table(9)
+    path = written(tmp_path / "a.csv", [[f"{value:.3f}" for value in row] for row in values], clock, head)
+    try:
+        recording = read(path)
+    except RecordingError as error:
+        assert "line" in str(error)
+    else:
+        kept = recording.values[:, [recording.feature_names.index(name) for name in NAMES]]
+        assert np.isin(values, kept).all() and len(kept) == FRAMES

@@ -66,6 +66,7 @@ def sequence_rows(sequence: np.ndarray | None, n_rows: int) -> list[np.ndarray]:
 
 def from_numbers(stamps: np.ndarray, name: str, sequence: np.ndarray | None = None, unit: float | None = None) -> Times:
     """Seconds from numbers: the unit by where a clock stands, by the column's name, and by the step, unless given."""
+    stamps = np.where(np.isfinite(stamps), stamps, np.nan)  # an infinite time is none
     known = stamps[np.isfinite(stamps)]
     step = step_of(stamps, sequence) or 0.0
     if not len(known):

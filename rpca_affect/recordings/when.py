@@ -195,4 +195,5 @@ def find_counter(seen: Evidence) -> np.ndarray | None:
     best = max(found)[1]
     role = seen.of[best]
     seen.of[best] = replace(role, used=True) if role else None
-    return seen.table.numbers(best, required=True)
+    numbers = seen.table.numbers(best, required=True)
+    return None if numbers is None else np.where(np.isfinite(numbers), numbers, np.nan)  # an infinite count is none

@@ -118,7 +118,8 @@ def _doubled(stamps: np.ndarray, codes: np.ndarray | None, counted: bool) -> boo
     if len(keys) < 4:
         return False
     keys = keys.sort_values("key", kind="stable")
-    steps = np.diff(keys["stamp"])[np.diff(keys["key"]) == 0]
+    with np.errstate(over="ignore"):
+        steps = np.diff(keys["stamp"])[np.diff(keys["key"]) == 0]
     sizes = keys.groupby(["key", "stamp"]).size()
     if (sizes > 1).mean() < 0.5 or (steps == 0).sum() <= (steps < 0).sum():
         return False
