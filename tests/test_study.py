@@ -131,6 +131,20 @@ def test_a_split_and_a_study_share_their_folders(study, tmp_path):
     assert (fresh / "sub-01" / "session" / "base.csv").stat().st_mtime_ns == stamp and tables(fresh) == before
 
 
+def test_names_that_are_formulas_are_guarded_and_read_back(tmp_path):
+    names = ["=cmd|x", "-1", "+a", "@b", "'quoted", "plain"]
+    for seed, name in enumerate(names):
+        recording(tmp_path / "in" / f"{name}.csv", seed)
+    made = ra.decompose_many(tmp_path / "in", tmp_path / "out", check=False)
+    assert set(made.table["recording"]) == set(names)
+    for file in ("study.csv", "features_long.csv"):
+        cells = [line.partition(",")[0] for line in (tmp_path / "out" / file).read_text().splitlines()[1:]]
+        assert cells and not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    read = ra.Study.read(tmp_path / "out")
+    assert read.table["recording"].tolist() == made.table["recording"].tolist()
+    assert set(read.features["recording"]) == set(names)
+
+
 def test_a_stopped_study_clears_what_its_workers_left(tmp_path):
     half, whole = tmp_path / "half", tmp_path / "whole"
     for place in (half, whole):

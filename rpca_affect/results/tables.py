@@ -12,7 +12,7 @@ import pandas as pd
 
 from rpca_affect.results.writers import Column, Dialect, open_table
 
-__all__ = ["PARTS", "Digits", "TableForm", "guarded", "table_names", "write_tables"]
+__all__ = ["PARTS", "Digits", "TableForm", "guarded", "table_names", "unguarded", "write_tables"]
 
 PARTS = ("base", "transient", "residual", "mask")
 CHUNK = 1 << 19  # cells that are rounded and written at a time: a few megabytes for each table
@@ -252,3 +252,9 @@ def guarded(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
             fresh[name] = table[name].where(~risky, "'" + text)
             changed += int(risky.sum())
     return fresh, changed
+
+
+def unguarded(column: pd.Series) -> pd.Series:
+    """Texts of a column without the apostrophe that `guarded` put before them."""
+    marks = tuple(f"'{mark}" for mark in DANGEROUS)
+    return column.map(lambda cell: cell[1:] if isinstance(cell, str) and cell.startswith(marks) else cell)

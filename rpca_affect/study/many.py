@@ -14,6 +14,7 @@ import pandas as pd
 
 from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, ResultsFolder, identity
+from rpca_affect.results.tables import guarded
 from rpca_affect.study.failures import Door, Failure
 from rpca_affect.study.inputs import find
 from rpca_affect.study.page import write_page
@@ -253,8 +254,8 @@ class StudyFolder:
         with self._folder.replacing(
             about, settings_of(done[0].job), kind="study", overwrite=self.overwrite
         ) as temporary:
-            table.to_csv(temporary / TABLE, index=False, encoding="utf-8", lineterminator="\n")
-            long.to_csv(temporary / LONG, index=False, encoding="utf-8", lineterminator="\n")
+            for name, rows in ((TABLE, table), (LONG, long)):  # no spreadsheet runs a file called =cmd.csv
+                guarded(rows)[0].to_csv(temporary / name, index=False, encoding="utf-8", lineterminator="\n")
             (temporary / NOTES).write_text("".join(f"{note}\n" for note in told), encoding="utf-8")
             write_page(study, [outcome.job for outcome in done], temporary / PAGE)
         return study

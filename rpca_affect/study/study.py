@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from rpca_affect.results.tables import unguarded
+
 __all__ = ["FILES", "Study"]
 
 TABLE, LONG, PAGE, NOTES = "study.csv", "features_long.csv", "study.html", "notes.txt"
@@ -85,6 +87,9 @@ def _table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame()
     table = pd.read_csv(path, encoding="utf-8", dtype={"recording": str, "participant_id": str, "feature": str})
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            table[name] = unguarded(table[name].astype(object))
     texts = [name for name in ("error", "doubts", "stands_out", "group") if name in table]
     return table.assign(
         **{name: table[name].astype(object).where(table[name].notna(), "").astype(str) for name in texts}
