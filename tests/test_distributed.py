@@ -296,3 +296,22 @@ def test_missing_whole_numbers_of_a_table_are_missing(tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     found = distributed.solve(tmp_path / "x.parquet", noise=1.0).low_rank.compute()
     assert np.array_equal(found, distributed.solve(np.where(hidden, np.nan, whole), noise=1.0).low_rank.compute())
+
+
+def test_the_shell_solves_a_matrix_beyond_memory(tmp_path):
+    pytest.importorskip("typer")
+    import json
+
+    from typer.testing import CliRunner
+
+    from rpca_affect.cli.app import app
+
+    M, _ = made("noise")
+    np.save(tmp_path / "x.npy", M)
+    words = ["--noise", "0.1", "--spill", str(tmp_path), "--checkpoint", str(tmp_path / "kept")]
+    for out in ("first", "again"):
+        done = CliRunner().invoke(app, ["solve", str(tmp_path / "x.npy"), "-o", str(tmp_path / out), *words, "--json"])
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["shape"] == [240, 24]
+        low = np.load(tmp_path / out / "low_rank.npy")
+        assert off(low, ra.solve(M, noise=0.1).low_rank) < 1e-8

@@ -13,6 +13,7 @@ dask = pytest.importorskip("dask", reason="dask is not installed: pip install 'r
 da = pytest.importorskip("dask.array", reason="dask is not installed: pip install 'rpca-affect[dask]'")
 dask_distributed = pytest.importorskip("dask.distributed", reason="distributed is not installed")
 
+import rpca_affect as ra  # noqa: E402
 from rpca_affect import distributed  # noqa: E402
 
 WORDS = {"noise": 0.05}
@@ -101,3 +102,19 @@ def test_memory_of_the_workers_is_asked_for_first(tmp_path):
 def test_an_address_is_enough(client, whole):
     split = distributed.solve(M, **WORDS, scheduler=client.scheduler.address)
     assert off(split.factors.right.T @ split.factors.right, np.linalg.pinv(whole[0]) @ whole[0]) < 1e-6
+
+
+def test_a_study_on_a_cluster_is_the_study_of_one_machine(client, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    (tmp_path / "clips").mkdir()
+    for k in range(3):
+        np.save(tmp_path / "clips" / f"p{k}.npy", np.random.default_rng(k).standard_normal((80, 8)).cumsum(axis=0))
+    (tmp_path / "clips" / "p3.npy").write_bytes(b"no array")
+    words = {"fps": 25, "check": False}
+    near = ra.decompose_many(tmp_path / "clips", tmp_path / "near", **words)
+    far = ra.decompose_many(tmp_path / "clips", tmp_path / "far", scheduler=client.scheduler.address, **words)
+    assert list(far.table["recording"]) == ["p0", "p1", "p2", "p3"]
+    pandas.testing.assert_frame_equal(far.table, near.table)
+    for k in range(3):
+        first, second = ((tmp_path / where / f"p{k}" / "base.csv").read_bytes() for where in ("near", "far"))
+        assert first == second

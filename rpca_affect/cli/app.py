@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rpca_affect.cli.large import solve
 from rpca_affect.cli.options import (
     Confidence,
     Digits,
@@ -114,6 +115,7 @@ def inspect(
     epilog=_examples(
         "rpca-affect decompose session.csv -o out --report",
         "rpca-affect decompose study_folder -o results --participants participants.tsv --jobs 4",
+        "rpca-affect decompose study_folder -o results --scheduler tcp://10.0.0.1:8786",
         "rpca-affect decompose session.csv -o out --features au --threshold 3 --overwrite",
         "zcat session.csv.gz | rpca-affect decompose - -o out --json",
     )
@@ -177,6 +179,9 @@ def decompose(
     check: Annotated[bool, typer.Option(help="Ask whether the base predicts cells that are hidden from it.")] = True,
     random_state: Annotated[int | None, typer.Option("--random-state", help="Seed of solvers that draw.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Recordings at a time, one thread each.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a dask scheduler (tcp://...) whose workers do it.")
+    ] = None,
     participants: Annotated[
         Path | None, typer.Option("--participants", help="Table of participants that study.csv is joined to.")
     ] = None,
@@ -235,6 +240,7 @@ def decompose(
             quiet=quiet,
             as_json=json,
             jobs=jobs,
+            scheduler=scheduler,
             participants=participants,
             form={
                 "table": table.value,
@@ -244,6 +250,11 @@ def decompose(
             },
         )
     )
+
+
+app.command(
+    epilog=_examples("rpca-affect solve features.npy -o parts --noise auto --spill scratch --checkpoint kept"),
+)(solve)
 
 
 @app.command(epilog=_examples("rpca-affect formats", "rpca-affect inspect session.csv --format openface"))

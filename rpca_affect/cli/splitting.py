@@ -75,6 +75,7 @@ def decompose_all(
     quiet: bool = False,
     as_json: bool = False,
     jobs: int = 1,
+    scheduler: str | None = None,
     participants: Path | None = None,
     form: dict[str, Any] | None = None,
 ) -> int:
@@ -89,6 +90,7 @@ def decompose_all(
         Arguments of `rpca_affect.decompose`.
     report, overwrite, quiet, as_json : bool
     jobs : int
+    scheduler : str, optional
     participants : Path, optional
     form : dict, optional
         How the tables are written.
@@ -108,7 +110,8 @@ def decompose_all(
         )
         work = [replace(job, shown=called.get(job.source, "")) for job in work]
         _note(console, notes)
-        show = _Show(jobs, console, float(settings.get("tol", 1e-5)), hidden=quiet or as_json, as_json=as_json)
+        tol = float(settings.get("tol", 1e-5))
+        show = _Show(jobs, scheduler, console, tol, hidden=quiet or as_json, as_json=as_json)
         if single:
             done = show.outcomes([replace(job, target=out) for job in work])
         else:
@@ -136,17 +139,22 @@ class _Show:
     """Does jobs, shows where they are, and says what became of each."""
 
     jobs: int
+    scheduler: str | None
     console: Any
     tol: float
     hidden: bool
     as_json: bool
 
     def outcomes(self, work: list[Any]) -> list[Any]:
-        from rpca_affect.study.many import outcomes_of
+        from rpca_affect.study.many import outcomes_from, outcomes_of
 
         done = []
         with Display(self.console, len(work), self.tol, self.hidden) as display:
-            for outcome in outcomes_of(work, self.jobs, display.stage, debugging()):
+            if self.scheduler is not None:
+                outcomes = outcomes_from(work, self.scheduler)
+            else:
+                outcomes = outcomes_of(work, self.jobs, display.stage, debugging())
+            for outcome in outcomes:
                 if outcome.failure is not None and interrupted():
                     raise KeyboardInterrupt  # that a library took for an error of its own
                 done.append(outcome)

@@ -82,8 +82,8 @@ def _nothing(folder: Path) -> str:
         return f"The folder {folder} holds results of an earlier run."
     if any((folder / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
         return (
-            f"{folder} is a zarr store, for matrices that are never loaded whole: call "
-            f"rpca_affect.distributed.solve({str(folder)!r}) in Python."
+            f"{folder} is a zarr store, for matrices that are never loaded whole: use `rpca-affect solve`, or "
+            "rpca_affect.distributed.solve in Python."
         )
     return f"The folder {folder} holds no file ending in {', '.join(SUFFIXES)}."
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +23,7 @@ from rpca_affect.study.running import Job, Outcome, Stage, refuse_changed, run, 
 from rpca_affect.study.study import FILES, LONG, NOTES, PAGE, TABLE, Study
 from rpca_affect.study.tables import COUNTS, joined, outliers, participants_of, row_of
 
-__all__ = ["StudyFolder", "decompose_many", "outcomes_of", "plan"]
+__all__ = ["StudyFolder", "decompose_many", "outcomes_from", "outcomes_of", "plan"]
 
 _WATCH = 0.5  # seconds between two looks whether the process that gave the work is still there
 
@@ -32,6 +33,7 @@ def decompose_many(
     out: Any,
     *,
     jobs: int = 1,
+    scheduler: str | None = None,
     participants: Any = None,
     report: bool = False,
     overwrite: bool = False,
@@ -52,6 +54,9 @@ def decompose_many(
         Folder for the study.
     jobs : int, default 1
         Recordings at a time, each in a process with one BLAS thread.
+    scheduler : str, optional
+        Address of a dask scheduler, ``"tcp://..."``, whose workers split the recordings instead. They must see the same
+        files under the same names.
     participants : path, optional
         Table with one row for each participant, such as the ``participants.tsv`` of BIDS; one that lies in the folder
         searched is taken by itself.
@@ -91,7 +96,8 @@ def decompose_many(
     people = participants if participants is not None else people
     with StudyFolder(work, Path(out), notes, None if people is None else Path(people), overwrite) as folder:
         done = []
-        for outcome in outcomes_of(work, jobs):
+        outcomes = outcomes_of(work, jobs) if scheduler is None else outcomes_from(work, scheduler)
+        for outcome in outcomes:
             done.append(outcome)
             if callback is not None:
                 callback(pd.Series(row_of(outcome)))
@@ -148,6 +154,26 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
     finally:
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
         _clear(left.values())
+
+
+def outcomes_from(work: list[Job], scheduler: str) -> Iterator[Outcome]:
+    """Let the workers of a dask cluster do the jobs, and yield what became of each, as they end."""
+    from dask.distributed import Client, as_completed
+
+    far = [replace(job, source=job.source.absolute(), target=job.target.absolute()) for job in work]
+    with Client(scheduler) as client:
+        near = dict(zip(client.map(run, far, pure=False), work))
+        try:
+            for future in as_completed(list(near)):
+                job = near.pop(future)
+                error = future.exception()
+                if error is None:
+                    yield replace(future.result(), job=job)
+                else:  # the worker is gone, and so were those that tried again
+                    yield Outcome(job, failure=Failure("memory", f"{job.source}: its worker was lost ({error})."))
+        finally:
+            client.cancel(list(near))
+            _clear(near.values())
 
 
 @contextmanager
