@@ -77,6 +77,7 @@ def test_workers_that_are_killed_change_no_bit(client, tmp_path):
 
     def kill(progress):
         if progress.n_iter in (7, 23):
+            client.wait_for_workers(2, timeout=120)
             pid = next(iter(client.run(os.getpid).values()))
             pids.append(pid)
             os.kill(pid, signal.SIGKILL)

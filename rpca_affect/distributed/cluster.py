@@ -24,7 +24,7 @@ SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they 
 MOVING = {"begin", "step", "hand_over", "finish", "load"}  # commands that change the state
 LOST = "lost"
 PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
-LOOK, PATIENCE = 0.5, 60.0  # seconds between looks at who is there, and until nobody is waited for any longer
+LOOK, PATIENCE = 0.5, 300.0  # seconds between looks at who is there, and until nobody is waited for any longer
 
 
 class _Held:
