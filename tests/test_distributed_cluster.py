@@ -58,7 +58,7 @@ def test_workers_give_the_answer_of_threads(client, whole, tmp_path):
     found = parts(split)
     assert all(off(a, b) < 1e-9 for a, b in zip(found, whole))
     assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == list(range(0, 400, 40))
-    assert max(tasks[:50]) <= 4 and len(set(tasks[2:50])) == 1, tasks
+    assert max(tasks) <= 4, tasks
     del split
     held = client.run(lambda: len(__import__("rpca_affect").distributed.cluster.HELD))
     assert set(held.values()) == {0}

@@ -24,6 +24,7 @@ SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they 
 MOVING = {"begin", "step", "hand_over", "finish", "load"}  # commands that change the state
 LOST = "lost"
 PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
+SHORTEST, LONGEST = 0.0005, 0.02  # seconds between looks whether an answer is there
 LOOK, PATIENCE = 0.5, 300.0  # seconds between looks at who is there, and until nobody is waited for any longer
 
 
@@ -160,16 +161,15 @@ class Cluster:
 
     def _results(self, futures: list[Any], place: int) -> list[Any]:
         """Wait for tasks of one worker; raise `_Gone` where it is lost meanwhile."""
-        from dask.distributed import wait
-
-        while True:
-            try:
-                wait(futures, timeout=LOOK)
-                break
-            except TimeoutError:
+        looked, pause = time.monotonic(), SHORTEST
+        while not all(future.done() for future in futures):  # dask's own wait keeps futures alive when it times out
+            time.sleep(pause)
+            pause = min(1.2 * pause, LONGEST)
+            if time.monotonic() - looked > LOOK:
+                looked = time.monotonic()
                 if self.owners[place] not in self.client.nthreads():
                     self.client.cancel(futures)
-                    raise _Gone from None
+                    raise _Gone
         if any(future.status in ("cancelled", "lost") for future in futures):
             raise _Gone
         return self.client.gather(futures)
