@@ -240,6 +240,7 @@ if __name__ == "__main__":
     parser.add_argument("--part", type=float, default=0.25, help="share of the frames; 1 for full sizes")
     asked = parser.parse_args()
     print(f"share of the frames: {asked.part}; limits of this process: {resource.getrlimit(resource.RLIMIT_DATA)}")
+    distributed.solve(np.eye(40), scheduler="threads")  # imports are paid by nobody
     for table in asked.tables:
         print(f"\n## {table}\n", flush=True)
         tables[table](asked.part)

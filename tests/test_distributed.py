@@ -1,6 +1,8 @@
 """A matrix on shards of rows gets the answer that the core gives it whole, whatever the shards, and is read once."""
 
+import errno
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -197,8 +199,23 @@ def test_parts_add_up_and_wait_in_files(tmp_path, shards):
     known = np.isfinite(M)
     rest = np.where(known, M - split.low_rank - split.sparse - split.noise, 0)
     assert (np.abs(rest) / (1 + np.abs(np.nan_to_num(M)))).max() < 1e-6
+
+    def never(progress):
+        raise AssertionError("refused too late")
+
     with pytest.raises(FileExistsError, match="nothing is overwritten"):
-        distributed.solve(M, **words, out=out)
+        distributed.solve(M, **words, out=out, callback=never)
+    assert len(list(out.iterdir())) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be reserved here")
+def test_a_full_disk_gets_a_sentence_before_anything_is_read(tmp_path, monkeypatch):
+    def full(*words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"has no room for .* MB more: No space left"):
+        distributed.solve(made("plain")[0], spill=tmp_path / "new")
 
 
 @pytest.mark.parametrize("x, words, error, sentence", [

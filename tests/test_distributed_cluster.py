@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ dask_distributed = pytest.importorskip("dask.distributed", reason="distributed i
 
 import rpca_affect as ra  # noqa: E402
 from rpca_affect import distributed  # noqa: E402
+from rpca_affect.distributed import cluster  # noqa: E402
 
 WORDS = {"noise": 0.05}
 
@@ -70,23 +72,24 @@ def test_the_current_client_is_used_as_everywhere_in_dask(client, whole, tmp_pat
     assert off(np.load(tmp_path / "out" / "low_rank.npy"), whole[0]) < 1e-9
 
 
-def test_workers_that_are_killed_change_no_bit(client, tmp_path):
-    """Two are killed, one after the other, while a step may be going on."""
-    undisturbed = parts(distributed.solve(in_blocks(tmp_path / "a", 100), **WORDS, scheduler=client))
-    pids = []
+def test_workers_that_are_killed_change_no_bit(tmp_path, monkeypatch):
+    """Two of four are killed, one after the other, and another one where there is a checkpoint."""
+    monkeypatch.setattr(cluster.Cluster, "size", 4)  # shards, however many workers come back
+    words = {"n_workers": 4, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
+    with dask_distributed.LocalCluster(**words) as workers, dask_distributed.Client(workers) as client:
+        undisturbed = parts(distributed.solve(in_blocks(tmp_path / "a", 100), **WORDS, scheduler=client))
+        pids = []
 
-    def kill(progress):
-        if progress.n_iter in (7, 23):
-            client.wait_for_workers(2, timeout=120)
-            pid = next(iter(client.run(os.getpid).values()))
-            pids.append(pid)
-            os.kill(pid, signal.SIGKILL)
+        def kill(steps, progress):
+            if progress.n_iter in steps:
+                pids.append(client.run(os.getpid).popitem()[1])
+                os.kill(pids[-1], signal.SIGKILL)
 
-    for words in ({}, {"checkpoint": tmp_path / "kept"}):
-        pids.clear()
-        split = distributed.solve(in_blocks(tmp_path / "b", 100), **WORDS, **words, scheduler=client, callback=kill)
-        assert len(set(pids)) == 2
-        assert all(np.array_equal(a, b) for a, b in zip(parts(split), undisturbed))
+        for steps, more in ((7, 23), {}), ((16,), {"checkpoint": tmp_path / "kept"}):
+            words = WORDS | more | {"scheduler": client, "callback": partial(kill, steps)}
+            split = distributed.solve(in_blocks(tmp_path / "b", 100), **words)
+            assert all(np.array_equal(a, b) for a, b in zip(parts(split), undisturbed))
+        assert len(set(pids)) == 3
 
 
 def test_memory_of_the_workers_is_asked_for_first(tmp_path):

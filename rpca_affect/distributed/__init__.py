@@ -1,6 +1,7 @@
 """One matrix larger than memory or than one machine: the solvers of the core on shards of rows."""
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from rpca_affect.distributed.inputs import chunks_of, dtype_of, opened
 from rpca_affect.distributed.journal import Journal, layout_in
 from rpca_affect.distributed.local import threads
 from rpca_affect.distributed.run import Matrix, Run
-from rpca_affect.distributed.shard import PARTS, Facts, Layout
+from rpca_affect.distributed.shard import DRAFT, PARTS, Facts, Layout, reserve
 from rpca_affect.doubts import Doubt
 from rpca_affect.engine.problem import accepts, safe_unit
 from rpca_affect.measuring import noise_weight
@@ -105,6 +106,8 @@ def solve(
     calm = tol is None
     tol = 1e-7 if tol is None else tol
     checks.of_solve(tol, gap, max_iter, sparse, lam)
+    if out is not None:
+        _refuse_existing(Path(out))
     data = opened(x)
     chunks, dtype = chunks_of(data, mask), dtype_of(data)
     shape = (int(data.shape[0]), int(data.shape[1]))
@@ -260,6 +263,8 @@ def _with_parts(crew: Any, answer: Decomposition, run: Run, noisy: bool, out: Pa
     if out is None:
         parts = {name: crew.parts(name) for name in names}
     else:
+        for name in names:
+            os.replace(out / (name + DRAFT), out / f"{name}.npy")
         parts = {name: opened(out / f"{name}.npy") for name in names}
     parts.setdefault("noise", da.zeros(like.shape, dtype=like.dtype))
     values, right = low.shrunk[: answer.rank] * run.matrix.unit, low.basis[:, : answer.rank].T
@@ -268,11 +273,18 @@ def _with_parts(crew: Any, answer: Decomposition, run: Run, noisy: bool, out: Pa
     return replace(answer, **parts, sparsity=nonzero / cells, factors=factors)
 
 
-def _prepare(out: Path, names: tuple[str, ...], like: np.ndarray) -> None:
-    """Make the files that the shards will fill."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in names:
+def _refuse_existing(out: Path) -> None:
+    """Overwrite nothing: said before hours have passed."""
+    for name in PARTS:
         if (out / f"{name}.npy").exists():
             raise FileExistsError(f"{out / name}.npy exists: nothing is overwritten, give another folder")
+
+
+def _prepare(out: Path, names: tuple[str, ...], like: np.ndarray) -> None:
+    """Make the files that the shards will fill; they get their names when they are complete."""
+    out.mkdir(parents=True, exist_ok=True)
     for name in names:
-        np.lib.format.open_memmap(out / f"{name}.npy", "w+", like.dtype, like.shape)
+        path = out / (name + DRAFT)
+        np.lib.format.open_memmap(path, "w+", like.dtype, like.shape)
+        with path.open("r+b") as file:
+            reserve(file, path.stat().st_size, out)

@@ -1,5 +1,7 @@
 """Some rows of the matrix and the state of the iteration on them: what a worker holds, and what it is asked to do."""
 
+import math
+import os
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -18,8 +20,9 @@ from rpca_affect.engine.threads import Crew
 from rpca_affect.extremes import EXTREME
 from rpca_affect.request import Limits
 
-__all__ = ["PARTS", "Facts", "Layout", "Shard", "observed_of"]
+__all__ = ["DRAFT", "PARTS", "Facts", "Layout", "Shard", "observed_of", "reserve"]
 
+DRAFT = ".npy.part"  # ending of a file of parts that is not complete
 PARTS = ("low_rank", "sparse", "noise")
 GROUP = 1 << 21  # bytes of the rows whose Gram matrix is added while they are in the cache
 ALONE = Crew(1)
@@ -50,8 +53,19 @@ class Layout(NamedTuple):
         shape = (self.stop - self.start, self.columns)
         if self.spill is None:
             return np.zeros(shape, dtype)
+        os.makedirs(self.spill, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.spill) as file:
+            reserve(file, math.prod(shape) * np.dtype(dtype).itemsize, self.spill)
             return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def reserve(file: Any, size: int, where: Any) -> None:
+    """Take room on the disk now: a write to mapped memory that finds none ends the process."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise OSError(error.errno, f"{where} has no room for {size / 1e6:.3g} MB more: {error.strerror}") from error
 
 
 class Facts(NamedTuple):
@@ -274,7 +288,7 @@ class Shard:
         del self.passes
         if folder is not None:
             for name in PARTS[: 2 + noisy]:
-                whole = np.load(Path(folder, name + ".npy"), mmap_mode="r+")
+                whole = np.load(Path(folder, name + DRAFT), mmap_mode="r+")
                 whole[self.layout.start : self.layout.stop] = self.part(name)
                 whole.flush()
         return nonzero
