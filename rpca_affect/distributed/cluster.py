@@ -7,7 +7,7 @@ the messages since: they are small, and the driver has them.
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from rpca_affect.distributed.inputs import Chunk
 from rpca_affect.distributed.shard import Layout, Shard
 from rpca_affect.engine.threads import crew
 
-__all__ = ["Cluster", "cluster"]
+__all__ = ["Cluster", "cluster", "each"]
 
 SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they are for the steps
 MOVING = {"begin", "step", "hand_over", "finish", "load"}  # commands that change the state
@@ -250,3 +250,30 @@ def cluster(client: Any) -> Iterator[Cluster]:
         yield shards
     finally:
         shards.close()
+
+
+def each(work: Callable[[Any], Any], items: list[Any], scheduler: str) -> Iterator[tuple[int, Any]]:
+    """Let the workers do something with each item; yield its place with what came of it, as they end.
+
+    Parameters
+    ----------
+    work : callable
+    items : list
+    scheduler : str
+        Address.
+
+    Yields
+    ------
+    tuple
+        Place of the item, and the result or the exception.
+    """
+    from dask.distributed import Client, as_completed
+
+    with Client(scheduler) as client:
+        places = {future: place for place, future in enumerate(client.map(work, items, pure=False))}
+        try:
+            for future in as_completed(list(places)):
+                error = future.exception()
+                yield places.pop(future), future.result() if error is None else error
+        finally:
+            client.cancel(list(places))

@@ -158,22 +158,20 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
 
 def outcomes_from(work: list[Job], scheduler: str) -> Iterator[Outcome]:
     """Let the workers of a dask cluster do the jobs, and yield what became of each, as they end."""
-    from dask.distributed import Client, as_completed
+    from rpca_affect.distributed.cluster import each
 
     far = [replace(job, source=job.source.absolute(), target=job.target.absolute()) for job in work]
-    with Client(scheduler) as client:
-        near = dict(zip(client.map(run, far, pure=False), work))
-        try:
-            for future in as_completed(list(near)):
-                job = near.pop(future)
-                error = future.exception()
-                if error is None:
-                    yield replace(future.result(), job=job)
-                else:  # the worker is gone, and so were those that tried again
-                    yield Outcome(job, failure=Failure("memory", f"{job.source}: its worker was lost ({error})."))
-        finally:
-            client.cancel(list(near))
-            _clear(near.values())
+    left = dict(enumerate(work))
+    try:
+        for place, outcome in each(run, far, scheduler):
+            job = left.pop(place)
+            if isinstance(outcome, BaseException):  # the worker is gone, and so were those that tried again
+                sentence = f"{job.source}: its worker was lost ({outcome})."
+                yield Outcome(job, failure=Failure("memory", sentence))
+            else:
+                yield replace(outcome, job=job)
+    finally:
+        _clear(left.values())
 
 
 @contextmanager
