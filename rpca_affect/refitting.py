@@ -58,7 +58,7 @@ def refitted(
         cells = _Cells(scaled, trusted, base, reach, strict, windows)
         base = _predicted(cells, right, answer, sigma)
         if trusted is not None and count < ROUNDS - 1:
-            right = _turned(cells, right, base)
+            right = _turned(cells._replace(base=base, strict=True), right, base)
     rest = scaled - base
     left = xp.minimum(reach, model.threshold * spread(rest, trusted)) if refits else reach
     for rows in stretches(frames, scaled.shape[1]):
