@@ -17,7 +17,7 @@ from rpca_affect.recordings import Recording, from_array
 
 LIMITS = {
     "rank_share": (0.0, 0.15),
-    "density": (0.003, 0.08),
+    "density": (0.0027, 0.08),
     "residual": (0.0, 0.06),
     "residual_in_units": (0.0, 0.06),
 }

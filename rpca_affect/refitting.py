@@ -11,6 +11,7 @@ from rpca_affect.projection import Predictor, squared_scores
 __all__ = ["base_rows", "refitted"]
 
 ROUNDS = 4  # of predicting the base, the last without its transients
+TILT = 0.01  # share of missing cells from which the space is turned; with fewer, hidden cells are predicted as well
 
 
 def refitted(
@@ -53,11 +54,12 @@ def refitted(
     convex = _beyond(scaled, base, reach)
     refits = model.refit and int(answer.rank) > 0
     right = _space(answer) if refits else sigma[None, :]
+    turns = trusted is not None and _missing(trusted, windows) > TILT
     for count in range(ROUNDS if refits else 0):
         strict = windows.lags > 1 or count == ROUNDS - 1
         cells = _Cells(scaled, trusted, base, reach, strict, windows)
         base = _predicted(cells, right, answer, sigma)
-        if trusted is not None and count < ROUNDS - 1:
+        if turns and count < ROUNDS - 1:
             right = _turned(cells._replace(base=base, strict=True), right, base)
     rest = scaled - base
     left = xp.minimum(reach, model.threshold * spread(rest, trusted)) if refits else reach
@@ -108,6 +110,14 @@ def _predicted(cells: _Cells, right: Array, answer: Decomposition, sigma: Array)
     noise = xp.concat([sigma] * windows.lags) if windows.lags > 1 else sigma
     predict = Predictor(right, noise, square / (windows.number or count))
     return windows.mean_of(lambda rows: predict(*cells(rows)), frames, cells.scaled)
+
+
+def _missing(trusted: Array, windows: Windows) -> float:
+    """Share of missing cells in the rows of the solve: without lags, a frame that is lost as a whole is no row."""
+    xp = array_namespace(trusted)
+    if windows.lags == 1:
+        trusted = trusted[xp.any(trusted, axis=1), :]
+    return 1.0 - float(xp.mean(xp.astype(trusted, xp.float64))) if 0 not in trusted.shape else 0.0
 
 
 def _turned(cells: _Cells, right: Array, base: Array) -> Array:
