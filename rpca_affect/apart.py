@@ -81,6 +81,9 @@ def doubts(answer: Decomposition) -> tuple[Doubt, ...]:
         return ()
     # The left factor has the columns' span, which is all that counts, and is thin.
     base = answer.low_rank if answer.factors is None else answer.factors.left
-    base = np.asarray(base if hasattr(base, "compute") else to_numpy(base), dtype=np.float64)
+    try:
+        base = np.asarray(base if hasattr(base, "compute") else to_numpy(base), dtype=np.float64)
+    except RuntimeError:  # a device from which nothing comes to the host
+        return ()
     found = frames_apart(base) if np.all(np.isfinite(base)) else None
     return () if found is None else (Doubt("apart", {"apart": len(found), "frames": int(base.shape[0])}),)
