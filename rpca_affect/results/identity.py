@@ -8,19 +8,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rpca_affect.recordings.containers.arrays import clips_in
+
 __all__ = ["content_hash", "identity", "plain"]
 
 
 def content_hash(path: str | os.PathLike) -> str:
-    """SHA-256 of a file; of a folder, of the names and contents of all files below it."""
+    """SHA-256 of a file; of a folder, of the names and contents of its clips, or else of all files below it."""
     path = Path(path)
     if not path.is_dir():
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     whole = hashlib.sha256()
-    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+    for file in _parts(path):
         whole.update(f"{file.relative_to(path).as_posix()}\0{content_hash(file)}\0".encode(errors="surrogateescape"))
     return whole.hexdigest()
+
+
+def _parts(folder: Path) -> list[Path]:
+    """What a folder is as an input: its clips, whatever else lies beside them, such as the results."""
+    return clips_in(folder) or sorted(item for item in folder.rglob("*") if item.is_file())
 
 
 def identity(path: str | os.PathLike) -> dict[str, Any]:
@@ -42,8 +49,13 @@ def identity(path: str | os.PathLike) -> dict[str, Any]:
         Where it cannot be read.
     """
     path = Path(path)
-    about = path.stat()
-    return {"name": path.name, "bytes": about.st_size, "modified": about.st_mtime, "sha256": content_hash(path)}
+    about = [part.stat() for part in _parts(path)] if path.is_dir() else [path.stat()]
+    return {
+        "name": Path(os.path.abspath(path)).name,
+        "bytes": sum(part.st_size for part in about),
+        "modified": max((part.st_mtime for part in about), default=path.stat().st_mtime),
+        "sha256": content_hash(path),
+    }
 
 
 def plain(value: Any) -> Any:

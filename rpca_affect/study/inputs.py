@@ -1,10 +1,13 @@
 """Which recordings a study has: files, folders searched through, names that stay apart, and what was left out."""
 
 import os
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpca_affect.recordings.containers.arrays import clips_in, width_of_clips
 from rpca_affect.recordings.searching import SUFFIXES, recordings_in
 from rpca_affect.results.folder import Manifest
 
@@ -18,6 +21,7 @@ class Source:
     Attributes
     ----------
     path : Path
+        A file, or a folder of clips.
     name : str
         What tells it apart from the others: where it lies below the folder given, ``p1/session``.
     """
@@ -25,10 +29,15 @@ class Source:
     path: Path
     name: str
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return clips_in(self.path) if self.path.is_dir() else [self.path]
+
 
 @dataclass(frozen=True)
 class Found:
-    """The recordings, and one sentence for each file that looks like one and was left out."""
+    """The recordings, and one sentence for each file that was left out and each folder that was taken for one."""
 
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
@@ -42,7 +51,10 @@ def find(given: list[Path]) -> Found:
     ----------
     given : list of Path
         A file is taken as it is. A folder is searched through, hidden files and folders of results left out; so are,
-        with a note, side files (``*_of_details.txt``) and tables about the other files (labels, participants).
+        with a note, side files (``*_of_details.txt``) and tables about the other files (labels, participants). Three
+        or more ``.npy`` files in one folder that have the same number of columns are clips of one recording, as
+        `rpca_affect.read` reads that folder, and a note says so; they stay apart where their names are those of
+        several people (``sub-01``, ``sub-02``), or a table of participants lies beside them.
 
     Returns
     -------
@@ -65,12 +77,36 @@ def find(given: list[Path]) -> Found:
         inside = recordings_in(path, skip=_is_result)
         if not inside.files:
             raise ValueError(_nothing(path))
-        files += [(file, path) for file in inside.files]
-        notes += inside.notes
-        tables += [table for table in inside.tables if table.stem == "participants"]
+        recordings, told = _with_clips(inside.files, {table.parent for table in inside.tables if _of_people(table)})
+        files += [(recording, path) for recording in recordings]
+        notes += [*inside.notes, *told]
+        tables += [table for table in inside.tables if _of_people(table)]
     once = {os.path.realpath(file): (file, root) for file, root in reversed(files)}
     kept = [pair for pair in files if once.pop(os.path.realpath(pair[0]), None) is not None]
     return Found(tuple(Source(file, name) for (file, _), name in zip(kept, _names(kept))), tuple(notes), tuple(tables))
+
+
+def _with_clips(files: Iterable[Path], apart: set[Path]) -> tuple[list[Path], list[str]]:
+    """The files, with a folder of clips in place of its clips, and what to say about each such folder."""
+    files = list(files)
+    notes = []
+    for folder in dict.fromkeys(file.parent for file in files if file.suffix == ".npy"):
+        clips = clips_in(folder)
+        people = {found[0] for clip in clips if (found := re.match(r"sub-[^_.]+", clip.name))}
+        if folder in apart or len(people) > 1 or not set(clips) <= set(files):
+            continue
+        if (width := width_of_clips(clips)) is not None:
+            first = files.index(clips[0])
+            files = [*files[:first], folder, *(file for file in files[first:] if file not in clips)]
+            notes.append(
+                f"{folder} was read as one recording of {len(clips)} clips, for its .npy files all have {width} columns; "
+                "name the files instead of the folder to split each by itself."
+            )
+    return files, notes
+
+
+def _of_people(table: Path) -> bool:
+    return table.stem == "participants"
 
 
 def _is_result(folder: Path) -> bool:
@@ -90,9 +126,9 @@ def _nothing(folder: Path) -> str:
 
 def _names(files: list[tuple[Path, Path]]) -> list[str]:
     """Where each file lies below its folder, without its ending; longer where that does not tell them apart."""
-    whole = [file.relative_to(root) if file != root else Path(file.name) for file, root in files]
+    whole = [file.relative_to(root) if file != root else Path(Path(os.path.abspath(file)).name) for file, root in files]
     for choice in (whole, _below_common([file for file, _ in files])):
-        short = [_without_ending(path) for path in choice]
+        short = [path.as_posix() if file.is_dir() else _without_ending(path) for path, (file, _) in zip(choice, files)]
         twice = Counter(name.casefold() for name in short)
         names = [path.as_posix() if twice[name.casefold()] > 1 else name for path, name in zip(choice, short)]
         if len({name.casefold() for name in names}) == len(names):

@@ -116,12 +116,15 @@ def plan(
 ) -> tuple[list[Job], list[str], Path | None]:
     """Say what is to be done: a job for each recording, notes, and the table of participants that was found."""
     found = find(given)
-    inputs = tuple(source.path for source in found.sources)
+    inputs = tuple(file for source in found.sources for file in source.files)
     work = [
         Job(source.name, source.path, out / source.name, settings, report, overwrite, inputs, door=door,
             form=form or {})
         for source in found.sources
     ]  # fmt: skip
+    for job in work:
+        if job.source.is_dir() and job.target.resolve() == job.source.resolve():
+            raise FolderError(f"{job.target} holds the clips, and is no place for their results", "elsewhere")
     refuse_changed(work)
     return work, list(found.notes), found.participants[0] if len(found.participants) == 1 else None
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -30,10 +31,33 @@ def load(source: Source, key: str | None = None) -> Table:
 
 def load_folder(folder: Path) -> Table:
     """Read a folder of ``(n_frames, n_features)`` .npy files, each a clip, in the order of their names."""
-    files = sorted(file for file in folder.glob("*.npy") if not file.name.startswith("."))
+    files = clips_in(folder)
     if not files:
         raise RecordingError(f"{folder} is a folder, expected a file with one row for each frame.")
     return table_of_arrays({file.stem: _npy(open_source(file))["values"] for file in files}, str(folder), clips=True)
+
+
+def clips_in(folder: Path) -> list[Path]:
+    """The .npy files of a folder that `load_folder` reads, in its order."""
+    return sorted(file for file in folder.glob("*.npy") if not file.name.startswith("."))
+
+
+def width_of_clips(files: Sequence[Path]) -> int | None:
+    """Columns that .npy files share which can be clips of one recording, and None where they cannot.
+
+    Only their headers are read.  A damaged file neither joins nor divides: reading the clips will name it.
+    """
+    shapes = {file.name: shape for file in files if (shape := _shape(file)) is not None}
+    return next(iter(shapes.values()))[1] if _are_clips(shapes) else None
+
+
+def _shape(file: Path) -> tuple[int, ...] | None:
+    """Shape that the header of an .npy file names; None where it has none that can be read."""
+    try:
+        with file.open("rb") as handle:
+            return _header(handle)[0]
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def table_of_arrays(arrays: Mapping[str, np.ndarray], name: str, key: str | None = None, clips: bool = False) -> Table:
@@ -190,12 +214,18 @@ def _stamps_of(called: str, length: int, held: Mapping) -> np.ndarray | None:
 # ---------------------------------------------------------------- files
 
 
+def _header(handle: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array that an .npy file holds."""
+    version = np.lib.format.read_magic(handle)
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, kind = header.get(version, header[2, 0])(handle)
+    return shape, kind
+
+
 def _npy(source: Source) -> dict[str, np.ndarray]:
     try:
         with io.BytesIO(source.data) as handle:
-            version = np.lib.format.read_magic(handle)
-            header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, _, kind = header.get(version, header[2, 0])(handle)
+            shape, kind = _header(handle)
             if not kind.hasobject and (size := math.prod(shape) * kind.itemsize) != len(source.data) - handle.tell():
                 raise ValueError(f"its header says {size} bytes, {len(source.data) - handle.tell()} follow")
             handle.seek(0)
