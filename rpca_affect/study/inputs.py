@@ -99,8 +99,8 @@ def _with_clips(files: Iterable[Path], apart: set[Path]) -> tuple[list[Path], li
             first = files.index(clips[0])
             files = [*files[:first], folder, *(file for file in files[first:] if file not in clips)]
             notes.append(
-                f"{folder} was read as one recording of {len(clips)} clips, for its .npy files all have {width} columns; "
-                "name the files instead of the folder to split each by itself."
+                f"{folder} was read as one recording of {len(clips)} clips, for its .npy files all have {width} "
+                "columns; name the files instead of the folder to split each by itself."
             )
     return files, notes
 
