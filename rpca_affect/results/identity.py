@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rpca_affect.recordings.containers.arrays import clips_in
-
 __all__ = ["content_hash", "identity", "plain"]
 
 
@@ -27,6 +25,8 @@ def content_hash(path: str | os.PathLike) -> str:
 
 def _parts(folder: Path) -> list[Path]:
     """What a folder is as an input: its clips, whatever else lies beside them, such as the results."""
+    from rpca_affect.recordings.containers.arrays import clips_in  # pandas takes its time, and files need none
+
     return clips_in(folder) or sorted(item for item in folder.rglob("*") if item.is_file())
 
 
