@@ -337,7 +337,7 @@ def predict(
     labels: Annotated[Path | None, typer.Option(help="What is true of the clips: scores are printed.")] = None,
     target: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
     form: Annotated[
-        str, typer.Option("--list", help="What the labels are: table, dfew, ferv39k, veatic or abaw.")
+        str, typer.Option("--list", help="What the labels are: table, dfew, ferv39k, veatic, abaw or gfe.")
     ] = "table",
     overwrite: Overwrite = False,
     quiet: Quiet = False,

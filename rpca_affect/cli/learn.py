@@ -41,7 +41,7 @@ folder = {folder}        # one file for each clip: a recording of any format kno
 labels = {labels}        # CSV with the columns clip, {target} and, if there are any, person and split (train, test)
 target = {target}
 # features = ["AU"]      # groups, names or patterns; all that every clip has when left out
-# list = "dfew"          # what labels is, if not such a CSV: dfew, ferv39k, or veatic, abaw (ratings of every frame)
+# list = "dfew"          # what labels is, if not such a CSV: dfew, ferv39k, or veatic, abaw, gfe (of every frame)
 
 [estimator]
 model = "lsef"           # or a baseline: gru, tcn, transformer

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rpca_affect.deep.lists import read_abaw, read_dfew, read_ferv39k, read_veatic
+from rpca_affect.deep.lists import read_abaw, read_dfew, read_ferv39k, read_gfe, read_veatic
 from rpca_affect.recordings import read
 from rpca_affect.recordings.searching import SUFFIXES, recordings_in
 
-PER_FRAME = {"veatic": read_veatic, "abaw": read_abaw}
+PER_FRAME = {"veatic": read_veatic, "abaw": read_abaw, "gfe": read_gfe}
 LISTS = ("table", "dfew", "ferv39k", *PER_FRAME)
 
 
@@ -42,7 +42,7 @@ class Labelled(NamedTuple):
     ----------
     clips : Clips
     y : list
-        A class or one array of ratings for each clip; or arrays (T_i, 2) of ratings for each frame, NaN = not rated.
+        A class or one array of ratings for each clip; or arrays (T_i, K) of ratings for each frame, NaN = not rated.
     clip : list of str
     person, split : ndarray or None
     """
@@ -189,9 +189,10 @@ def read_folder(
         Table, list or folder of ratings.
     target : str or sequence of str
         Of a table: one column of class labels, or the columns of continuous values.
-    form : {"table", "dfew", "ferv39k", "veatic", "abaw"}
+    form : {"table", "dfew", "ferv39k", "veatic", "abaw", "gfe"}
         What ``labels`` is: a CSV with columns ``clip``, the target and optionally ``person`` (never on both sides of a
-        split) and ``split`` ("train", "test"); a list of DFEW or FERV39k; a folder of VEATIC's or ABAW's ratings.
+        split) and ``split`` ("train", "test"); a list of DFEW or FERV39k; a folder of VEATIC's or ABAW's ratings, or of
+        the labels of UCI's Grammatical Facial Expressions (1 or 0 in each frame).
     numbering : str, optional
         Of FERV39k's labels, see `rpca_affect.deep.lists.read_ferv39k`.
     features : str or list of str, optional

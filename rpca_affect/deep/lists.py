@@ -1,4 +1,4 @@
-"""Label lists of public dynamic-expression sets as people hold them: DFEW, FERV39k, VEATIC, ABAW."""
+"""Label lists of public dynamic-expression sets as people hold them: DFEW, FERV39k, VEATIC, ABAW, UCI GFE."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
+
+from rpca_affect.recordings.searching import POINTS, TARGETS
 
 EMOTIONS = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
 # FERV39k circulates with two numberings of its seven classes; DFEW's 1..7 follow EMOTIONS.
@@ -154,6 +156,34 @@ def read_abaw(folder: str | Path) -> dict[str, np.ndarray]:
     if not files:
         raise ValueError(f"{folder} holds no .txt file; give a folder of ABAW's valence and arousal lists.")
     return {file.stem: _ratings(file, 2) for file in files}
+
+
+def read_gfe(folder: str | Path) -> dict[str, np.ndarray]:
+    """Labels of the UCI set of Grammatical Facial Expressions, ``<video>_targets.txt``, one 0 or 1 on each line.
+
+    Parameters
+    ----------
+    folder : path
+        Such as ``grammatical_facial_expression``.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (T, 1)
+        1 in frames in which the expression is made, by the name of the points that they are of,
+        ``a_affirmative_datapoints``.
+    """
+    folder = Path(folder)
+    files = sorted(folder.glob(f"*{TARGETS}"))
+    if not files:
+        raise ValueError(f"{folder} holds no *{TARGETS}; give the folder of the text files of the set.")
+    labels = {}
+    for file in files:
+        values = _ratings(file, 1)
+        odd = np.flatnonzero(~np.isin(values[:, 0], (0, 1)))
+        if len(odd):
+            raise ValueError(f"{file.name}, line {odd[0] + 1}: found {values[odd[0], 0]:g}, expected 0 or 1.")
+        labels[file.name.removesuffix(TARGETS) + Path(POINTS).stem] = values
+    return labels
 
 
 def _ratings(file: Path, columns: int) -> np.ndarray:

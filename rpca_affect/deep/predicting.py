@@ -97,7 +97,9 @@ def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], 
                     f"{clip} has {count} frames and {len(rated[clip])} ratings in {labels.name}; align them."
                 )
         pieces = [
-            pd.DataFrame(values, columns=[f"{TRUE}_{i}" for i in range(2)]).assign(clip=clip, frame=range(len(values)))
+            pd.DataFrame(values, columns=[f"{TRUE}_{i}" for i in range(values.shape[1])]).assign(
+                clip=clip, frame=range(len(values))
+            )
             for clip, values in rated.items()
         ]
         keys, truth = ["clip", "frame"], pd.concat(pieces)

@@ -1,5 +1,6 @@
 """Clock: seconds from a column of times, in any unit and any spelling."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ _DATED = (
     r"(?:(\d{1,4}[-./]\d{1,2}[-./]\d{2,4})[T ,]*)?"
     r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)\s*([AaPp])?(?:\.?[Mm]\.?)?\s*(?:Z|UTC|[-+]\d{2}:?\d{2})?"
 )
+# Seconds since 1970 and milliseconds without leading zeros; the readers keep only such columns as text.
+UNPADDED = re.compile(r"(\d{9,10})\.(\d{1,3})")
 _AMOUNT = r"([-+]?\d+(?:[.,]\d*)?(?:[eE][-+]?\d+)?)\s*(ns|us|µs|ms|msec|s|sec|seconds?)"
 # Typical step of time stamps -> seconds in one unit.  Features come at more than one frame in five seconds.
 _UNITS = (
@@ -110,7 +113,9 @@ def from_text(column: pd.Series) -> Times | None:
     if not filled.any():
         return None
     cells = cells.where(filled)
-    for form, read in ((_TIMECODE, _timecode), (_DATED, _dated), (_AMOUNT, _amount)):
+    for form, read in (
+        (_TIMECODE, _timecode), (_DATED, _dated), (_AMOUNT, _amount), (UNPADDED.pattern, _milliseconds),
+    ):  # fmt: skip
         if _fits(cells, filled, form):
             return read(cells.str.extract(f"^{form}$", expand=True))
     for parse in (pd.to_timedelta, lambda x: pd.to_datetime(x, format="ISO8601", utc=True)):
@@ -149,6 +154,14 @@ def _elapsed(column: pd.Series) -> np.ndarray:
 def _amount(parts: pd.DataFrame) -> Times:
     units = parts[1].map(lambda word: unit_in(word) if isinstance(word, str) else np.nan).to_numpy(np.float64)
     return Times(_float(parts[0]) * units)
+
+
+def _milliseconds(parts: pd.DataFrame) -> Times:
+    seconds = _float(parts[0]) + _float(parts[1]) / 1000
+    return Times(
+        seconds - seconds[np.isfinite(seconds)][0],
+        ("The time stamps write milliseconds without leading zeros, 5.47 for 5.047, and were read so.",),
+    )
 
 
 def _dated(parts: pd.DataFrame) -> Times:

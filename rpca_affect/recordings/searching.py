@@ -18,6 +18,8 @@ SUFFIXES = (
 )  # fmt: skip
 # What Live Link Face puts beside the table of a take.
 _OF_A_TAKE = ("take.json", "video_metadata.json", "audio_metadata.json", "depth_metadata.json", "frame_log.csv")
+# Ends of the names in the UCI set of Grammatical Facial Expressions: labels of each frame, and the points they are of.
+TARGETS, POINTS = "_targets.txt", "_datapoints.txt"
 _HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
 # Begins like a number, a time, a list or a JSON record, and is no sentence.
 _NUMBER = re.compile(r"[\s\"'(\[]*(?:\{|[-+.,]*\d(?!.*[^\W\d_]{3}))", re.DOTALL)
@@ -46,8 +48,8 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
     """Search a folder and its subfolders for recordings.
 
     Left out are hidden files, what no tracker writes (``.hog``, ``.avi``) and, with a note, side files
-    (``*_of_details.txt``), tables about the other files (labels, participants) and texts without numbers. No file is
-    read as a whole.
+    (``*_of_details.txt``), labels of frames (``*_targets.txt`` beside ``*_datapoints.txt``), tables about the other
+    files (labels, participants) and texts without numbers. No file is read as a whole.
 
     Parameters
     ----------
@@ -90,6 +92,7 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        beside = {name.casefold() for name in names}
         for name in sorted(names):
             file = Path(place) / name
             if name.startswith(".") or not name.casefold().endswith(SUFFIXES):
@@ -98,6 +101,8 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
                 notes.append(f"{file} is no plain file; left out.")
             elif name.casefold().endswith("_of_details.txt") or _beside_a_take(name, names):
                 notes.append(f"{file} describes the recording beside it; left out.")
+            elif (labelled := name.casefold().replace(TARGETS, POINTS)) != name.casefold() and labelled in beside:
+                notes.append(f"{file} holds the labels of {name[: -len(TARGETS)]}{POINTS}; left out.")
             else:
                 candidates.append(file)
     # Names that only stand for something beside others: a table all of whose files are named in it is about them.

@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rpca_affect.deep.lists import emotion, read_dfew, read_ferv39k, read_veatic, split_by_video, split_in_time
+from rpca_affect.deep.clips import read_folder
+from rpca_affect.deep.lists import (
+    emotion,
+    read_dfew,
+    read_ferv39k,
+    read_gfe,
+    read_veatic,
+    split_by_video,
+    split_in_time,
+)
 
 
 @pytest.mark.parametrize("header", ["", "video_name,label\n", "order,annotation\n"])
@@ -81,3 +90,29 @@ def test_a_bad_row_is_named_with_its_line(rows, said, tmp_path):
     path.write_text("\n".join(rows) + "\n")
     with pytest.raises(ValueError, match=said):
         read_dfew(path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_of_gfe_go_with_their_points(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    for name in ("a_topics", "b_topics"):
+        n = int(rng.integers(20, 60))
+        points = " ".join(f"{i}{axis}" for i in range(10) for axis in "xyz")
+        rows = [
+            f"{1390385453 + i}.{i % 1000} " + " ".join(f"{v:.3f}" for v in rng.normal(500, 9, 30)) for i in range(n)
+        ]
+        (tmp_path / f"{name}_datapoints.txt").write_text("\n".join([points, *rows]))
+        (tmp_path / f"{name}_targets.txt").write_text("\n".join(map(str, rng.integers(0, 2, n))))
+    held = read_folder(tmp_path, tmp_path, form="gfe")
+    assert held.clip == ["a_topics_datapoints", "b_topics_datapoints"]
+    assert [y.shape for y in held.y] == [(len(x), 1) for x in held.clips.sequences]
+    for name, y in zip("ab", held.y):
+        written = (tmp_path / f"{name}_topics_targets.txt").read_text().split()
+        np.testing.assert_array_equal(y[:, 0], np.array(written, dtype=float))
+
+
+@pytest.mark.parametrize("cell", ["2", "0.5", "x", "-5"])
+def test_a_label_that_is_none_is_named(tmp_path, cell):
+    (tmp_path / "b_targets.txt").write_text(f"0\n1\n{cell}\n0\n")
+    with pytest.raises(ValueError, match=r"b_targets\.txt, line 3: found"):
+        read_gfe(tmp_path)

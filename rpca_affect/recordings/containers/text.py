@@ -2,10 +2,12 @@
 
 import re
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from ..clock import UNPADDED
 from ..recording import RecordingError
 from ..tables import Table
 from .dialect import HEAD_CHARACTERS, Dialect, dialect
@@ -16,6 +18,7 @@ from .source import Source
 KINDS = ("text",)
 # From 3.1 on pandas reads every number exactly and warns of the option that older ones need for it.
 _EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
+_HEAD_OF_STAMPS = 1 << 20
 _HEX = re.compile(rb"(^|[,;\t|\s])[-+]?0[xX]", re.MULTILINE)
 
 
@@ -48,7 +51,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
     start = _offset(data, form.skip)
     if not data[start : start + 65536].strip() and not data[start:].strip():
         raise RecordingError(f"{name} has a header but no rows, expected one row for each frame.")
-    codes = _codes(form)
+    codes = _codes(form) | _unpadded(data[start : start + _HEAD_OF_STAMPS], form)
     frame = _parsed(name, data, start, form, codes)
     lines = _lines(name, data, start, form, len(frame))
     frame = _without_spare(name, frame, form, lines)
@@ -104,6 +107,23 @@ def _codes(form: Dialect) -> frozenset[int]:
     }
     decimal = re.compile(rf"\s*[-+]?\d*[{re.escape(form.decimal)}]\d+\s*")
     return frozenset(i for i in led if not any(i < len(row) and decimal.fullmatch(row[i]) for row in rows))
+
+
+def _unpadded(head: bytes, form: Dialect) -> frozenset[int]:
+    """Columns of seconds since 1970 whose milliseconds lack their leading zeros: 5.47 stands between 5.0 and 5.109.
+
+    Only their texts tell 5.47 (47 ms) from 5.470.
+    """
+    first = fields(form.body[0].text, form.separator) if form.body else []
+    like = [i for i, cell in enumerate(first) if UNPADDED.fullmatch(cell.strip())]
+    rows = [fields(line, form.separator) for line in head.decode(errors="replace").splitlines()[:-1]] if like else []
+    found = set()
+    for i in like:
+        stamps = [match for row in rows if len(row) > i and (match := UNPADDED.fullmatch(row[i].strip()))]
+        counted = [(int(stamp[1]), int(stamp[2])) for stamp in stamps]
+        if counted == sorted(counted) and any(float(a[0]) > float(b[0]) for a, b in pairwise(stamps)):
+            found.add(i)
+    return frozenset(found)
 
 
 # ---------------------------------------------------------------- the rows
