@@ -1,5 +1,6 @@
 """What every parameter of the LSEF estimators may be: one rule under its name."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +35,12 @@ def _device(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}: give a device of torch, such as 'cpu' or 'cuda:0'") from None
 
 
+def _class_weight(name: str, value: Any) -> None:
+    """A word, or a number for each class, which fit compares with the classes that are there."""
+    if value is not None and not isinstance(value, Mapping):
+        checks.one_of(name, value, ("balanced",))
+
+
 SETTINGS: dict[str, rules.Rule] = {
     "model": rules.word(*MODELS),
     "hidden": rules.whole(1),
@@ -55,7 +62,7 @@ SETTINGS: dict[str, rules.Rule] = {
     "batch_size": rules.whole(1),
     "epochs": rules.whole(0),
     "corruption": SHARE,
-    "class_weight": rules.optional(rules.word("balanced")),
+    "class_weight": _class_weight,
     "device": _device,
     "random_state": rules.whole(0),
 }
