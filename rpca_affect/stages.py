@@ -174,6 +174,8 @@ def run(
             answer = _of_some(stage, data, unit, answer, chosen, asked)
             continue
         start = init if answer is None else None if stage.anew else answer
+        if stage.anew and answer is not None:  # only its steps count from here on
+            answer = replace(answer, low_rank=None, sparse=None, noise=None, dual=None, factors=None)
         asked = replace(asked, spend_init=asked.spend_init and start is not None)
         found = _tuned(data, unit, stage.solver, start, asked) if one is None else one(stage.solver, start, asked)
         # Of gigantic cells a dual that is scaled pays a share: what follows is to know the gap of the data as they are.
@@ -199,7 +201,6 @@ def _asked(stage: Stage, later: Sequence[Stage], request: Request, data: Observe
         max_iter=left if stage.steps is None else min(stage.steps, left),
         gap=None if only_start else request.gap if stage.gap is None or request.gap is None else stage.gap,
         calm=None if later else request.calm,
-        keep_dual=bool(later) or request.keep_dual,
         start_above=None if following is None else max(following.above, -1.0),
     ), tol
 

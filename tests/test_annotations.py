@@ -168,7 +168,7 @@ def test_everything_is_saved_or_nothing(split, tmp_path):
     split.save(out, digits=5, table="parquet", overwrite=True)
     assert {path.name for path in out.iterdir()} == {
         *(f"{part}.parquet" for part in ("base", "transient", "residual", "mask")),
-        "events.csv", "summary.json", "manifest.json",
+        "events.csv", "features.csv", "summary.json", "manifest.json",
     }  # fmt: skip
     with pytest.raises(ValueError, match="no export to 'srt'"):
         split.save(tmp_path / "no", export="srt")

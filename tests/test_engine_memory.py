@@ -43,7 +43,7 @@ def more_workers():
         ({"solver": "auto"}, 2.4),
         ({"solver": "ialm"}, 2.4),
         ({"solver": "ialm", "factored": True}, 2.4),
-        ({"solver": "admm"}, 2.4),
+        ({"solver": "admm"}, 2.5),
         # A noise part is a third matrix to give back.
         ({"solver": "admm", "noise": 0.1, "factored": True}, 2.5),
         ({"solver": "admm", "noise": 0.1}, 3.15),
@@ -65,7 +65,7 @@ def test_gigantic_cells_cost_no_matrix_more(shape, wishes, times):
     assert peak_of(observed, {**wishes, "max_iter": 20}) < times + more_workers()
 
 
-@pytest.mark.parametrize(("wishes", "times"), [({"solver": "auto"}, 2.5), ({"solver": "admm", "noise": 0.1}, 3.3)])
+@pytest.mark.parametrize(("wishes", "times"), [({"solver": "auto"}, 2.6), ({"solver": "admm", "noise": 0.1}, 3.3)])
 @pytest.mark.parametrize("shape", [(30_000, 100), (100, 30_000), (1300, 1200)])
 def test_missing_cells_cost_no_more_than_the_mask(shape, wishes, times):
     observed = problem(*shape, rank=4)
@@ -73,7 +73,7 @@ def test_missing_cells_cost_no_more_than_the_mask(shape, wishes, times):
     assert peak_of(observed, {**wishes, "max_iter": 20}) < times + more_workers()
 
 
-@pytest.mark.parametrize(("factored", "times"), [(False, 3.25), (True, 3.0)])
+@pytest.mark.parametrize(("factored", "times"), [(False, 3.25), (True, 3.1)])
 def test_a_small_noisy_recording_needs_little_beyond_its_parts(factored, times):
     observed = problem(1062, 300, rank=50)
     observed[::50, 7] = 1e9

@@ -171,3 +171,19 @@ def test_the_outlier_map_flags_about_what_is_asked():
         found = model.fit(seen).outlier_map(unseen)
         assert 0.005 < np.mean(found.orthogonal_distance > found.orthogonal_cutoff) < 0.05, model
         assert 0.005 < np.mean(found.score_distance > found.score_cutoff) < 0.05, model
+
+
+@given(seeds)
+@settings(max_examples=8, deadline=None)
+def test_the_noise_of_a_feature_is_at_least_its_floor(seed):
+    """A filtered track shows next to no noise from frame to frame; it counts as a share of its deviation."""
+    _, frames = planted(200, 8, 2, noise=0.0, seed=seed)
+    measured, small, large = (
+        ra.decompose(frames, floor=floor, lags=1, check=False).sequences[0].sigma for floor in (0.0, 0.4, 0.8)
+    )
+    assert (measured <= small).all() and (small <= large).all()
+    held = small > measured
+    assert held.sum() >= 2
+    np.testing.assert_allclose(large[held], 2 * small[held])
+    spread = frames.std(axis=0)
+    assert (small[held] > 0.1 * spread[held]).all() and (small[held] < spread[held]).all()

@@ -186,3 +186,15 @@ def test_mediapipe_names_are_known_in_any_table():
     assert recording.meta["format"] == "table" and recording.fps == pytest.approx(25)
     assert {name: len(m) for name, m in recording.groups.items()} == {"blendshapes": 2, "features": 1}
     assert group_of("heart_rate") is None
+
+
+@pytest.mark.parametrize("limit", [0.3, 0.8, 1.0])
+def test_confidence_at_the_limit_counts_and_none_does_not(limit, tmp_path):
+    table = openface_table()
+    table[" confidence"] = 1.0
+    table.loc[3:5, " confidence"] = limit
+    table.loc[8:9, " confidence"] = limit - 0.01
+    table.loc[12:15, " confidence"] = np.nan  # the tracker says nothing: nobody vouches for the frame
+    recording = read(written(table, tmp_path / "s.csv"), min_confidence=limit)
+    lost = np.flatnonzero(~recording.mask.any(axis=1))
+    np.testing.assert_array_equal(lost, [8, 9, 12, 13, 14, 15])

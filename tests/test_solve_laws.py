@@ -176,3 +176,19 @@ def test_memory_layout_does_not_matter(name, layout):
         "reversed": M[::-1].copy()[::-1],
     }[layout]
     assert off(ra.solve(other, **CALLS[name]).low_rank, ra.solve(M, **CALLS[name]).low_rank) < 1e-9
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60)])
+def test_the_default_weight_knows_how_much_was_observed(shape, share):
+    """1 / sqrt(p max(m, n)), p the observed share; a frame that nobody saw is no frame."""
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((shape[0], 3)) @ rng.standard_normal((3, shape[1]))
+    mask = rng.random(shape) < share
+    mask[:, 0] = mask[0] = True
+    matrix[~mask] = np.nan
+    answer = ra.solve(matrix, "admm", max_iter=2)
+    assert answer.lam == pytest.approx(1 / np.sqrt(mask.mean() * max(shape)), rel=1e-9)
+    matrix = np.vstack([matrix, np.full((20, shape[1]), np.nan)])
+    longer = ra.solve(matrix, "admm", max_iter=2)
+    assert longer.lam == pytest.approx(answer.lam, rel=0.15)

@@ -311,3 +311,14 @@ def test_stages_are_told_when_they_begin(tmp_path):
 
     assert running.run(running.Job("a", source, target, report=True), stage).failure is None
     assert told == [("reading", 0), ("noise", 0), ("solving", 0), ("writing", 0), ("report", 1)]
+
+
+def test_workers_that_were_started_elsewhere_find_relative_paths(tmp_path, monkeypatch):
+    from joblib import Parallel, delayed
+
+    monkeypatch.chdir(tmp_path.parent)
+    Parallel(2)(delayed(os.getpid)() for _ in range(4))  # they wait for more work, in the folder of that time
+    monkeypatch.chdir(tmp_path)
+    for seed in range(2):
+        recording(Path("in") / f"s{seed}.csv", seed)
+    assert not len(ra.decompose_many("in", "out", jobs=2).errors)

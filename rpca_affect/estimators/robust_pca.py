@@ -133,6 +133,7 @@ class RobustPCA(BaseModel):
         "scale": rules.word("noise", "spread", "none"),
         "lags": rules.or_word("auto", rules.whole(1)),
         "refit": rules.flag,
+        "gap": rules.optional(rules.number(above=0)),
         "max_iter": rules.optional(rules.whole(1)),
     }
 

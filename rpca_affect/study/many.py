@@ -145,7 +145,7 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
             try:
                 with _unheard():
                     answers = Parallel(jobs, return_as="generator_unordered", batch_size=1)(
-                        delayed(_watched)(job, os.getpid()) for job in work
+                        delayed(_watched)(job, os.getpid(), os.getcwd()) for job in work
                     )
                 for outcome in answers:
                     del left[outcome.job.name]
@@ -200,9 +200,13 @@ def _clear(jobs: Iterable[Job]) -> None:
                 job.target.rmdir()  # only where it is empty
 
 
-def _watched(job: Job, parent: int) -> Outcome:
-    """Do a job in a process that ends when the one that asked for it is gone, killed or not."""
+def _watched(job: Job, parent: int, folder: str) -> Outcome:
+    """Do a job in a process that ends when the one that asked for it is gone, killed or not.
+
+    The process may have been started for something else, in another folder than paths are now relative to.
+    """
     _end_with(parent)
+    os.chdir(folder)
     return run(job)
 
 

@@ -220,3 +220,27 @@ def test_the_outlier_map_of_a_stream_spares_clean_rows_to_come(noise, order):
         model.partial_fit(seen[start : start + 60])
     score, orthogonal = np.mean(shares, axis=0)
     assert score <= 0.06 and 0.01 <= orthogonal <= 0.04
+
+
+@pytest.mark.parametrize("half_life", [60.0, 120.0, None])
+def test_mean_and_variances_are_those_of_frames_that_fade(half_life):
+    """A stream is the principal components of its frames, the past weighing half after every half-life."""
+    rng = np.random.default_rng(1)
+    axes = np.linalg.qr(rng.standard_normal((12, 2)))[0].T
+
+    def stretch(count, shift, size):
+        scores = size * rng.standard_normal((count, 2)) + [shift, 0]
+        return scores @ axes + 0.1 * rng.standard_normal((count, 12))
+
+    before, after = stretch(300, 0.0, 5.0), stretch(300, 3.0, 2.0)
+    model = ra.IncrementalRobustPCA(2, half_life=half_life, batch_size=60, n_warmup=300)
+    model.partial_fit(before).partial_fit(after)
+    weights = np.ones(300)
+    for _ in range(5):
+        weights = np.r_[weights * (1.0 if half_life is None else 0.5 ** (60 / half_life)), np.ones(60)]
+    frames = np.r_[before, after]
+    mean = weights @ frames / weights.sum()
+    squares = np.linalg.eigvalsh((frames - mean).T * weights @ (frames - mean))[::-1]
+    np.testing.assert_allclose(axes @ model.mean_, axes @ mean, atol=0.02)
+    np.testing.assert_allclose(model.singular_values_, np.sqrt(squares[:2]), rtol=0.01)
+    np.testing.assert_allclose(model.explained_variance_ratio_, squares[:2] / squares.sum(), rtol=0.01)

@@ -60,7 +60,7 @@ SHARED = {
 }
 ESTIMATORS = {
     ra.RobustPCA: {**SHARED, "solver": "solver", "scale": "word", "refit": "flag", "max_iter": "count or none",
-                   "lags": "lags"},
+                   "lags": "lags", "gap": "positive or none"},
     ra.IncrementalRobustPCA: {
         **SHARED, "lags": "lags", "half_life": "positive or none", "batch_size": "count", "n_warmup": "warm-up",
     },
