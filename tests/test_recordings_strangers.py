@@ -89,9 +89,13 @@ def test_rows_without_a_time_below_the_table_are_no_frames(tmp_path, count):
 
 
 @pytest.mark.parametrize("word", ["Mean", "Mittelwert", "SD", "Total"])
-def test_named_summaries_below_the_table_are_refused_with_their_line(tmp_path, word):
-    below = [word + ",1.5" * len(NAMES)]
-    path = written(tmp_path / "a.csv", [[f"{value:.3f}" for value in row] for row in table(5)], below=below)
+def test_named_summaries_below_the_table_are_left_out_with_their_line(tmp_path, word):
+    below, values = [word + ",1.5" * len(NAMES)], table(5)
+    rows = [[f"{value:.3f}" for value in row] for row in values]
+    recording = read(written(tmp_path / "a.csv", rows, below=below))
+    assert f"Line {FRAMES + 2} below the table ('{word}')" in said(recording)
+    np.testing.assert_array_equal(recording.values, values)
+    path = written(tmp_path / "b.csv", rows, below=[*below, f"{FRAMES / 25:.2f}," + ",".join(rows[0])])
     with pytest.raises(RecordingError, match=f"line {FRAMES + 2}, column 'time' holds '{word}'"):
         read(path)
 

@@ -16,6 +16,8 @@ MISSING = word_set(
     "#wert! #div/0 #bezug! #zahl! #name #nv #valeur! -nan(ind) nan(ind) -1.#ind 1.#ind 1.#qnan -1.#qnan not_available "
     "nodata no_data not-a-number"
 )
+# Marks that stand for nothing where they come back; a single one may be a slip.
+DASHES = word_set("- -- --- – — ?")
 _THOUSANDS = {
     ".": re.compile(r"[-+]?\d{1,3}(,\d{3})+\.\d*|[-+]?\d{1,3}(,\d{3}){2,}"),
     ",": re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d*|[-+]?\d{1,3}(\.\d{3}){2,}"),
@@ -69,7 +71,7 @@ class Cells:
             return frozenset()
         counts = [Counter(words[rows].tolist()) for words, _, rows in mixed]
         common = Counter(word for count in counts for word in count)
-        found = set()
+        found = {word for word in DASHES if common[word] and sum(count[word] for count in counts) > 1}
         for word in [word for word, n in common.most_common(20) if _WORD.fullmatch(word)]:
             here = np.stack([words == word for words, *_ in mixed])
             rows = here.any(axis=0)

@@ -10,6 +10,7 @@ import pandas as pd
 from ..clock import UNPADDED
 from ..recording import RecordingError
 from ..tables import Table
+from .below import without_notes
 from .dialect import HEAD_CHARACTERS, Dialect, dialect
 from .encoding import decoded
 from .rows import MISSING, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
@@ -51,6 +52,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
     start = _offset(data, form.skip)
     if not data[start : start + 65536].strip() and not data[start:].strip():
         raise RecordingError(f"{name} has a header but no rows, expected one row for each frame.")
+    data, said = without_notes(data, start, form)
     codes = _codes(form) | _unpadded(data[start : start + _HEAD_OF_STAMPS], form)
     frame = _parsed(name, data, start, form, codes)
     lines = _lines(name, data, start, form, len(frame))
@@ -60,7 +62,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
         frame,
         name,
         lines,
-        (*notices, *form.notices, *_truncated(name, data, form, lines)),
+        (*notices, *form.notices, *said, *_truncated(name, data, form, lines)),
         {
             "separator": form.separator,
             "decimal": form.decimal,
@@ -175,10 +177,8 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
                     timestamp_parsers=["\x01"],  # what looks like a date stays as it is written
                 ),
             )
-        except pa.ArrowInvalid as error:
-            check_rows(name, data, start, form)
-            said = " ".join(str(error).split()).rstrip(".")
-            raise RecordingError(f"{name} is not a table: {said}.") from error
+        except pa.ArrowInvalid:
+            return _by_pandas(name, data, start, form, codes)  # a word far below numbers, where there is no damage
         dated = [c for c, field in zip(columns, table.schema) if pa.types.is_temporal(field.type)]
         if not dated:
             break
