@@ -6,6 +6,7 @@ heights and lengths are planted in a base with noise; then the generated session
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +76,13 @@ def bursts(heights=(3, 4, 6, 8, 10), lengths=(1, 2, 4, 8), seeds: int = 2, frame
     return pd.DataFrame(rows, columns=["sigma", "frames", "precision", "recall"])
 
 
-def demo(seeds: int = 5, seconds: float = 40.0) -> pd.DataFrame:
+UNSEEN = range(14, 24)  # generated sessions that played no part in the making of the detector; earlier seeds did
+
+
+def demo(seeds: Sequence[int] = UNSEEN, seconds: float = 40.0) -> pd.DataFrame:
     """Generated sessions: share of the planted events that are listed, and of the listed ones that are planted."""
     rows = []
-    for seed in range(seeds):
+    for seed in seeds:
         truth = make_session(duration=seconds, random_state=seed)
         events = decompose(truth.frame, check=False).events()
         known = [(e.onset + 1, e.offset + 1, set(e.features.split(";"))) for e in truth.events.itertuples()]
@@ -99,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     given.out.mkdir(parents=True, exist_ok=True)
     makers = {
-        "demo": lambda: demo(1, 8.0) if given.small else demo(),
+        "demo": lambda: demo(UNSEEN[:1], 8.0) if given.small else demo(),
         "bursts": lambda: bursts((8,), (4,), 1, 600, 12) if given.small else bursts(),
         "alarms": lambda: alarms(1, 600, 8) if given.small else alarms(given.seeds),
     }

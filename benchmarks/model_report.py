@@ -83,7 +83,7 @@ SECTIONS = (
      "Error of the base and time of `decompose` beside the clean table (600 x 40, rank 4), the worst of the values "
      "-999, 1e3, 1e6 and 1e9; asked are 1.5 and 2.", lambda t: markdown(gross(t))),
     ("Their siblings", "model-siblings",
-     "Sentinels in generated tables of 4 to 300 columns and 100 to 5,000 frames, some with resting columns, drift, and "
+     "Sentinels in generated tables of 4 to 300 columns and 100 frames or more, some with resting columns, drift, and "
      "levels among which the sentinel is an ordinary value. `silent`: an error beyond 1.5 times the clean one of which "
      "no doubt speaks.", lambda t: markdown(siblings(t))),
     ("Hidden cells", "model-hidden",
@@ -122,7 +122,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tables", type=Path, default=HERE / "results", help="folder of the CSV tables")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "model.md")
     given = parser.parse_args(argv)
-    page = ["# The default model in figures\n", "Written by `python -m benchmarks.model_report` (`make model`).\n"]
+    page = [
+        "# The default model in figures\n",
+        "`python -m benchmarks.model_report` writes this page from the CSV tables.\n",
+    ]
+    made = given.tables / "model-made.md"  # in what runs the tables were made, where it was not one of `make model`
+    page += [made.read_text(encoding="utf-8")] if made.exists() else []
     for title, name, text, shown in SECTIONS:
         path = given.tables / f"{name}.csv"
         if path.exists():
