@@ -115,9 +115,9 @@ def _predicted(cells: _Cells, right: Array, answer: Decomposition, sigma: Array)
 def _missing(trusted: Array, windows: Windows) -> float:
     """Share of missing cells in the rows of the solve: without lags, a frame that is lost as a whole is no row."""
     xp = array_namespace(trusted)
-    if windows.lags == 1:
-        trusted = trusted[xp.any(trusted, axis=1), :]
-    return 1.0 - float(xp.mean(xp.astype(trusted, xp.float64))) if 0 not in trusted.shape else 0.0
+    seen = xp.sum(xp.astype(trusted, xp.float64), axis=1)
+    rows = seen.shape[0] if windows.lags > 1 else int(xp.sum(xp.astype(seen > 0, xp.int64)))
+    return 1.0 - float(xp.sum(seen)) / (rows * trusted.shape[1]) if rows else 0.0
 
 
 def _turned(cells: _Cells, right: Array, base: Array) -> Array:

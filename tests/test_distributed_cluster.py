@@ -112,8 +112,9 @@ def test_a_study_on_a_cluster_is_the_study_of_one_machine(client, tmp_path):
     pandas = pytest.importorskip("pandas")
     (tmp_path / "clips").mkdir()
     for k in range(3):
-        np.save(tmp_path / "clips" / f"p{k}.npy", np.random.default_rng(k).standard_normal((80, 8)).cumsum(axis=0))
-    (tmp_path / "clips" / "p3.npy").write_bytes(b"no array")
+        values = np.random.default_rng(k).standard_normal((80, 8)).cumsum(axis=0)
+        pandas.DataFrame(values).add_prefix("AU").to_csv(tmp_path / "clips" / f"p{k}.csv", index=False)
+    (tmp_path / "clips" / "p3.csv").write_bytes(b"no table")
     words = {"fps": 25, "check": False}
     near = ra.decompose_many(tmp_path / "clips", tmp_path / "near", **words)
     far = ra.decompose_many(tmp_path / "clips", tmp_path / "far", scheduler=client.scheduler.address, **words)

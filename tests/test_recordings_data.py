@@ -90,7 +90,7 @@ def test_kinect_text():
     recording = read(files("gfe/a_affirmative_datapoints.txt")[0])
     raw = np.loadtxt(files("gfe/a_affirmative_datapoints.txt")[0], skiprows=1)
     np.testing.assert_array_equal(recording.values, raw[:, 1:])
-    np.testing.assert_array_equal(recording.frame().iloc[:, 0], raw[:, 0])
+    np.testing.assert_array_equal(recording.frame().iloc[:, 0].astype(float), raw[:, 0])
     assert recording.feature_names[:3] == ("0x", "0y", "0z") and list(recording.groups) == ["landmarks"]
 
 
