@@ -7,7 +7,6 @@ RPCA_AFFECT_CASES too where that is set.
 import argparse
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
+from benchmarks.commands import tables
 from benchmarks.model_tables import recordings, relative
 from rpca_affect import decompose, read, solve
 
@@ -163,13 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         "zhou": lambda: zhou(1),
         "real": lambda: real(*(None if given.small else os.environ.get(f"RPCA_AFFECT_{k}") for k in ("DATA", "CASES"))),
     }
-    given.out.mkdir(parents=True, exist_ok=True)
-    for part in given.parts or PARTS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = makers[part]()
-        table.to_csv(given.out / f"model-{part}.csv", index=False, float_format="%.4g")
-        print(f"\n{part}\n{table.round(3).to_string(index=False)}", flush=True)
+    tables(makers, given.parts or PARTS, given.out)
     return 0
 
 

@@ -9,7 +9,6 @@ import inspect
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import butter, sosfiltfilt
 from sklearn.decomposition import PCA
 
+from benchmarks.commands import tables
 from rpca_affect import RobustPCA, decompose, noise_level, read
 from rpca_affect.recordings import Recording, from_array
 from rpca_affect.session.prediction import hidden_stretches, straight_lines
@@ -292,15 +292,10 @@ def main(argv: list[str] | None = None) -> int:
         "ranks": lambda: ranks(((60, 40),), 1) if given.small else ranks(),
     }
     pd.set_option("display.width", 160, "display.max_rows", 500)
-    given.out.mkdir(parents=True, exist_ok=True)
-    for part in given.parts or PARTS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = makers[part]()
-        table.to_csv(given.out / f"model-{part}.csv", index=False, float_format="%.4g")
-        print(f"\n{part}\n{table.round(3).to_string(index=False)}", flush=True)
-        if part == "bursts":
-            print(table.groupby("method", sort=False)[["found", "false", "density", "amplitude"]].mean().round(3))
+    made = tables(makers, given.parts or PARTS, given.out)
+    if "bursts" in made:
+        by_method = made["bursts"].groupby("method", sort=False)
+        print(by_method[["found", "false", "density", "amplitude"]].mean().round(3))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from rpca_affect.arrays import Array, array_namespace
+from rpca_affect.arrays import Array, Observed, array_namespace, observed_extent, observed_share
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.lags import Windows, embedded, stretches
 from rpca_affect.noise import spread
@@ -54,7 +54,7 @@ def refitted(
     convex = _beyond(scaled, base, reach)
     refits = model.refit and int(answer.rank) > 0
     right = _space(answer) if refits else sigma[None, :]
-    turns = trusted is not None and _missing(trusted, windows) > TILT
+    turns = refits and trusted is not None and _missing(Observed(scaled, trusted), windows) > TILT
     for count in range(ROUNDS if refits else 0):
         strict = windows.lags > 1 or count == ROUNDS - 1
         cells = _Cells(scaled, trusted, base, reach, strict, windows)
@@ -112,12 +112,12 @@ def _predicted(cells: _Cells, right: Array, answer: Decomposition, sigma: Array)
     return windows.mean_of(lambda rows: predict(*cells(rows)), frames, cells.scaled)
 
 
-def _missing(trusted: Array, windows: Windows) -> float:
+def _missing(data: Observed, windows: Windows) -> float:
     """Share of missing cells in the rows of the solve: without lags, a frame that is lost as a whole is no row."""
-    xp = array_namespace(trusted)
-    seen = xp.sum(xp.astype(trusted, xp.float64), axis=1)
-    rows = seen.shape[0] if windows.lags > 1 else int(xp.sum(xp.astype(seen > 0, xp.int64)))
-    return 1.0 - float(xp.sum(seen)) / (rows * trusted.shape[1]) if rows else 0.0
+    share = observed_share(data)
+    if windows.lags == 1:
+        share = share * data.given.shape[0] / observed_extent(data)[0]
+    return 1.0 - float(share[0, 0])
 
 
 def _turned(cells: _Cells, right: Array, base: Array) -> Array:
