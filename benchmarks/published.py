@@ -2,8 +2,9 @@
 
 Run `python -m benchmarks.published`. Problems are drawn as their sources describe them (seed 0). Error is that of the
 low-rank part, relative to the true one; steps, duality gap and processor seconds are those of this package. Published
-numbers stand where the source gives numbers (Candes, Li, Ma & Wright 2011, table 1); the others give curves, or were
-not at hand. LRPCA's problem and that of pyrpca's test are drawn from their description.
+numbers stand where the source gives numbers (Candes, Li, Ma & Wright 2011, table 1; Xu and others 2010), as they are
+remembered: no copy of the papers was at hand to check them against. The others give curves. LRPCA's problem and that of
+pyrpca's test are drawn from their description.
 """
 
 import sys
@@ -135,6 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, source, published, solver, draw in ROWS:
         lines.append(f"| {' | '.join((name, source, published, solver, *obtained(solver, draw)))} |")
         print(lines[-1], flush=True)
+    lines += [
+        "",
+        "Published numbers are quoted from memory of the papers and have not been checked against their text.",
+    ]
     (given.out / "published.md").write_text("\n".join(lines) + "\n")
     return 0
 

@@ -54,7 +54,9 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    return jit.built((_hides, _diagonalise, _gram, _basis, _product, _cells, _parts, _travelled, _steps), globals())
+    return jit.built(
+        (_hides, _diagonalise, _gram, _basis, _product, _cell, _cells, _parts, _travelled, _steps), globals()
+    )
 
 
 def _diagonalise(gram, vectors, allowed, levels):
@@ -201,18 +203,24 @@ def _product(w, x, out):
                     out[i, j], out[i + 1, j], out[i + 2, j], out[i + 3, j] = a, b, c, e
 
 
+def _cell(values, known, slack, argument, base, i, j, lam, ratio, mu):
+    """What the base leaves of a cell, what of it stays out of the sparse part, and what a noise part divides by."""
+    seen = known[i, j] if known.size else 1.0
+    loosening = 1 + mu * slack[i, j] if slack.size else 1.0
+    level = lam * loosening / mu
+    carried = (argument[i, j] - base[i, j]) * ratio
+    wanted = seen * (values[i, j] - base[i, j] + carried)
+    return seen, carried, wanted, min(max(wanted, -level), level), loosening
+
+
 def _cells(values, known, slack, argument, base, following, lam, ratio, mu, relax):
     """Shrink what ``base`` leaves, write the next argument; return the squared violation and kept part."""
     violated, held = 0.0, 0.0
     over = relax - 1
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
-            seen = known[i, j] if known.size else 1.0
-            loosening = 1 + mu * slack[i, j] if slack.size else 1.0
-            level = lam * loosening / mu
-            carried = (argument[i, j] - base[i, j]) * ratio
-            wanted = seen * (values[i, j] - base[i, j] + carried)
-            kept = min(max(wanted, -level), level) / loosening
+            seen, carried, _, loose, loosening = _cell(values, known, slack, argument, base, i, j, lam, ratio, mu)
+            kept = loose / loosening
             change = kept - carried
             violated += seen * change * change
             held += kept * kept
@@ -224,12 +232,7 @@ def _parts(values, known, slack, argument, base, lam, ratio, mu, sparse, noise, 
     """Write the parts that belong to a step, with the same arithmetic as the step."""
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
-            seen = known[i, j] if known.size else 1.0
-            loosening = 1 + mu * slack[i, j] if slack.size else 1.0
-            level = lam * loosening / mu
-            carried = (argument[i, j] - base[i, j]) * ratio
-            wanted = seen * (values[i, j] - base[i, j] + carried)
-            loose = min(max(wanted, -level), level)
+            _, _, wanted, loose, loosening = _cell(values, known, slack, argument, base, i, j, lam, ratio, mu)
             sparse[i, j] = wanted - loose
             dual[i, j] = mu * loose / loosening
             if noise.size:
