@@ -181,6 +181,7 @@ def run(
         # Of gigantic cells a dual that is scaled pays a share: what follows is to know the gap of the data as they are.
         found = found if request.limits is None else certified(data, found, getattr(stage.solver, "slack", 0.0))
         answer = found if answer is None else _continued(answer, found)
+        del found  # a stage that begins anew may have the memory of this answer
     assert answer is not None
     if request.factored and answer.factors is None:
         answer = _factored(answer)

@@ -106,6 +106,16 @@ def test_a_third_of_all_ranks_and_a_second_solver_need_no_more(shape, times, sol
     assert peak_of(observed, {"solver": solver, "max_iter": 50}) < times + more_workers()
 
 
+def test_a_stage_that_begins_anew_has_the_memory_of_the_one_before():
+    """Inexact ALM ends beyond the wanted gap; with a slower penalty it starts again, from nothing."""
+    rng = np.random.default_rng(0)
+    observed = rng.standard_normal((5000, 10)) @ rng.standard_normal((10, 100))
+    observed += (rng.random(observed.shape) < 0.2) * rng.uniform(-10, 10, observed.shape)
+    assert ra.solve(observed, "ialm").gap > 2e-3
+    assert ra.solve(observed).solver == "ialm" and ra.solve(observed).gap < 1e-3
+    assert peak_of(observed, {"solver": "auto", "max_iter": 1000}) < 2.8 + more_workers()
+
+
 class OwnADMM(ra.ADMM):
     """Stands for a solver that the engine does not know, although it knows the one that goes ahead."""
 
