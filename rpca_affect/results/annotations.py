@@ -13,7 +13,7 @@ import pandas as pd
 
 from rpca_affect.results.tables import guarded
 
-__all__ = ["EXPORTS", "Annotation", "annotations", "export_events", "exporter_of"]
+__all__ = ["EXPORTS", "Annotation", "annotations", "export_events", "exporter_of", "known_program"]
 
 # Program -> the file that `decompose --export` writes.
 EXPORTS = {"elan": "events.eaf", "boris": "events.xlsx", "praat": "events.TextGrid", "audacity": "events.txt"}
@@ -106,6 +106,13 @@ def exporter_of(path: Any) -> str:
     )
 
 
+def known_program(name: str) -> str:
+    """The name of a program that events can be written for, or a sentence about it."""
+    if name not in EXPORTS:
+        raise ValueError(f"there is no export to {name!r}: give one of {', '.join(EXPORTS)}")
+    return name
+
+
 def export_events(
     split: Any, path: Any, to: str | None = None, *, events: pd.DataFrame | None = None, fps: float | None = None
 ) -> Path:
@@ -132,9 +139,7 @@ def export_events(
         If the program is unknown, the recording has no time, or a library is missing.
     """
     path = Path(path)
-    to = exporter_of(path) if to is None else to
-    if to not in EXPORTS:
-        raise ValueError(f"there is no export to {to!r}: give one of {', '.join(EXPORTS)}")
+    to = exporter_of(path) if to is None else known_program(to)
     listed = annotations(split, events=events, fps=fps)
     write = {"elan": _elan, "boris": _boris, "praat": _praat, "audacity": _audacity}[to]
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:

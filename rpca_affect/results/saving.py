@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from rpca_affect.results.annotations import EXPORTS, export_events
+from rpca_affect.results.annotations import EXPORTS, export_events, known_program
 from rpca_affect.results.features import FEATURES, feature_table
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.identity import identity, plain
@@ -73,10 +73,7 @@ def write_files(
 
 def save(split: Any, folder: Any, *, report: bool, overwrite: bool, export: Iterable[str] = (), **form: Any) -> Path:
     """Write everything about a split into a folder, whole or not at all; see `rpca_affect.Split.save`."""
-    export = [export] if isinstance(export, str) else list(export)
-    unknown = [name for name in export if name not in EXPORTS]
-    if unknown:
-        raise ValueError(f"there is no export to {unknown[0]!r}: give one of {', '.join(EXPORTS)}")
+    export = [known_program(name) for name in ([export] if isinstance(export, str) else export)]
     settings = settings_of(split.parameters, {**form, "export": export})  # before anything is written
     source = Path(str(split.recording.meta["source"]))
     inputs = [identity(source) if source.exists() else _values(split.recording)]
