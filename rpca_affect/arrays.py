@@ -9,6 +9,8 @@ import numpy as np
 import numpy.ma  # loaded on first use otherwise: a fork meanwhile would wait for it without end
 from array_api_compat import array_namespace, device, is_array_api_obj, is_cupy_array, is_numpy_array, size
 
+from rpca_affect.array_type import Array
+
 __all__ = [
     "Array",
     "Observed",
@@ -35,8 +37,6 @@ __all__ = [
 
 PARTS, PART_CELLS = 64, 1 << 13  # a part is the share of a matrix, or as many cells as a call is worth
 
-Array = Any  # an array of any library that follows the array-API standard
-
 
 class Observed:
     """A matrix, or a stack of matrices, with its missing cells taken out; unpacks to ``values, mask``.
@@ -60,12 +60,12 @@ class Observed:
     __slots__ = ("_values", "given", "mask")
 
     def __init__(self, values: Array, mask: Array | None = None, *, holes: bool = False) -> None:
-        self.given: Any = values
+        self.given: Any = values  # Any: of which library it is, a checker cannot know
         self.mask: Any = mask
         self._values = None if holes else values
 
     @property
-    def values(self) -> Array:
+    def values(self) -> Any:
         """The values, 0 where a cell is missing; a copy, made when it is first asked for, where there are holes."""
         if self._values is None:
             self._values = self.part()
@@ -75,7 +75,7 @@ class Observed:
         """The same, whose copy of the values goes when it goes."""
         return Observed(self.given, self.mask, holes=True) if self._values is not self.given else self
 
-    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
+    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Any:
         """Return some rows and columns of the values; where there are holes, without a copy of all."""
         index = (..., rows, columns)
         if self._values is not None:
@@ -83,7 +83,7 @@ class Observed:
         xp, given = array_namespace(self.given), self.given[index]
         return xp.where(self.mask[index], given, xp.zeros((1,) * given.ndim, dtype=given.dtype, device=device(given)))
 
-    def largest(self) -> Array:
+    def largest(self) -> Any:
         """Return the largest absolute value of each matrix, shape (..., 1, 1)."""
         if self._values is not None:
             return largest_cell(self._values)
@@ -91,7 +91,7 @@ class Observed:
         tops = [largest_cell(self.part(rows)) for rows in small_parts(self.given, axis=0)]
         return xp.max(xp.concat(tops), axis=0, keepdims=True)
 
-    def __iter__(self) -> Iterator[Array]:
+    def __iter__(self) -> Iterator[Any]:
         return iter((self.values, self.mask))
 
 

@@ -16,6 +16,8 @@ DENSITY_LIMIT = 0.3
 FITTED_LIMIT = 2.0  # cells per free number: noise gives up to 0.7, exact splits with half the cells spoiled 5 and more
 GAP_LIMIT = {"float64": 1e-3, "float32": 5e-3}  # single precision stops earlier, with a dual that is less settled
 
+ABSENT: Any = None  # a part that was not asked for, where a checker expects an array
+
 
 @dataclass(frozen=True)
 class Status:
@@ -140,7 +142,7 @@ class Decomposition:
     history: dict[str, list] = field(default_factory=dict, repr=False)
     solver: str = ""
     factors: Factors | None = field(default=None, repr=False)
-    dual: Array = field(default=None, repr=False)
+    dual: Array | None = field(default=None, repr=False)
     dual_norm: float | None = field(default=None, repr=False)
     mu: Any = field(default=None, repr=False)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ NARROW = 150  # features from which on they vouch for each other, and time is no
 LONGEST = 15  # frames: half a second of video
 CELLS = 1 << 17  # of windows that are made at a time: they stay in the cache
 ROWS = 3000  # frames of the noise that the norm is measured on
+
+A = TypeVar("A", bound=Array)  # what comes in goes out
 
 
 class Windows(NamedTuple):
@@ -150,7 +152,7 @@ def chosen_lags(model: Any, shape: tuple[int, int], ordered: bool, lengths: Sequ
     return max(1, min(longest, WIDE // features, frames // 20, shortest))
 
 
-def embedded(x: Array, lags: int) -> Array:
+def embedded(x: A, lags: int) -> A:
     """Stack every frame with those that follow it, ``[x(t), x(t + 1), ..., x(t + lags - 1)]``, as a view.
 
     Parameters
@@ -175,16 +177,17 @@ def embedded(x: Array, lags: int) -> Array:
     if lags == 1:
         return x
     rows, features = x.shape[0] - lags + 1, x.shape[1]
-    if is_numpy_array(x):
-        x = np.ascontiguousarray(x)
-        return np.lib.stride_tricks.as_strided(x, (rows, lags * features), x.strides, writeable=False)
-    if hasattr(x, "as_strided"):
-        return x.contiguous().as_strided((rows, lags * features), (features, 1))
-    if hasattr(x, "strides") and hasattr(x, "data"):
-        whole = x if x.flags.c_contiguous else x.copy()
-        return type(x)((rows, lags * features), dtype=x.dtype, memptr=whole.data, strides=whole.strides)
-    xp = array_namespace(x)
-    return xp.concat([x[k : k + rows, :] for k in range(lags)], axis=1)
+    given: Any = x
+    if is_numpy_array(given):
+        given = np.ascontiguousarray(given)
+        view: Any = np.lib.stride_tricks.as_strided(given, (rows, lags * features), given.strides, writeable=False)
+        return view
+    if hasattr(given, "as_strided"):
+        return given.contiguous().as_strided((rows, lags * features), (features, 1))
+    if hasattr(given, "strides") and hasattr(given, "data"):
+        whole = given if given.flags.c_contiguous else given.copy()
+        return type(given)((rows, lags * features), dtype=given.dtype, memptr=whole.data, strides=whole.strides)
+    return array_namespace(given).concat([given[k : k + rows, :] for k in range(lags)], axis=1)
 
 
 def surrounded(values: Array, mask: Array | None, lags: int) -> tuple[Array, Array | None]:

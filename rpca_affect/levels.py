@@ -106,7 +106,7 @@ def solve_levels(
     if len(widths) and length <= widths[0] > 1:
         raise ValueError(f"blocks of {widths[0]} frames leave one of {length} frames; give smaller widths.")
 
-    def split(values: Array, known: Array | None, width: int) -> tuple[Array, Array, Any]:
+    def split(values: Array, known: Any, width: int) -> tuple[Array, Array, Any]:
         words = dict(options)
         if noise is not None:
             share = 1.0 if known is None else float(known.sum()) / math.prod(known.shape)
@@ -201,7 +201,7 @@ def lift(blocks: Array, known: Array | None, width: int, length: int) -> Array:
     return (weight @ (blocks * there)) / xp.where(total > 0, total, xp.ones_like(total))
 
 
-def hold(blocks: Array, width: int, length: int) -> Array:
+def hold(blocks: Array, width: int, length: int) -> Any:
     """Every value for as long as its block lasts: (..., length, n_features)."""
     if width == 1:
         return blocks

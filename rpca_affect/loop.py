@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, is_array_api_obj, observed_share
 from rpca_affect.certificate import relative_gap
-from rpca_affect.decomposition import Decomposition, Factors, Status
+from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.base import Solver
@@ -196,7 +196,7 @@ def _decomposition(
 ) -> Decomposition:
     xp = array_namespace(observed.values)
     values = observed.values
-    dual = getattr(state, "dual", None)
+    dual: Any = getattr(state, "dual", None)
     gap = None
     if solver.convex and solver.sparse_kind != "custom":
         gap = relative_gap(observed, state.low_rank, dual, solver.lam, solver.slack, solver.sparse_kind)
@@ -207,7 +207,7 @@ def _decomposition(
     has_noise = bool(xp.any(state.noise != 0))
     zero = xp.broadcast_to(xp.zeros_like(values[..., :1, :1]), values.shape)
     return Decomposition(
-        low_rank=None if request.factored else state.low_rank * unit,
+        low_rank=ABSENT if request.factored else state.low_rank * unit,
         sparse=state.sparse * unit,
         noise=state.noise * unit if has_noise else zero,
         n_iter=_plain(steps, int),

@@ -171,7 +171,7 @@ def measured_in_parts(
     return Measured(center, size, deviation, trusted, gross, level, ratio, ordered)
 
 
-def _joined(pieces: list[tuple[Array, ...]]) -> list[Array]:
+def _joined(pieces: Sequence[tuple[Array, ...]]) -> list[Array]:
     xp = array_namespace(pieces[0][0])
     return [xp.concat(columns) if len(columns) > 1 else columns[0] for columns in zip(*pieces)]
 

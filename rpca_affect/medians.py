@@ -70,7 +70,7 @@ def _block(xp: Any, observed: Observed, across: int, some: slice) -> Block:
 def median(block: Block) -> Array:
     """Median over the known cells of the last axis, kept as an axis of length 1; 0 where none is known."""
     if is_numpy_array(block.values):
-        return _numpy_median(block.values, block.known)
+        return _numpy_median(block.values, None if block.known is None else np.asarray(block.known))
     xp, values, known = block.xp, block.values, block.known
     known = xp.ones(values.shape, dtype=xp.bool, device=device(values)) if known is None else known
     count = xp.sum(xp.astype(known, xp.int64), axis=-1, keepdims=True)

@@ -86,7 +86,8 @@ def _from(
     """Take proximal steps from the first ``nu`` down until the gap is proved; None where one fails."""
     problem = _Problem(array_namespace(data.given), data.values, data.mask, lam, slack)
     basis = row_space(answer.low_rank, int(answer.rank))
-    low, dual, errors = answer.low_rank, answer.dual, []
+    low, errors = answer.low_rank, []
+    dual: Any = answer.dual
     for tol in tols:
         shifted, argument = problem.start(low, dual, nu)
         del low, dual  # as large as the data, like what comes next

@@ -7,7 +7,7 @@ from typing import Any
 
 from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
-from rpca_affect.decomposition import Decomposition
+from rpca_affect.decomposition import ABSENT, Decomposition
 from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack
@@ -152,9 +152,10 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     if not _measures(model):
         doubts = ()
     answer = replace(answer, status=replace(answer.status, doubts=(*doubts, *answer.status.doubts)))
+    away: Array | None
     if refit:
         if answer.factors is not None:  # these parts are not those that are reported: three matrices less to hold
-            answer = replace(answer, sparse=None, noise=None)
+            answer = replace(answer, sparse=ABSENT, noise=ABSENT)
         base, away = refitted(scaled, trusted, answer, relative, model, windows)
     else:
         base = windows.mean_of(lambda rows: base_rows(answer, rows), shape[0], scaled)

@@ -90,8 +90,8 @@ class Travel:
     """
 
     def __init__(self) -> None:
-        self.low_rank: Array = None
-        self.dual: Array = None
+        self.low_rank: Array | None = None
+        self.dual: Array | None = None
         self.change: Array | None = None
         self.total: Array | None = None
 

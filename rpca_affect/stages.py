@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rpca_affect import engine, loop, newton
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.decomposition import Decomposition, Factors, Status, largest
+from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status, largest
 from rpca_affect.extremes import certified
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.ialm import InexactALM
@@ -175,7 +175,7 @@ def run(
             continue
         start = init if answer is None else None if stage.anew else answer
         if stage.anew and answer is not None:  # only its steps count from here on
-            answer = replace(answer, low_rank=None, sparse=None, noise=None, dual=None, factors=None)
+            answer = replace(answer, low_rank=ABSENT, sparse=ABSENT, noise=ABSENT, dual=None, factors=None)
         asked = replace(asked, spend_init=asked.spend_init and start is not None)
         found = _tuned(data, unit, stage.solver, start, asked) if one is None else one(stage.solver, start, asked)
         # Of gigantic cells a dual that is scaled pays a share: what follows is to know the gap of the data as they are.
@@ -263,7 +263,7 @@ def _factored(answer: Decomposition) -> Decomposition:
     """The same answer with its low-rank part in factors only."""
     left, values, right = array_namespace(answer.low_rank).linalg.svd(answer.low_rank, full_matrices=False)
     kept = slice(0, int(answer.rank))
-    return replace(answer, low_rank=None, factors=Factors(left[:, kept], values[kept], right[kept, :]))
+    return replace(answer, low_rank=ABSENT, factors=Factors(left[:, kept], values[kept], right[kept, :]))
 
 
 def _status(answer: Decomposition, request: Request, stopped: bool) -> Status:
@@ -295,11 +295,9 @@ def _of_stack(data: Observed, chosen: list[int]) -> Observed:
 def _some(answer: Decomposition, chosen: list[int]) -> Decomposition:
     xp = array_namespace(answer.gap)
     counts = {name: xp.reshape(getattr(answer, name), (-1,)) for name in COUNTS}
-    return replace(
-        answer,
-        **{name: _rows(xp, getattr(answer, name), chosen) for name in MATRICES},
-        **{name: xp.stack([flat[k] for k in chosen]) for name, flat in counts.items()},
-    )
+    some: dict[str, Any] = {name: _rows(xp, getattr(answer, name), chosen) for name in MATRICES}
+    some |= {name: xp.stack([flat[k] for k in chosen]) for name, flat in counts.items()}
+    return replace(answer, **some)
 
 
 def _numbers_of(solver: Any, chosen: list[int], unit: Array) -> Any:

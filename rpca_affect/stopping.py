@@ -57,7 +57,7 @@ class Watch:
     def __init__(self, tol: float, gap: float | None = None, calm: float | None = None) -> None:
         self.tol, self.gap, self.calm = tol, gap, calm
         self.next, self.proof = FIRST, proved(tol)
-        self.base: Array = None
+        self.base: Array | None = None
         self.still: Any = False
         self.last: tuple[int, float] | None = None
         self.reason = ""

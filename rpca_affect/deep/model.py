@@ -216,7 +216,7 @@ class LSEF(nn.Module):
             return None, x[None][:0], x, torch.zeros_like(x)
         trains = not self.training or self.split_share >= 1 or bool(torch.rand(()) < self.split_share)
         with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
-            found = cascade(x, seen, self.widths, self._level)
+            found: Any = cascade(x, seen, self.widths, self._level)
             *slower, stages = found.answers
             rest = x - found.base - sum(found.transients[:-1])
             transient = self.reading.read(stages.transient, rest, stages.base, seen)

@@ -57,4 +57,4 @@ def measured_levels(ask: Ask, shape: tuple[int, int], dtype: np.dtype) -> tuple[
 
     some = Frames(shape[0], frames)
     found = measured_in_parts(parts, some, some)
-    return found.level, found.doubts
+    return np.asarray(found.level), found.doubts

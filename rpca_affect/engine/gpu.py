@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, is_cupy_array, is_numpy_array
-from rpca_affect.decomposition import Decomposition, Factors, Status
+from rpca_affect.arrays import Observed, is_cupy_array, is_numpy_array
+from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
 from rpca_affect.engine.cells.gpu import Cells, Work, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.spectrum.gpu import GramThreshold, SubspaceThreshold, gram, largest
 from rpca_affect.engine.tuning import BATCH_SIDE, CHECK_EVERY, GRAM_SIDE
@@ -21,6 +21,8 @@ from rpca_affect.solvers.ialm import InexactALM
 from rpca_affect.stopping import FIRST, LATER
 
 __all__ = ["accepts", "namespace", "run"]
+
+Array = Any  # of CuPy, which has no types for a checker, or of NumPy
 
 NUMBERS = ("lam", "slack", "mu", "growth", "relax")
 
@@ -312,7 +314,7 @@ class _Solve:
         low_rank = matrices("low_rank", self.unit)
         factors = _factors(xp, low_rank, numbers("rank", int)) if request.factored else None
         return Decomposition(
-            low_rank=None if request.factored else low_rank,
+            low_rank=ABSENT if request.factored else low_rank,
             sparse=matrices("sparse", self.unit),
             noise=noise,
             n_iter=numbers("steps", int),

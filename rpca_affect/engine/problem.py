@@ -104,7 +104,7 @@ class Problem:
         self.solver = self.tuned(solver)
         self.passes.set_model(float(np.asarray(self.solver.lam).reshape(())), self._slack(self.solver.slack))
 
-    def turned(self, x: np.ndarray) -> np.ndarray:
+    def turned(self, x: Any) -> np.ndarray:
         """Transpose where the matrix is wide; its own inverse."""
         return x.T if self.wide else x
 
@@ -136,7 +136,7 @@ class Problem:
             mu=None if solver.mu is None else float(np.asarray(solver.mu).reshape(())) * self.unit,
         )
         if solver.lam is None:
-            solver = replace(solver, lam=float(default_lam(self.data, solver.sparse_kind).reshape(())))
+            solver = replace(solver, lam=float(default_lam(self.data, solver.sparse_kind)[0, 0]))
         self.top: float | None = None
         if solver.name == "ialm" and (solver.mu is None or self.init is None):
             passes = self.rough or self.passes  # a first penalty needs no more digits

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.arrays import Array, Observed
-from rpca_affect.decomposition import Decomposition, Factors, Status
+from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
 from rpca_affect.engine.cells.blocks import square_length
 from rpca_affect.engine.cells.selection import kth_largest, median_size
 from rpca_affect.engine.problem import in_unit, safe_unit
@@ -130,7 +130,7 @@ class _Projections:
         cells = values.size if self.known is None else int(np.count_nonzero(self.known))
         factors = self._factors()
         return Decomposition(
-            low_rank=None if request.factored else low_rank,
+            low_rank=ABSENT if request.factored else low_rank,
             sparse=sparse,
             noise=rest if noisy else np.broadcast_to(np.zeros((1, 1), values.dtype), values.shape),
             n_iter=count,
@@ -155,7 +155,7 @@ class _Projections:
 
     def _low_rank_of(self, init: Decomposition) -> np.ndarray:
         low_rank = init.factors.matrix() if init.low_rank is None and init.factors is not None else init.low_rank
-        return low_rank / self.unit
+        return np.asarray(low_rank) / self.unit
 
 
 class _GoDec(_Projections):

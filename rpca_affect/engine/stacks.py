@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, largest_cell
+from rpca_affect.arrays import Observed, largest_cell
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.engine.cells import compiled
 from rpca_affect.engine.cells.batch import Answer, Group, empty, gap, gram, iterate, length, shrink
@@ -35,7 +35,7 @@ def accepts(data: Observed, solver: Any) -> bool:
     )
 
 
-def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
+def run(data: Observed, unit: np.ndarray, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     """Do what `rpca_affect.loop.run` does, in groups of matrices that fit the cache.
 
     Every matrix has its own penalty, stopping and certificate, and leaves its group when it is done. Its answer is the
@@ -72,7 +72,7 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
 class _Stack:
     """The matrices as a flat list, and the solver's numbers for any part of it."""
 
-    def __init__(self, data: Observed, unit: Array, solver: Splitting, init: Decomposition | None) -> None:
+    def __init__(self, data: Observed, unit: np.ndarray, solver: Splitting, init: Decomposition | None) -> None:
         self.shape = data.values.shape
         self.frames, self.features = self.shape[-2:]
         self.values = self.flat(data.values)
@@ -84,7 +84,7 @@ class _Stack:
         self.solver, self.init = solver, init
         self.wide = self.frames <= self.features
 
-    def flat(self, x: Array) -> Array:
+    def flat(self, x: np.ndarray) -> np.ndarray:
         """All leading axes in one."""
         return np.reshape(x, (-1, *x.shape[-2:]))
 
@@ -98,7 +98,7 @@ class _Stack:
             number = self.flat(np.broadcast_to(number, (*self.shape[:-2], *number.shape[-2:])))
         return number
 
-    def turned(self, x: Array) -> Array:
+    def turned(self, x: Any) -> np.ndarray:
         """Matrices with their smaller side first (or back)."""
         return x if self.wide else np.swapaxes(x, -1, -2)
 

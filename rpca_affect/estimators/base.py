@@ -120,12 +120,12 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         sparse = split_rest(rest, knees, self.sparse, whole=getattr(self, "refit", False))
         return scores, low_rank, sparse, rest - sparse
 
-    def fit_transform(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Array:
+    def fit_transform(self, X: Any, y: Any = None, *, sequence_id: Any = None) -> Any:
         """Fit, then transform the same frames; parameters as in ``fit``."""
         told = {} if sequence_id is None else {"sequence_id": sequence_id}
         return self.fit(X, y, **told).transform(X, **told)
 
-    def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
+    def transform(self, X: Any, *, sequence_id: Any = None) -> Any:
         """Apply the learned base to frames, seen or unseen, by robust projection.
 
         Parameters
@@ -149,7 +149,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         scores, low_rank = self._model(observed, together)
         return together.back(scores if self.output == "scores" else low_rank)
 
-    def inverse_transform(self, X: Any, *, sequence_id: Any = None) -> Array:
+    def inverse_transform(self, X: Any, *, sequence_id: Any = None) -> Any:
         """Return the frames, without noise, that an output of ``transform`` stands for.
 
         Parameters

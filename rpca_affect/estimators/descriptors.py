@@ -135,17 +135,18 @@ class SequenceDescriptors(TransformerMixin, Documented, auto_wrap_output_keys=No
         table, rows = self._table(X, sequence_id, reset=True)
         if self.groups is not None and len(self.groups) != table.shape[1]:
             raise ValueError(f"groups has {len(self.groups)} entries for {table.shape[1]} features: give one for each")
-        self.estimator_ = None
+        self.estimator_: Any = None
         if table.shape[1] > 1:
             splitter = RobustPCA(tol=1e-4, lags=1) if self.estimator is None else clone(self.estimator)
             self.estimator_ = splitter.fit(table, sequence_id=numbered(rows))
         spread = MAD_TO_SIGMA * np.nanmedian(np.abs(table - np.nanmedian(table, axis=0)), axis=0)
-        self.noise_scale_ = self.estimator_.noise_scale_ if self.estimator_ is not None else floored(spread, spread)
+        level = floored(spread, spread) if self.estimator_ is None else self.estimator_.noise_scale_
+        self.noise_scale_ = np.asarray(level)
         # The unit of the fit over time is what an ordinary least-squares fit leaves over in ordinary clips.
         clips = self._clips(table, rows)
         plain = np.full(table.shape[1], np.inf)
         rests = in_parallel(partial(_left_over, scale=plain, n_waves=self.n_waves), clips, self.n_jobs)
-        self.wave_scale_ = floored(MAD_TO_SIGMA * np.median(np.stack(rests), axis=0), spread)
+        self.wave_scale_ = np.asarray(floored(MAD_TO_SIGMA * np.median(np.stack(rests), axis=0), spread))
         return self
 
     def transform(self, X: Any, *, sequence_id: Any = None) -> np.ndarray:

@@ -318,7 +318,7 @@ class IncrementalRobustPCA(BaseModel):
         score_cutoff, orthogonal_cutoff = limits(self, *self._past.near)
         return under_drift(score_cutoff, self._past.places), orthogonal_cutoff
 
-    def transform(self, X: Any, *, sequence_id: Any = None) -> Array:
+    def transform(self, X: Any, *, sequence_id: Any = None) -> Any:
         """Apply the base as it stands to frames, by robust projection; see `RobustPCA.transform`.
 
         Parameters

@@ -237,7 +237,7 @@ def _fitted(worker: RobustPCA, frames: np.ndarray) -> RobustPCA:
 
 
 def _own_output(worker: RobustPCA, frames: np.ndarray) -> np.ndarray:
-    fitted = _fitted(worker, frames)
+    fitted: Any = _fitted(worker, frames)
     if worker.output == "scores":
         return fitted.transform(frames)
     return fitted.low_rank_ if worker.output == "low_rank" else fitted.sparse_

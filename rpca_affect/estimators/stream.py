@@ -187,7 +187,7 @@ class Past:
     def __init__(self, block: Observed, cleaned: Array, rank: int, lags: int, scale: Array, share: Array) -> None:
         self.rank, self.lags, self.scale, self.share = rank, lags, scale, share
         xp = array_namespace(cleaned)
-        shape = tuple(cleaned.shape)
+        shape = (cleaned.shape[0], cleaned.shape[1])
         self.excess = excess_of(shape, lags)
         self.norm = math.sqrt(shape[0] - lags + 1) + self.excess
         self.sketch = Sketch(cleaned[0, :], lags, rank + SPARE)

@@ -184,7 +184,8 @@ def decompose(
     widths = () if levels is None else checked_widths(levels, max(map(len, rows_of)))
     divide = partial(split_levels, widths=widths) if widths else split_sequence
     # A single sequence rests where its own features do, which its split measures.
-    center = None if len(rows_of) == 1 else ColumnScale.fit(recording.values, recording.mask, by="none").center
+    several = len(rows_of) > 1
+    center = np.asarray(ColumnScale.fit(recording.values, recording.mask, by="none").center) if several else None
     base, transient, residual = (np.empty_like(recording.values) for _ in range(3))  # no memory until they are filled
     sequences = []
     for rows in rows_of:
@@ -263,7 +264,7 @@ def _predicted(
             continue
 
         chosen = part.rows[looked_at(len(part.rows), recording.n_features)]
-        rest = part.scale.center if center is None else center
+        rest = np.asarray(part.scale.center if center is None else center)
 
         def base_of(
             values: np.ndarray, known: np.ndarray, rows: slice, chosen: np.ndarray = chosen, rest: np.ndarray = rest

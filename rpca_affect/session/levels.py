@@ -107,7 +107,7 @@ def split_levels(
 
     used = [width for width in widths if width == 1 or len(values) >= FEWEST * width]
     whole = bool(known.all())
-    found = cascade(values if whole else np.where(known, values, 0.0), None if whole else known, used, split)
+    found: Any = cascade(values if whole else np.where(known, values, 0.0), None if whole else known, used, split)
     base, transient = found.base, found.transient
     unseen = ~known.any(axis=0)
     base[:, unseen] = found.bases[0][:, unseen] = 0.0 if center is None else center[unseen]

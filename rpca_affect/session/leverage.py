@@ -108,5 +108,5 @@ def _held_out(design: np.ndarray, support: np.ndarray, weights: np.ndarray, lags
         else:
             found.append(variance[support[rows]])
     if lags > 1:
-        return averaged(errors, lags)[support]
+        return np.asarray(averaged(errors, lags))[support]
     return np.concatenate(found) if found else np.zeros(0)

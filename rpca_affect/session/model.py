@@ -90,11 +90,11 @@ def split_sequence(
         unit = np.ones(values.shape[1])
         return SequenceSplit(rows, unit, ColumnScale(0 * unit if center is None else center, unit), None), None
     found = split_frames(Observed(values) if known.all() else Observed(values, known, holes=True), model)
-    base = found.base
+    base, transient = np.asarray(found.base), np.asarray(found.transient)
     never = ~known.any(axis=0)
     base[:, never] = (found.scale.center if center is None else center)[never]
-    part = SequenceSplit(rows, found.sigma, found.scale, found.decomposition, found.lags, found.rank)
-    return part, (base, found.transient)
+    part = SequenceSplit(rows, np.asarray(found.sigma), found.scale, found.decomposition, found.lags, found.rank)
+    return part, (base, transient)
 
 
 def status_of(recording: Recording, sequences: list[SequenceSplit], prediction: Prediction | None = None) -> Status:

@@ -16,8 +16,15 @@ def matrices(observed: npt.NDArray[np.float64]) -> tuple[int, float]:
     other = ra.solve(observed, ra.ADMM(), noise="auto", mask=observed > 0)
     converged: bool = answer.status.converged and other.converged
     shape: tuple[int, ...] = low_rank.shape
-    norm = float(np.linalg.norm(np.asarray(sparse)))
+    norm = float(np.linalg.norm(sparse))
+    rest: npt.NDArray[np.float64] = observed - np.asarray(low_rank + sparse)
+    norm += float(np.abs(rest).max()) + float(low_rank[0, 0])
     return (shape[0] if converged else 0), norm
+
+
+def misread(answer: ra.Decomposition) -> float:
+    """An array is not just anything: mypy --strict complains of an ignored error that is none."""
+    return float(answer.low_rank.colour)  # type: ignore[attr-defined]
 
 
 def recordings(path: Path) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-from rpca_affect.arrays import Array, is_cupy_array
+from rpca_affect.arrays import is_cupy_array
 
 __all__ = ["Cells", "Work", "advanced", "held_square", "kept_and_carried", "violated_square"]
+
+Array = Any  # of CuPy, which has no types for a checker, or of NumPy
 
 
 class Cells(NamedTuple):

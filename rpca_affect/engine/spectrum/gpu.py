@@ -4,10 +4,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, is_cupy_array
+from rpca_affect.arrays import is_cupy_array
 from rpca_affect.engine.tuning import GUARD, MISSED, MOVED, POWER_STEPS, SHIFT, TOGETHER
 
 __all__ = ["GramThreshold", "SubspaceThreshold", "Thresholded", "eigen", "gram", "largest"]
+
+Array = Any  # of CuPy, which has no types for a checker, or of NumPy
 
 
 class Thresholded(NamedTuple):
