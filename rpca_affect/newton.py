@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, array_namespace
+from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition
-from rpca_affect.tangent import Spectrum, above, conjugate, derivative_at, row_space
+from rpca_affect.tangent import Cells, Spectrum, above, derivative_at, row_space
 
 __all__ = ["MOST", "polished", "suits"]
 
@@ -41,7 +41,7 @@ def suits(data: Observed, answer: Decomposition, slack: Any) -> bool:
     if data.given.ndim != 2 or answer.dual is None or answer.gap is None or answer.low_rank is None:
         return False
     xp = array_namespace(data.given)
-    scalar = isinstance(slack, (int, float))
+    scalar = math.prod(getattr(slack, "shape", ())) == 1
     small = 0 < int(answer.rank) <= RANK * min(data.given.shape)
     return data.given.dtype == xp.float64 and scalar and small and float(answer.gap) <= START
 
@@ -123,13 +123,18 @@ class _Problem(NamedTuple):
         height = max(1, BLOCK // columns)
         return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
 
+    def room(self, dtype: Any = None) -> Array:
+        """Memory of the size of the data, in C order."""
+        shape, dtype = self.values.shape, self.values.dtype if dtype is None else dtype
+        return self.xp.empty(shape, dtype=dtype, device=device(self.values))
+
     def seen(self, x: Array, rows: slice) -> Array:
         """Some rows with 0 on the missing cells."""
         return x if self.known is None else self.xp.where(self.known[rows, :], x, self.xp.zeros_like(x))
 
     def start(self, low: Array, dual: Array, nu: float) -> tuple[Array, Array]:
         """M' and the first argument of the threshold."""
-        shifted, argument = self.xp.empty_like(self.values), self.xp.empty_like(self.values)
+        shifted, argument = self.room(), self.room()
         for rows in self.blocks:
             carried = nu * dual[rows, :]
             argument[rows, :] = low[rows, :] + carried
@@ -152,7 +157,7 @@ class _Problem(NamedTuple):
         """L, Y, and the loss of L, ``<M, Y>`` and ``||Y||_F^2``."""
         xp, knee = self.xp, self.lam * self.slack
         scaled, right = spectrum.left * (spectrum.values - nu), xp.matrix_transpose(spectrum.right)
-        low, dual = xp.empty_like(argument), xp.empty_like(argument)
+        low, dual = self.room(), self.room()
         loss = linear = square = 0.0
         for rows in self.blocks:
             values, part = self.values[rows, :], scaled[rows, :] @ right
@@ -174,8 +179,7 @@ def _round(problem: _Problem, shifted: Array, a: Array, nu: float, basis: Array,
     """
     xp, blocks = problem.xp, problem.blocks
     cells = a.shape[0] * a.shape[1]
-    wrong, x, p, q = (xp.empty_like(a, dtype=xp.float32) for _ in range(4))
-    free = xp.empty_like(a, dtype=xp.bool)
+    wrong, free = problem.room(xp.float32), problem.room(xp.bool)
     best, plain, residuals = float("inf"), False, []
     for step in range(STEPS):
         spectrum = above(a, nu, basis, RANK)
@@ -206,15 +210,15 @@ def _round(problem: _Problem, shifted: Array, a: Array, nu: float, basis: Array,
             continue
         best, plain = min(best, residual), False
         derivative = derivative_at(spectrum, nu)
+        on = Cells.of(free, blocks)
+        rest = on.taken(wrong)
+        for rows in blocks:  # off the cells the argument goes back to M'
+            wrong[rows, :] = xp.astype(xp.where(free[rows, :], 0.0, shifted[rows, :] - a[rows, :]), xp.float32)
+        rest += on.product(*derivative(wrong))
+        moved = on.taken(a) + xp.astype(on.conjugate(derivative, rest, wrong), a.dtype)
         for rows in blocks:
-            p[rows, :] = xp.astype(xp.where(free[rows, :], 0.0, shifted[rows, :] - a[rows, :]), xp.float32)
-        tall, wide = derivative(p)
-        for rows in blocks:
-            wrong[rows, :] = xp.where(free[rows, :], wrong[rows, :] + tall[rows, :] @ wide, 0.0)
-        conjugate(derivative, blocks, free, wrong, x, p, q)
-        for rows in blocks:
-            moved = a[rows, :] + xp.astype(x[rows, :], a.dtype)
-            a[rows, :] = xp.where(free[rows, :], moved, shifted[rows, :])
+            a[rows, :] = shifted[rows, :]
+        on.written(a, moved)
     return None
 
 
@@ -275,7 +279,7 @@ def _answer(
     """The parts: S on the active cells; with a noise part, what the model leaves; 0 where nothing is known."""
     xp, known = problem.xp, problem.known
     knee = problem.lam * problem.slack
-    sparse, noise = xp.empty_like(low), xp.empty_like(low) if problem.slack > 0 else start.noise
+    sparse, noise = problem.room(), problem.room() if problem.slack > 0 else start.noise
     nonzero = off = whole = 0.0
     for rows in problem.blocks:
         rest = problem.seen(problem.values[rows, :] - low[rows, :], rows)

@@ -1,13 +1,14 @@
 """The derivative of the singular-value threshold, and Newton's equation with it on some of the cells."""
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, array_namespace, device, small_parts
+from rpca_affect.arrays import Array, array_namespace, device, is_cupy_array, is_numpy_array, small_parts
 
-__all__ = ["Spectrum", "above", "conjugate", "derivative_at", "row_space"]
+__all__ = ["Cells", "Spectrum", "above", "derivative_at", "row_space"]
 
 CONJUGATE, CAP = 1e-2, 40  # accuracy and most steps of conjugate gradients
 GUARD = 5  # fresh directions of the subspace, at least
@@ -84,28 +85,70 @@ def derivative_at(spectrum: Spectrum, nu: float) -> Callable[[Array], tuple[Arra
     return derivative
 
 
-def conjugate(derivative: Any, blocks: list[slice], free: Array, r: Array, x: Array, p: Array, q: Array) -> None:
-    """Solve ``(I - D) x = r`` on the free cells by conjugate gradients, as far as they get; overwrites all but free."""
-    xp = array_namespace(r)
-    size = 0.0
-    for rows in blocks:
-        x[rows, :], p[rows, :] = 0.0, r[rows, :]
-        size += float(xp.sum(r[rows, :] * r[rows, :]))
-    goal = CONJUGATE**2 * size
-    for _ in range(CAP):
-        if size <= goal:
-            break
-        (tall, wide), curvature = derivative(p), 0.0
-        for rows in blocks:
-            image = xp.where(free[rows, :], p[rows, :] - tall[rows, :] @ wide, 0.0)
-            curvature += float(xp.sum(p[rows, :] * image))
-            q[rows, :] = image
-        if not curvature > 0:
-            break
-        step, size, before = size / curvature, 0.0, size
-        for rows in blocks:
-            x[rows, :] += step * p[rows, :]
-            r[rows, :] -= step * q[rows, :]
-            size += float(xp.sum(r[rows, :] * r[rows, :]))
-        for rows in blocks:
-            p[rows, :] = r[rows, :] + (size / before) * p[rows, :]
+class Cells(NamedTuple):
+    """Some cells of a matrix, and Newton's equation on them.
+
+    Attributes
+    ----------
+    flat : array of int, shape (k,)
+        Places in C order.
+    key : array
+        The same for writing to: the array API standard knows masks only there.
+    starts : list of int
+        The first of each block of rows, and the number of all.
+    blocks : list of slice
+        All rows.
+    """
+
+    flat: Array
+    key: Array
+    starts: list[int]
+    blocks: list[slice]
+
+    @classmethod
+    def of(cls, free: Array, blocks: list[slice]) -> "Cells":
+        """Cells where ``free`` (m, n) is true."""
+        xp = array_namespace(free)
+        cells = xp.reshape(free, (-1,))
+        (flat,) = xp.nonzero(cells)
+        counts = (int(xp.count_nonzero(free[rows, :])) for rows in blocks)
+        key = flat if is_numpy_array(flat) or is_cupy_array(flat) else cells
+        return cls(flat, key, [0, *accumulate(counts)], blocks)
+
+    def taken(self, x: Array) -> Array:
+        """Values of a matrix on the cells."""
+        xp = array_namespace(x)
+        return xp.take(xp.reshape(x, (-1,)), self.flat)
+
+    def written(self, x: Array, values: Array) -> None:
+        """Write values to the cells of a matrix that lies together in memory."""
+        array_namespace(x).reshape(x, (-1,), copy=False)[self.key] = values
+
+    def product(self, tall: Array, wide: Array) -> Array:
+        """Values of ``tall @ wide`` on the cells, block by block."""
+        xp, columns = array_namespace(tall), wide.shape[1]
+        parts = []
+        for rows, start, stop in zip(self.blocks, self.starts, self.starts[1:]):
+            part = xp.reshape(tall[rows, :] @ wide, (-1,))
+            parts.append(xp.take(part, self.flat[start:stop] - rows.start * columns))
+        return xp.concat(parts)
+
+    def conjugate(self, derivative: Callable[[Array], tuple[Array, Array]], r: Array, room: Array) -> Array:
+        """Solve ``(I - D) x = r`` on the cells by conjugate gradients, as far as they get; overwrites ``room``."""
+        xp = array_namespace(r)
+        room *= 0.0
+        x, p, size = xp.zeros_like(r), r, float(xp.sum(r * r))
+        goal = CONJUGATE**2 * size
+        for _ in range(CAP):
+            if size <= goal:
+                break
+            self.written(room, p)
+            image = p - self.product(*derivative(room))
+            curvature = float(xp.sum(p * image))
+            if not curvature > 0:
+                break
+            step = size / curvature
+            x, r = x + step * p, r - step * image
+            size, before = float(xp.sum(r * r)), size
+            p = r + (size / before) * p
+        return x
