@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from rpca_affect import rules
 from rpca_affect.estimators.base import Documented
-from rpca_affect.estimators.collections import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.spectrum import floored
+from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.projection import KNEE, robust_scores
 from rpca_affect.rules import check_parameters
 

@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from rpca_affect import rules
 from rpca_affect.arrays import Observed, array_namespace
 from rpca_affect.estimators.base import SHARED_RULES, BaseModel
-from rpca_affect.estimators.collections import Together
 from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import learned_base
+from rpca_affect.estimators.together import Together
 from rpca_affect.lags import windows_of
 from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
 from rpca_affect.projection import KNEE

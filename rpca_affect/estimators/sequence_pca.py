@@ -11,8 +11,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from rpca_affect import rules
 from rpca_affect.estimators.base import OUTPUTS, Documented
-from rpca_affect.estimators.collections import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.estimators.robust_pca import RobustPCA
+from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.rules import check_parameters
 
 __all__ = ["SequenceRobustPCA"]
