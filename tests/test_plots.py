@@ -172,7 +172,7 @@ def test_curves_keep_every_extreme_and_every_gap(seed, length, bins):
     series = rng.standard_normal(length).cumsum()
     for start in rng.integers(length, size=rng.integers(4)):
         series[start : start + rng.integers(1, 60)] = np.nan
-    places = plots.panels.peaks(series, bins)
+    places = plots.traces.peaks(series, bins)
     assert (np.diff(places) > 0).all()
     width = 1 if length <= 3 * bins else -(-length // bins)
     for start in range(0, length, width):

@@ -15,11 +15,11 @@ import pytest
 
 import rpca_affect as ra
 from rpca_affect.results.folder import FolderError
-from rpca_affect.study import running
+from rpca_affect.study import one
 from rpca_affect.study.failures import failure_of
 from rpca_affect.study.inputs import find
 from rpca_affect.study.many import _clear, _unheard
-from rpca_affect.study.running import Job
+from rpca_affect.study.one import Job
 from rpca_affect.study.tables import joined, outliers, participants_of
 
 
@@ -309,7 +309,7 @@ def test_stages_are_told_when_they_begin(tmp_path):
         if not told or told[-1] != (name, tables):
             told.append((name, tables))
 
-    assert running.run(running.Job("a", source, target, report=True), stage).failure is None
+    assert one.run(one.Job("a", source, target, report=True), stage).failure is None
     assert told == [("reading", 0), ("noise", 0), ("solving", 0), ("writing", 0), ("report", 1)]
 
 

@@ -1,6 +1,6 @@
 """How good a split is when the answer is known, and how much it explains when it is not."""
 
-from rpca_affect.metrics.events import EventScores, interval_iou, match_events
+from rpca_affect.metrics.matching import EventScores, interval_iou, match_events
 from rpca_affect.metrics.splits import (
     SupportScores,
     density,

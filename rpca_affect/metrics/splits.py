@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal, NamedTuple
 
 from rpca_affect.arrays import Array, array_namespace, as_floating
-from rpca_affect.metrics.events import precision_recall_f1
+from rpca_affect.metrics.matching import precision_recall_f1
 
 __all__ = [
     "SupportScores",

@@ -4,7 +4,7 @@ from rpca_affect.plots.curves import plot_convergence, plot_spectrum
 from rpca_affect.plots.events import plot_events
 from rpca_affect.plots.levels import plot_levels
 from rpca_affect.plots.maps import plot_heatmaps, plot_missing
-from rpca_affect.plots.panels import plot_decomposition
+from rpca_affect.plots.traces import plot_decomposition
 
 __all__ = [
     "plot_convergence",

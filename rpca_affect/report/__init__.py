@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rpca_affect.report.pictures import pictures
-from rpca_affect.report.words import findings, methods, numbers
+from rpca_affect.report.sentences import findings, methods, numbers
 
 __all__ = ["methods", "write_report"]
 
