@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 import rpca_affect as ra
-from rpca_affect.engine import answer as certify
 from rpca_affect.engine import problem as ready
+from rpca_affect.engine.answer import complete
 from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.cells.selection import kth_largest, median_size
 from rpca_affect.engine.cells.source import Source
@@ -66,7 +66,7 @@ def test_threshold_is_exact_or_flagged(seed, kind):
         expected = singular_value_threshold(a, 1.0)
         # What is missed may be a value just above the threshold: it then adds at most its excess.
         assert np.linalg.norm(found - expected, 2) < 2e-3
-        assert certify.complete(passes, a, low, 1.0, spare)
+        assert complete(passes, a, low, 1.0, spare)
 
 
 @pytest.mark.parametrize("shape", [(420, 300), (700, 420), (600, 600)])  # vectors in place, and in memory of their own
@@ -114,8 +114,8 @@ def test_certificate_sees_a_missing_singular_value():
             spare = np.empty_like(a)
             whole = LowRank(np.ascontiguousarray(vt[:3].T), s[:3], 1.5, False)
             holed = LowRank(np.ascontiguousarray(vt[[0, 2]].T), s[[0, 2]], 1.5, False)
-            assert certify.complete(passes, a, whole, 1 / 1.5, spare)
-            assert not certify.complete(passes, a, holed, 1 / 1.5, spare)
+            assert complete(passes, a, whole, 1 / 1.5, spare)
+            assert not complete(passes, a, holed, 1 / 1.5, spare)
 
 
 @pytest.mark.parametrize("solver", ["ialm", "admm"])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.engine.cells.losses import Bound, huber, shortening
+from rpca_affect.engine.cells.costs import Bound, huber, shortening
 from rpca_affect.engine.cells.source import Source
 from rpca_affect.engine.spectrum.gram import beginning
 from rpca_affect.engine.spectrum.lowrank import LowRank
