@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from rpca_affect.deep import FeatureScale, LSEFClassifier, corrupt
-from rpca_affect.deep.continuity import Continuity
 from rpca_affect.deep.corruption import KINDS
 from rpca_affect.deep.metrics import uar, war
+from rpca_affect.deep.track import Continuity
 
 SHARES = (0.1, 0.2, 0.3)
 EPOCHS = {"natops": 60, "japanese_vowels": 24, "gfe_person_a": 10}

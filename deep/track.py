@@ -10,8 +10,8 @@ import torch
 from classify import japanese_vowels, natops
 
 from rpca_affect.deep import FeatureScale, corrupt
-from rpca_affect.deep.continuity import Continuity
 from rpca_affect.deep.corruption import KINDS
+from rpca_affect.deep.track import Continuity
 
 
 def believed(track, scaler, sequences):

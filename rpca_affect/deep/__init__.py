@@ -1,7 +1,6 @@
 """Trainable robust PCA: SEM, DDM, CIM and RAO, and networks that start as a classical solver."""
 
 from rpca_affect.deep.baselines import SequenceModel, build
-from rpca_affect.deep.continuity import Continuity
 from rpca_affect.deep.corruption import corrupt
 from rpca_affect.deep.fusion import CIM, Fused
 from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
@@ -14,6 +13,7 @@ from rpca_affect.deep.rao import RAO
 from rpca_affect.deep.sequences import centred_per_person
 from rpca_affect.deep.spectral import effective_rank, singular_value_shrink
 from rpca_affect.deep.storage import load, save
+from rpca_affect.deep.track import Continuity
 from rpca_affect.deep.training import train
 from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.solvers import ADMM, InexactALM

@@ -15,8 +15,8 @@ from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.metrics import ccc, war
 from rpca_affect.deep.model import LSEFOutput
 from rpca_affect.deep.net import SequenceNet, make_net, outputs
+from rpca_affect.deep.parameters import PARAMETERS
 from rpca_affect.deep.sequences import SequenceDataset, as_sequences
-from rpca_affect.deep.settings import SETTINGS
 
 
 class _LSEFEstimator(BaseEstimator, ABC):
@@ -25,7 +25,7 @@ class _LSEFEstimator(BaseEstimator, ABC):
     ``model`` is "lsef", "identity", "gru", "tcn" or "transformer": the baselines train in the same way.
     """
 
-    _rules = SETTINGS
+    _rules = PARAMETERS
 
     def __init__(
         self,

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rpca_affect.deep.continuity import Continuity, bridge
 from rpca_affect.deep.fusion import CIM
 from rpca_affect.deep.modules import DDM
 from rpca_affect.deep.spectral import frame_mask
+from rpca_affect.deep.track import Continuity, bridge
 from rpca_affect.deep.unroll import Stages, Unrolled
 from rpca_affect.levels import cascade, hold
 from rpca_affect.solvers import ADMM, InexactALM
@@ -108,7 +108,7 @@ class LSEF(nn.Module):
         See `rpca_affect.deep.CIM`; by default on for clips and off per frame, where bursts carry the arousal.
     track : bool, optional
         Whether frames that do not fit the others are set aside before the split, see
-        `rpca_affect.deep.continuity.Continuity`; by default where ``robust`` is. Needs `fit`, as the scaler does.
+        `rpca_affect.deep.track.Continuity`; by default where ``robust`` is. Needs `fit`, as the scaler does.
     dropout : float
         Before the head.
     split_share : float

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rpca_affect.deep import parallel, products
+from rpca_affect.deep import kernels, parallel
 
 # Two singular values closer than this (relative) take the derivative instead of the difference quotient.
 _TIE = {torch.float32: 1e-4, torch.float64: 1e-7}
@@ -33,10 +33,10 @@ class Recompose(torch.autograd.Function):
         ctx.few = 2 * ctx.k <= side
         half = x.new_empty(len(x), *((ctx.k, length) if ctx.few else (side, side)))
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        ctx.compiled = parallel.suits(x) and length <= products.LONGEST
+        ctx.compiled = parallel.suits(x) and length <= kernels.LONGEST
         if ctx.compiled:
             given = _arrays(x, basis.mT, phi[..., : ctx.k])
-            parallel.in_parts(products.forward(), *given, ctx.few, half.numpy(), out.numpy())
+            parallel.in_parts(kernels.forward(), *given, ctx.few, half.numpy(), out.numpy())
         else:
             with torch.autocast(x.device.type, enabled=False):
                 for group in _groups(x, basis[..., : ctx.k], phi[..., : ctx.k], half, out):
@@ -53,7 +53,7 @@ class Recompose(torch.autograd.Function):
         if ctx.compiled:
             given = _arrays(grad, x, half, basis.mT, phi, slope, s)
             numbers = (_TIE[s.dtype], ctx.few)
-            parallel.in_parts(products.backward(), *given, *numbers, along.numpy(), grad_x.numpy())
+            parallel.in_parts(kernels.backward(), *given, *numbers, along.numpy(), grad_x.numpy())
         else:
             with torch.autocast(x.device.type, enabled=False):
                 for group in _groups(grad, x, half, basis, phi, slope, s, along, grad_x):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from rpca_affect.deep.continuity import repeated
 from rpca_affect.deep.corruption import corrupt
+from rpca_affect.deep.track import repeated
 
 
 def as_sequences(X: Any, mask: Any = None) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import torch
 from rpca_affect import checks, rules
 from rpca_affect.deep.net import OPTIMIZERS
 
-__all__ = ["SETTINGS"]
+__all__ = ["PARAMETERS"]
 
 MODELS = ("lsef", "identity", "gru", "tcn", "transformer")
 SHARE = rules.number(least=0, most=1)
@@ -41,7 +41,7 @@ def _class_weight(name: str, value: Any) -> None:
         checks.one_of(name, value, ("balanced",))
 
 
-SETTINGS: dict[str, rules.Rule] = {
+PARAMETERS: dict[str, rules.Rule] = {
     "model": rules.word(*MODELS),
     "hidden": rules.whole(1),
     "n_stages": rules.whole(0),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deep import LSEF, LSEFClassifier, LSEFRegressor, corrupt
-from rpca_affect.deep.continuity import Continuity, _longest, bridge, repeated
+from rpca_affect.deep.track import Continuity, _longest, bridge, repeated
 from rpca_affect.engine import jit
 from rpca_affect.solvers import InexactALM
 
