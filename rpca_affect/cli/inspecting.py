@@ -22,7 +22,8 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
     with kept([file]) as [(source, called)]:
         recording = read(source, **words)
         if called:
-            recording = replace(recording, meta={**recording.meta, "source": called})
+            meta = {name: value for name, value in recording.meta.items() if name != "path"}
+            recording = replace(recording, meta={**meta, "source": called})
         about = describe(recording) | _tried(recording)
     if as_json:
         answer(about)
@@ -61,7 +62,7 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
     if about["doubt"] is not None:
         text = f"No command is suggested. {sentence(about['doubt'], 'shell')}"
         console.print(Text(f"\n{harmless(text)}", style="bold red"))
-    if about["suggested_command"] and not called:
+    if about["suggested_command"]:
         console.print(Text(f"\n{harmless(about['suggested_command'])}", style="bold"))
 
 

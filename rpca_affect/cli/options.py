@@ -69,7 +69,10 @@ Confidence = Annotated[float, typer.Option("--min-confidence", help="Frames belo
 Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second, where the file does not say it.")]
 Gap = Annotated[float, typer.Option("--max-gap", help="A longer gap, in seconds, starts a new sequence.")]
 Key = Annotated[
-    str | None, typer.Option("--key", help="Columns that tell people, faces or clips apart; the array in an .npz file.")
+    str | None,
+    typer.Option(
+        "--key", help="Columns that tell people, faces or clips apart; or the array, sheet or member of a file to read."
+    ),
 ]
 Time = Annotated[str | None, typer.Option("--time", help="Column that holds the time.")]
 Quality = Annotated[str | None, typer.Option("--confidence", help="Column that holds the confidence of each frame.")]

@@ -73,17 +73,37 @@ def suggested_command(recording: Recording, features: Sequence[str] | None = Non
     features : sequence of str, optional
         Feature groups to name, none of them for all; those that the format suggests when left out.
     """
-    source = recording.meta["source"]
-    if source in ("array", "DataFrame"):
+    meta = recording.meta
+    if "path" not in meta:
         return None
-    words = ["rpca-affect", "decompose", source, "-o", f"{Path(source).stem}_split", "--report"]
-    if "key" in recording.meta:
-        words += ["--key", recording.meta["key"]]
-    if features is None and set(recording.meta["suggested"]) != set(recording.groups):
-        features = recording.meta["suggested"]
-    if features:
-        words += ["--features", ",".join(features)]
+    path = Path(meta["path"])
+    stem = path.name.split(".")[0] if path.suffix.casefold() in _PACKED else path.stem
+    called = f"./{path}" if str(path).startswith("-") else str(path)
+    words = ["rpca-affect", "decompose", called, "-o", f"{stem}_split", "--report"]
+    asked = meta["asked"]
+    if features is None and set(meta["suggested"]) != set(recording.groups):
+        features = meta["suggested"]
+    asked = asked | {"features": features or asked["features"], "key": asked["key"] or meta.get("key")}
+    for option, default in _OPTIONS.items():
+        given = asked[option]
+        if given not in (None, default, [], ()):
+            named = option.replace("_", "-") + "-words" * (option == "missing")
+            listed = list(given) if option == "missing" and not isinstance(given, str) else [given]
+            for one in listed:
+                words += [f"--{named}", one if isinstance(one, str) else _word(one)]
     return shlex.join(words)
+
+
+# Options of reading, with what they are where nobody names them.
+_OPTIONS: dict[str, Any] = {
+    "format": None, "min_confidence": 0.8, "max_gap": 1.0, "fps": None, "key": None, "time": None, "confidence": None,
+    "drop": None, "missing": None, "features": None,
+}  # fmt: skip
+_PACKED = (".gz", ".bz2", ".xz", ".zip")
+
+
+def _word(given: float | Sequence[str]) -> str:
+    return f"{given:g}" if isinstance(given, (int, float)) else ",".join(given)
 
 
 def _sequences(recording: Recording) -> int:

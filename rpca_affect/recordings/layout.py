@@ -10,6 +10,7 @@ import pandas as pd
 from .clock import from_numbers, from_text
 from .convention import Convention
 from .lost import RANGES
+from .names import names_of
 from .phrases import listed
 from .recording import RecordingError
 from .roles import Role, decide
@@ -50,13 +51,6 @@ class Choice:
     def of(cls, time=None, key=None, confidence=None, drop=None, features=None) -> "Choice":
         """Choice from the arguments of `read`; several names come in a list or separated by commas."""
         return cls(time, names_of(key), confidence, names_of(drop), names_of(features))
-
-
-def names_of(given) -> tuple[str, ...]:
-    """Names given in a list or in one text, separated by commas."""
-    if given is None:
-        return ()
-    return tuple(word.strip() for word in (given.split(",") if isinstance(given, str) else given) if str(word).strip())
 
 
 def lay_out(
@@ -154,7 +148,9 @@ def overridden(table: Table, layout: Layout, choice: Choice) -> Layout:
     def take(name: str, kind: str, reason: str) -> int:
         position = table.position(name)
         if position is None:
-            raise ValueError(f"{table.source} has no column {name!r}; it has {listed(table.names, 8)}.")
+            others = [what for what in table.form.get("members", ()) if what not in names_of(table.form.get("key"))]
+            beside = f", and beside the table {listed(others)}" if others else ""
+            raise ValueError(f"{table.source} has no column {name!r}; it has {listed(table.names, 8)}{beside}.")
         features.pop(position, None)
         roles[position] = Role(kind, reason, used=True)
         return position

@@ -49,6 +49,7 @@ QUALITY = word_set(
     "confidence conf likelihood success succeeded valid validity quality score probability prob tracked detected "
     "detection visibility visible reliability certainty status state ok found konfidenz erfolg"
 )
+PERCENT = word_set("% percent percentage pct perc prozent")
 WEAK = word_set("score quality probability prob visibility visible status state found validity")
 CONTEXT = word_set(
     "face tracking tracker track detector detection detected frame model overall mean pose landmark landmarks head of "
@@ -56,6 +57,13 @@ CONTEXT = word_set(
     "total in formatted stamp id nr no number index event s x object subject signal computer device camera"
 )
 _VOCABULARY = CLOCK | SPAN | set(UNITS) - {"s", "h"} | COUNTER - {"#", "n", "i", "no"} | WHO | PART | LABEL | QUALITY
+
+
+def names_of(given) -> tuple[str, ...]:
+    """Names given in a list or in one text, separated by commas."""
+    if given is None:
+        return ()
+    return tuple(word.strip() for word in (given.split(",") if isinstance(given, str) else given) if str(word).strip())
 
 
 def plain(name: str) -> str:

@@ -12,7 +12,8 @@ from .containers import load
 from .containers.arrays import array_table
 from .formats import formats, prepared
 from .frames import to_pandas, unmasked
-from .layout import Choice, names_of, overridden
+from .layout import Choice, overridden
+from .names import names_of
 from .recording import Recording, RecordingError
 from .tables import Table
 
@@ -104,7 +105,8 @@ def read(
         Frames per second: the time then comes from the frame numbers (or the rows), not from the file's stamps.
     key : str or list of str, optional
         Columns that tell people, faces, files or sources apart, each of them a sequence of its own; found from names
-        and values when left out.  In an ``.npz`` file that holds several arrays, the name of the one to read.
+        and values when left out.  In a file that holds several tables, the name of the array, sheet, entry or member
+        to read, before those of columns.
     time : str, optional
         Column that holds the time.
     confidence : str, optional
@@ -135,12 +137,26 @@ def read(
     >>> recording.feature_names, recording.mask.tolist()
     (('AU06', 'AU12'), [[True, True], [True, False], [True, True]])
     """
-    table = load(Path(path), None if key is None else ",".join(names_of(key)))
-    choice = Choice.of(time, None if "array" in table.form else key, confidence, drop, features)
+    table = load(Path(path), names_of(key))
+    inside = names_of(table.form.get("key"))  # an array, sheet or member of the file, not a column
+    columns = () if "array" in table.form else tuple(name for name in names_of(key) if name not in inside)
+    choice = Choice.of(time, columns, confidence, drop, features)
     recording = _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps)
+    asked = {
+        "format": format,
+        "min_confidence": min_confidence,
+        "max_gap": max_gap,
+        "fps": fps,
+        "key": key,
+        "time": time,
+        "confidence": confidence,
+        "drop": drop,
+        "missing": missing,
+        "features": features,
+    }
     del table
     _give_back()
-    return recording
+    return replace(recording, meta={**recording.meta, "path": str(path), "asked": asked})
 
 
 def _give_back() -> None:

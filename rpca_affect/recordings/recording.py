@@ -41,7 +41,8 @@ class Recording:
         of those passthrough columns that are features but not part of `values`: unselected or without any
         number), ``suggested`` (feature groups worth starting with), ``roles`` (what each column is taken for, and
         why), ``presence`` (features that are 0 or 1), ``keys`` (columns that tell sequences apart) and ``order``
-        (rows of the input in the order of their time, where they had to be sorted; `frame` undoes it).
+        (rows of the input in the order of their time, where they had to be sorted; `frame` undoes it); of a
+        recording that `read` read also ``path`` and ``asked`` (the options it was read with).
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """ARFF (Weka) to Table: names from the header, rows as comma-separated text."""
 
 import re
+from collections.abc import Sequence
 
 from ..recording import RecordingError
 from ..tables import Table
@@ -14,7 +15,7 @@ KINDS = ("arff",)
 _ATTRIBUTE = re.compile(r"@attribute\s+('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S+)\s+(.+)", re.I)
 
 
-def load(source: Source, key: str | None = None) -> Table:
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read an ARFF file; the words of its nominal attributes stay words, ``?`` is missing."""
     data, said = decoded(source)
     names, skip = [], 0

@@ -20,12 +20,12 @@ _NAMES = ("columns", "names", "feature_names", "features", "column_names")
 _RATES = ("fps", "rate", "frame_rate", "framerate", "sampling_rate", "fs")
 
 
-def load(source: Source, key: str | None = None) -> Table:
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read the arrays of a file; pickled objects are never loaded."""
     return table_of_arrays(
         {"npy": _npy, "npz": _npz, "safetensors": _safetensors, "matlab": _matlab}[source.kind](source),
         source.name,
-        key,
+        ",".join(keys) or None,
     )
 
 

@@ -1,5 +1,7 @@
 """Parquet and Feather files to Table, by pyarrow."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ..recording import RecordingError
@@ -10,7 +12,7 @@ from .source import Source
 KINDS = ("parquet", "feather")
 
 
-def load(source: Source, key: str | None = None) -> Table:
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read a Parquet or Feather file; a saved pandas index comes back as the index."""
     try:
         import pyarrow as pa

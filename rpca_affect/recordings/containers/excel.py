@@ -3,6 +3,7 @@
 import datetime
 import io
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,8 @@ from .source import Source
 KINDS = ("xlsx",)
 
 
-def load(source: Source, key: str | None = None) -> Table:
-    """Read a sheet of a workbook; `key` is its name where several hold tables."""
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
+    """Read a sheet of a workbook: the one that `keys` name, or the longest."""
     try:
         import openpyxl
     except ImportError as error:
@@ -28,23 +29,28 @@ def load(source: Source, key: str | None = None) -> Table:
             warnings.simplefilter("ignore")  # openpyxl warns of drawings and validations that are no data
             book = openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True)
             try:
-                sheets = {sheet.title: _cells(sheet) for sheet in book.worksheets if key in (None, sheet.title)}
+                asked = [sheet.title for sheet in book.worksheets if sheet.title in keys]
+                sheets = {s.title: _cells(s) for s in book.worksheets if s.title in (asked or [s.title])}
             finally:
                 book.close()
     except MemoryError:
         raise
     except Exception as error:  # openpyxl raises whatever XML, zip and its own checks raise
         raise source.damaged("Excel", error) from error
-    if key is not None and not sheets:
-        raise RecordingError(f"{source.name} has no sheet {key!r}.")
     filled = {title: rows for title, rows in sheets.items() if len(rows) > 1}
     if not filled:
         raise RecordingError(f"{source.name} is empty, expected a header and one row for each frame.")
     title = max(filled, key=lambda name: len(filled[name]))
     said = list(source.notices)
-    if len(filled) > 1:
+    if len(filled) > 1 and not asked:
         said.append(f"The sheet {title!r} was read, the longest of {len(filled)}; choose another with key.")
-    return _table(source.name, title, filled[title], said, {"key": title} if len(filled) > 1 else {})
+    return _table(
+        source.name,
+        title,
+        filled[title],
+        said,
+        {"key": title, "members": tuple(filled)} if asked or len(filled) > 1 else {},
+    )
 
 
 def _cells(sheet) -> list[tuple[int, list]]:

@@ -1,6 +1,7 @@
 """HDF5 files to Table, by h5py: arrays, MATLAB 7.3, and the computational sequences of CMU-MOSEI (.csd)."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ KINDS = ("hdf5",)
 _MOST_CELLS = 1 << 31  # a damaged header asks for more
 
 
-def load(source: Source, key: str | None = None) -> Table:
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read the arrays of an HDF5 file; objects of Python that pandas and PyTables pickle are never loaded."""
     try:
         import h5py
@@ -26,18 +27,18 @@ def load(source: Source, key: str | None = None) -> Table:
             sequences = _sequences(file, h5py)
             if sequences is not None:
                 name, data = sequences
-                return _csd(source, file, name, data, key)
+                return _csd(source, file, name, data, keys)
             held, pandas_store = _arrays(file, h5py, matlab=source.data.startswith(b"MATLAB"))
     except (RecordingError, MemoryError):
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError and more
         raise source.damaged("HDF5", error) from error
-    if pandas_store and key is None:
+    if pandas_store and not keys:
         raise RecordingError(
             f"{source.name} is a store of pandas, whose names are pickled and never loaded because that can run code; "
             "save it as Parquet or CSV."
         )
-    return table_of_arrays(held, source.name, key)
+    return table_of_arrays(held, source.name, ",".join(keys) or None)
 
 
 def _arrays(file, h5py, matlab: bool) -> tuple[dict[str, np.ndarray], bool]:
@@ -80,13 +81,12 @@ def _sequences(file, h5py):
     return None
 
 
-def _csd(source: Source, file, name: str, data, key: str | None) -> Table:
+def _csd(source: Source, file, name: str, data, keys: Sequence[str]) -> Table:
     """One table of all videos: video, start of each interval, features."""
-    videos = [key] if key is not None else list(data)
-    if key is not None and key not in data:
-        raise RecordingError(f"{source.name} has no video {key!r}; it holds {', '.join(list(data)[:5])}, ...")
+    asked = [key for key in keys if key in data]
+    videos = asked[:1] or list(data)
     parts: list[np.ndarray] = []
-    keys: list[str] = []
+    named: list[str] = []
     starts: list[np.ndarray] = []
     for video in videos:
         features, intervals = data[video]["features"], data[video]["intervals"]
@@ -102,15 +102,15 @@ def _csd(source: Source, file, name: str, data, key: str | None) -> Table:
             )
         parts.append(features[()])
         starts.append(intervals[:, 0])
-        keys += [video] * features.shape[0]
+        named += [video] * features.shape[0]
     values = np.concatenate(parts).astype(np.float64)
     if not values.size:
         raise RecordingError(f"{source.name} holds no features, expected one row for each frame.")
     names = _dimension_names(file[name], values.shape[1]) or [f"{name}_{i}" for i in range(values.shape[1])]
     frame = pd.DataFrame(values, columns=pd.Index(names, dtype=object))
-    frame.insert(0, "video", np.array(keys, dtype=object))
+    frame.insert(0, "video", np.array(named, dtype=object))
     frame.insert(1, "start", np.concatenate(starts).astype(np.float64))
-    return Table(frame, source.name, notices=source.notices, form={"csd": name})
+    return Table(frame, source.name, notices=source.notices, form={"csd": name} | ({"key": asked[0]} if asked else {}))
 
 
 def _dimension_names(group, width: int) -> list[str] | None:

@@ -1,7 +1,7 @@
 """JSON and JSON lines to Table: one record for each frame, whatever it nests."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ _PLAIN = {"categories", "blendshapes", "blendShapes", "data", "features", "landm
 _MOST_COLUMNS = 200_000
 
 
-def load(source: Source, key: str | None = None) -> Table:
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read records: a list of them, one in each line, a list inside an object (``frames``), or lists by column."""
     data, said = decoded(source)
     form: dict = {"json": True}
@@ -32,7 +32,9 @@ def load(source: Source, key: str | None = None) -> Table:
     except ValueError as error:
         held, lines = _by_line(source, data, error)
     if isinstance(held, dict):
-        held, form["json"] = _inside(source, held, key)
+        asked = next((key for key in keys if key in held), None)
+        held, form["json"] = _inside(source, held, asked)
+        form |= {} if asked is None else {"key": asked}
     if isinstance(held, dict):
         frame = _by_columns(source, held)
     else:
@@ -68,10 +70,6 @@ def _by_line(source: Source, data: bytes, error: ValueError) -> tuple[list, np.n
 def _inside(source: Source, held: dict, key: str | None) -> tuple[Any, Any]:
     """The records in an object: the one chosen, its longest list of records, or its lists by column."""
     if key is not None:
-        if key not in held:
-            raise RecordingError(
-                f"{source.name} has no entry {key!r}; it holds {', '.join(map(str, list(held)[:12]))}."
-            )
         return held[key], key
     tables = {name: value for name, value in held.items() if _records(value)}
     columns = [

@@ -7,6 +7,7 @@ import lzma
 import re
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Source:
     kind: str
     path: Path | None = None  # where the bytes lie on disk as they are, for readers that want a path
     notices: tuple[str, ...] = ()
+    member: str | None = None  # of an archive, where the user named it
 
     def damaged(self, called: str, error: BaseException) -> RecordingError:
         """One sentence about a file of the right kind that does not open."""
@@ -70,10 +72,10 @@ class Source:
         return RecordingError(f"{self.name} is a damaged {called} file, expected one that opens: {said[:200]}.")
 
 
-def open_source(path: Path, key: str | None = None) -> Source:
+def open_source(path: Path, keys: Sequence[str] = ()) -> Source:
     """Read a file, unpack it where it is packed, and find out what it is.
 
-    `key` names the member of a zip archive that holds several tables.
+    One of `keys` may name the member of a zip archive that holds several tables.
 
     Raises
     ------
@@ -90,19 +92,21 @@ def open_source(path: Path, key: str | None = None) -> Source:
         raise RecordingError(f"{path} cannot be opened: {error.strerror or error}.") from error
     except MemoryError:
         raise RecordingError(f"{path} does not fit into memory.") from None
-    return _recognised(str(path), data, path, key, ())
+    return _recognised(str(path), data, path, keys, ())
 
 
-def _recognised(name: str, data: bytes, path: Path | None, key: str | None, notices: tuple[str, ...]) -> Source:
+def _recognised(name: str, data: bytes, path: Path | None, keys: Sequence[str], notices: tuple[str, ...]) -> Source:
+    chosen = None
     for _ in range(4):
         kind = kind_of(name, data)
         if kind in _PACKED:
             data, path = _unpacked(name, data, kind), None
         elif kind == "zip":
-            member, data = _member(name, data, key)
+            member, data, asked = _member(name, data, keys)
+            chosen = member if asked else chosen
             name, path, notices = f"{name} ({member})", None, (*notices, f"The table {member} of the archive was read.")
         else:
-            return Source(name, data, kind, path, notices)
+            return Source(name, data, kind, path, notices, chosen)
     raise RecordingError(f"{name} is an archive in an archive in an archive; unpack it first.")
 
 
@@ -183,8 +187,8 @@ def _unpacked(name: str, data: bytes, kind: str) -> bytes:
     return unpacked
 
 
-def _member(name: str, data: bytes, key: str | None) -> tuple[str, bytes]:
-    """The table in a zip archive."""
+def _member(name: str, data: bytes, keys: Sequence[str]) -> tuple[str, bytes, bool]:
+    """The table in a zip archive: its name, its bytes, and whether the user named it."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             inside = [
@@ -193,16 +197,19 @@ def _member(name: str, data: bytes, key: str | None) -> tuple[str, bytes]:
                 if not info.is_dir() and not info.filename.startswith("__MACOSX/") and "/." not in f"/{info.filename}"
             ]
             tables = [info for info in inside if info.filename.removesuffix(".gz").lower().endswith(_INSIDE)]
-            if key is not None:
-                tables = [info for info in inside if key in (info.filename, info.filename.rsplit("/", 1)[-1])]
-            if len(tables) != 1:
+            called = {info.filename: info for info in inside}
+            called |= {info.filename.rsplit("/", 1)[-1]: info for info in inside}
+            named = [(key, called[key]) for key in keys if key in called]
+            if len(named or tables) != 1:
                 found = ", ".join(info.filename for info in inside[:12]) or "nothing"
-                what = f"no file {key!r}" if key is not None else f"{len(tables)} tables, expected one"
-                choose = "" if not tables or key is not None else "; choose one with key=..., or unpack it"
-                raise RecordingError(f"{name} is a zip archive with {what}{choose} (found: {found}).")
-            if tables[0].file_size >= _MOST_UNPACKED:
+                choose = "; choose one with key=..., or unpack it" if tables else ""
+                raise RecordingError(
+                    f"{name} is a zip archive with {len(tables)} tables, expected one{choose} (found: {found})."
+                )
+            name_inside, chosen = named[0] if named else (tables[0].filename, tables[0])
+            if chosen.file_size >= _MOST_UNPACKED:
                 raise RecordingError(f"{name} unpacks to more than {_MOST_UNPACKED >> 30} GiB; unpack it first.")
-            return tables[0].filename, archive.read(tables[0])
+            return name_inside, archive.read(chosen), bool(named)
     except RecordingError:
         raise
     except MemoryError:

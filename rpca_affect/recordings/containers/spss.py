@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..tables import Table
@@ -11,7 +12,7 @@ from .source import Source
 KINDS = ("sav",)
 
 
-def load(source: Source, key: str | None = None) -> Table:
+def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read a .sav or .zsav file; user-defined missing values are missing."""
     try:
         import pyreadstat
