@@ -8,11 +8,12 @@ import pandas as pd
 
 from .clock import sequence_rows, step_of
 from .layout import Layout, overridden
-from .lost import implausible, lost_cells, presence_of
+from .lost import codes_outside, implausible, lost_cells, presence_of
 from .phrases import counted, listed
 from .recording import Recording, RecordingError
 from .sequences import in_order, missing_rows, spread_evenly, unbroken, usual_step, without_features
 from .tables import Table
+from .when import stated_rate
 
 __all__ = ["Layout", "assemble", "counted", "listed", "overridden", "sequence_rows", "step_of"]
 
@@ -38,6 +39,9 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
         observed &= _given_mask(mask, observed.shape, names)
     if not observed.any():
         raise RecordingError(f"{table.source}: no cell is observed; the mask given leaves nothing to decompose.")
+    if fps is None and layout.time is None and (stated := stated_rate(table.form.get("preamble", ()))) is not None:
+        fps, where = stated
+        notices.append(f"No column holds times, and above the header stands {where!r}: {fps:g} frames per second.")
     time, sequence_id, order, rate = _when(table, layout, observed, fps, max_gap, notices)
     frame = table.frame
     if order is not None:
@@ -166,10 +170,13 @@ def _observed(table, layout, values, positions, groups, min_confidence, notices)
             f"{min_confidence:g} masked."
         )
     believed = observed & trusted[:, None] & ~unsure
-    lost = lost_cells(values, believed, notices)
+    lost = lost_cells(values, believed, notices, layout.sequence)
     observed = believed & ~lost
     for group, members in groups.items():
         if group in layout.ranges:
+            observed[:, members] &= ~codes_outside(
+                values[:, members], observed[:, members], group, layout.ranges[group], notices
+            )
             names = [table.names[positions[k]] for k in members]
             said = implausible(
                 values[:, members], observed[:, members], group, layout.ranges[group], names, table.place
@@ -207,10 +214,9 @@ def _trusted_rows(table: Table, layout: Layout, min_confidence: float, notices: 
             f"{best}; lower min_confidence to use them."
         )
     if n_masked:
-        notices.append(
-            f"{n_masked} of {counted(n_rows, 'frame')} ({n_masked / n_rows:.1%}) masked: tracking failed in "
-            f"{int(failed.sum())}, confidence below {min_confidence:g} in {int(unsure.sum())}."
-        )
+        reasons = (("tracking failed", failed), (f"confidence below {min_confidence:g}", unsure))
+        why = ", ".join(f"{reason} in {int(rows.sum())}" for reason, rows in reasons if rows.any())
+        notices.append(f"{n_masked} of {counted(n_rows, 'frame')} ({n_masked / n_rows:.1%}) masked: {why}.")
     return trusted
 
 

@@ -23,7 +23,8 @@ _THOUSANDS = {
     ",": re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d*|[-+]?\d{1,3}(\.\d{3}){2,}"),
 }
 _COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.I)
-_WORD = re.compile(r"[^\W\d]\w*([ _-]\w+)*")
+_WORD = re.compile(r"[^\W\d]\w*([ _-]\w+)*|([^\W\d_]{1,2}[./] ?){1,3}[^\W\d_]{0,2}")  # lost, not found, n.a., k. A.
+_RECURS = 3  # times that a word of letters comes back where it is no slip of the hand
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Cells:
     """The columns of a table, each turned into numbers once.
 
     A word that stands in all columns of a row at once, where the other rows hold numbers, says that the tracker
-    failed there (``FIND_FAILED``); a word in a single cell is damage.
+    failed there (``FIND_FAILED``), and an abbreviation that comes back stands for nothing (``n.a.``); another word in
+    single cells is damage.
     """
 
     def __init__(self, frame: pd.DataFrame, codes: frozenset[int], decimal: str, missing: tuple[str, ...]):
@@ -75,8 +77,9 @@ class Cells:
         for word in [word for word, n in common.most_common(20) if _WORD.fullmatch(word)]:
             here = np.stack([words == word for words, *_ in mixed])
             rows = here.any(axis=0)
-            alone = len(mixed) == 1 and rows.sum() >= 3
-            if alone or (len(mixed) > 1 and here[:, rows].mean() > 0.9):
+            alone = len(mixed) == 1 and rows.sum() >= _RECURS
+            short = "." in word and here.sum() >= _RECURS
+            if alone or short or (len(mixed) > 1 and here[:, rows].mean() > 0.9):
                 found.add(word)
         return frozenset(found)
 

@@ -13,7 +13,7 @@ _DAY = 86400.0
 _TIMECODE = r"(\d{1,3})[:;](\d{1,2})[:;](\d{1,2})[:;](\d{1,3}(?:\.\d*)?)"
 _DATED = (
     r"(?:(\d{1,4}[-./]\d{1,2}[-./]\d{2,4})[T ,]*)?"
-    r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)\s*([AaPp])?(?:\.?[Mm]\.?)?\s*(?:Z|UTC|[-+]\d{2}:?\d{2})?"
+    r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)\s*([AaPp])?(?:\.?[Mm]\.?)?\s*(?:Z|UTC|([-+])(\d{2}):?(\d{2}))?"
 )
 # Seconds since 1970 and milliseconds without leading zeros; the readers keep only such columns as text.
 UNPADDED = re.compile(r"(\d{9,10})\.(\d{1,3})")
@@ -165,15 +165,18 @@ def _milliseconds(parts: pd.DataFrame) -> Times:
 
 
 def _dated(parts: pd.DataFrame) -> Times:
-    """Date, hours, minutes and seconds; the hours may be missing (01:02.5 are minutes and seconds)."""
+    """Date, hours, minutes, seconds and offset from UTC; hours may be missing (01:02.5 are minutes and seconds)."""
     hours = np.nan_to_num(_float(parts[1]))
     late = parts[4].str.lower().fillna("").to_numpy(object)
     hours = np.where(late == "p", hours % 12 + 12, np.where(late == "a", hours % 12, hours))
-    seconds = 3600 * hours + 60 * _float(parts[2]) + _float(parts[3])
+    east = np.nan_to_num(3600 * _float(parts[6]) + 60 * _float(parts[7]))  # the clock is put forward or back on the way
+    east = np.where(parts[5].eq("-").fillna(False), -east, east)
+    seconds = 3600 * hours + 60 * _float(parts[2]) + _float(parts[3]) - east
     notices: list[str] = []
     if parts[0].notna().any():
         days = _days(parts[0])
-        return Times(seconds + _DAY * (days - np.nanmin(days)) - np.nanmin(seconds[days == np.nanmin(days)]))
+        seconds = seconds + _DAY * (days - np.nanmin(days))
+        return Times(seconds - np.nanmin(seconds))
     return Times(_past_midnight(seconds, notices), tuple(notices))
 
 

@@ -1,15 +1,52 @@
-"""Long form, one feature in each row: put side by side, one frame in each row."""
+"""Tables with a feature in each row, in long form or turned over: put into rows of frames."""
 
 import numpy as np
 import pandas as pd
 
 from .groups import group_of
 from .names import CLOCK, COUNTER, WHO, word_set, words_of
+from .phrases import listed
 from .recording import RecordingError
 from .tables import Table
 
 _NAMING = word_set("blendshape feature variable category name au unit channel landmark measure metric signal key point")
 _UNNAMED = 0.1  # rows without a name, of which more make no long form
+
+
+def by_frames(table: Table) -> Table:
+    """Table with one row for each frame, whether the one given is in long form, turned over, or so already."""
+    turned = upright(table)
+    return widened(table) if turned is table else turned
+
+
+def upright(table: Table) -> Table:
+    """Table whose columns are the features, made of one whose first column names them, with a frame in each column.
+
+    The first column must name features that programs write, each once, and all others hold numbers.  Headers that are
+    rising numbers become the times or numbers of the frames.
+    """
+    frame = table.frame
+    if not 3 <= len(frame) < len(frame.columns) or table.cells.plain(0):
+        return table
+    names = [str(name).strip() for name in frame.iloc[:, 0]]
+    known = sum(group_of(name) is not None for name in names)
+    across = range(1, frame.shape[1])
+    features_across = sum(group_of(table.names[i]) is not None for i in across)
+    if len(set(names)) < len(names) or known <= 0.5 * len(names) or features_across > 0.5 * len(across):
+        return table
+    if any(table.cells.read(i).is_text for i in across):
+        return table
+    values = np.array([table.numbers(i, required=True) for i in across])
+    turned = pd.DataFrame(values, columns=pd.Index(names, dtype=object))
+    stamps = pd.to_numeric(pd.Series(table.names[1:]), errors="coerce").to_numpy(np.float64)
+    if (np.diff(stamps) > 0).all():
+        whole = bool((stamps == np.floor(stamps)).all())
+        turned.insert(0, table.names[0] or ("frame" if whole else "time"), stamps.astype(np.int64) if whole else stamps)
+    said = (
+        f"The table has a feature in each row ({listed(names, 3)}) and a frame in each column: it was turned over, and "
+        "the results have one row for each frame."
+    )
+    return Table(turned, table.source, None, (*table.notices, said), table.form, missing=table.missing)
 
 
 def widened(table: Table) -> Table:
@@ -74,16 +111,14 @@ def _guess(table: Table, i: int) -> str:
 def _pivoted(table: Table, keys: list[int], naming: int, numbers: list[int]) -> Table:
     frame = table.frame.copy()
     frame.columns = pd.RangeIndex(len(frame.columns))
-    order = frame[keys].drop_duplicates()
-    parts = []
+    number = frame.groupby(keys, sort=False, dropna=False).ngroup()  # of the frame that a row belongs to
+    parts = [frame.loc[~number.duplicated(), keys].reset_index(drop=True)]
     for value in numbers:
-        cells = frame[[*keys, naming, value]].copy()
-        cells[value] = table.numbers(value, required=True)
-        wide = cells.pivot(index=keys, columns=naming, values=value)
-        wide = wide[list(dict.fromkeys(frame[naming]))]
+        cells = pd.DataFrame({"frame": number, "name": frame[naming], "value": table.numbers(value, required=True)})
+        wide = cells.pivot(index="frame", columns="name", values="value")[list(dict.fromkeys(frame[naming]))]
         wide.columns = [str(c) if len(numbers) == 1 else f"{c} {table.names[value]}" for c in wide.columns]
         parts.append(wide)
-    joined = pd.concat(parts, axis=1).reindex(pd.MultiIndex.from_frame(order)).reset_index()
+    joined = pd.concat(parts, axis=1)
     joined.columns = pd.Index([*(table.frame.columns[i] for i in keys), *joined.columns[len(keys) :]], dtype=object)
     said = (
         f"The table is in long form ({table.names[naming]!r} names the feature of each row): its {len(frame)} rows "

@@ -1,6 +1,7 @@
 """Lost cells by evidence: numbers that trackers write where they saw nothing, and frames that stand still."""
 
 import numpy as np
+import pandas as pd
 
 from .phrases import counted, listed
 
@@ -8,11 +9,12 @@ _CELLS = 1 << 18  # that are looked at together: nothing as large as the table i
 _MOST = 20  # candidates for a number that means "missing"
 
 
-def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str]) -> np.ndarray:
+def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str], sequence=None) -> np.ndarray:
     """Cells of `values` (n_frames, n_features) that hold no measurement, each kind said in a notice with its count.
 
     A number means "missing" when it fills every feature of a frame (0 or -1 throughout), or when it is a whole number
     far outside everything else in its column and comes back exactly, in many columns of a frame or often in one.
+    Frames stand still within their own sequence, of which `sequence` (n_frames,) gives the key, if there are several.
     """
     lost = np.zeros(values.shape, dtype=bool)
     if len(values) < 10:
@@ -20,7 +22,7 @@ def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str]) -> np.
     varies = np.flatnonzero(_varies(values, known))
     _same_throughout(values, known, varies, lost, notices)
     _far_outside(values, known & ~lost, lost, notices)
-    _standing_still(values, known & ~lost, varies, notices)
+    _standing_still(values, known & ~lost, varies, sequence, notices)
     return lost
 
 
@@ -61,13 +63,14 @@ def _repeats(part: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return seen[1:].any(axis=1) & ((part[1:] == part[:-1]) | ~(seen[1:] | seen[:-1])).all(axis=1)
 
 
-def _by_rows(test, values, known, columns, before: int = 0) -> np.ndarray:
+def _by_rows(test, values, known, columns, before: int = 0, order: np.ndarray | None = None) -> np.ndarray:
     """What a test of some columns says of every row, a few rows (and ``before`` rows before them) at a time."""
     step = max(1, _CELLS // max(len(columns), 1))
     whole = len(columns) == values.shape[1]
     found = []
     for start in range(before, len(values), step):
-        rows = slice(start - before, min(start + step, len(values)))
+        near = slice(start - before, min(start + step, len(values)))
+        rows = near if order is None else order[near]
         some = (values[rows], known[rows]) if whole else (values[rows][:, columns], known[rows][:, columns])
         found.append(test(*some))
     return np.concatenate(found)
@@ -118,11 +121,14 @@ def _candidates(lows, highs, n_features: int):
     return found
 
 
-def _standing_still(values, known, varies, notices) -> None:
+def _standing_still(values, known, varies, sequence, notices) -> None:
     """Frames that repeat the frame before in every feature: said, because a camera sees noise."""
     if len(varies) < 3:
         return
-    same = _by_rows(_repeats, values, known, varies, before=1)
+    codes = np.zeros(len(values), np.intp) if sequence is None else pd.factorize(sequence, use_na_sentinel=False)[0]
+    order = np.argsort(codes, kind="stable") if (np.diff(codes) < 0).any() else None
+    same = _by_rows(_repeats, values, known, varies, before=1, order=order)
+    same &= np.diff(codes if order is None else codes[order]) == 0
     if not same.any():
         return
     edges = np.diff(np.concatenate([[0], same.astype(np.int8), [0]]))
@@ -154,6 +160,31 @@ RANGES = {"AU_r": (0.0, 5.0), "AU_c": (0.0, 1.0), "blendshapes": (0.0, 1.0)}
 _SLACK = 0.02  # trackers overshoot by rounding and filters
 
 
+def codes_outside(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], notices: list[str]):
+    """Cells of a feature group that all hold one number which its program cannot write, such as -1 for an intensity.
+
+    `values` and `known` (n_frames, n_members) are those of the group.  Numbers a little above the highest are left:
+    they may be measurements in another unit.
+    """
+    low, high = limits
+    out = known & ((values < low) | (values > high))
+    numbers, counts = np.unique(values[out], return_counts=True)
+    code = numbers[np.argmax(counts)] if len(numbers) else 0.0
+    alone = len(numbers) and counts.max() >= 3 and counts.max() >= 0.9 * counts.sum()
+    if not alone or code != np.floor(code) or low <= code <= max(2 * high, 9):
+        return np.zeros_like(known)
+    found = known & (values == code)
+    notices.append(
+        f"{counted(int(found.sum()), 'cell')} of {group} hold {code:g}, outside what is usual "
+        f"({_usual(group, limits)}), and count as missing."
+    )
+    return found
+
+
+def _usual(group: str, limits: tuple[float, float]) -> str:
+    return "0 or 1" if group == "AU_c" else f"from {limits[0]:g} to {limits[1]:g}"
+
+
 def implausible(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], names, place):
     """Sentence about the cells of a feature group outside what its program writes; None where there are none.
 
@@ -167,8 +198,8 @@ def implausible(values: np.ndarray, known: np.ndarray, group: str, limits: tuple
     if not out.any():
         return None
     row, column = np.argwhere(out)[0]
-    usual = "0 or 1" if group == "AU_c" else f"from {low:g} to {high:g}"
     return (
         f"{counted(int(out.sum()), 'cell')} of {group} ({listed(np.asarray(names)[out.any(axis=0)], 3)}) outside what "
-        f"is usual ({usual}), the first at {place(int(row))}: {values[row, column]:g}; check decimal mark and units."
+        f"is usual ({_usual(group, limits)}), the first at {place(int(row))}: {values[row, column]:g}; check "
+        "decimal mark and units."
     )

@@ -99,6 +99,8 @@ class Table:
             about = " (it looks like a number with thousands separators: export without them)"
         elif cell.lstrip().startswith(("[", "{")):
             about = " (a list in a cell: export one column for each feature)"
+        elif re.search(r"[^\W\d]", cell):
+            about = "; if it stands for a missing cell, name it among the words for missing ones"
         return (
             f"{self.source}: {self.place(row)}, column {self.names[position]!r} holds {_shown(cell)}, "
             f"expected a number{about}."

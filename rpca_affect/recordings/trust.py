@@ -24,7 +24,7 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
     cells: dict[int, np.ndarray] = {}
     features = _stems(seen)
     for i, role in enumerate(seen.of):
-        words = words_of(seen.table.names[i])
+        words = tuple(word for word in words_of(seen.table.names[i]) if word not in vocabulary.PERCENT) or ("",)
         some = set(words)
         if role is not None and role.kind == "quality" and role.reason.startswith("counts"):
             numbers = seen.numbers(i)

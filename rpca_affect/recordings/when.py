@@ -1,5 +1,7 @@
 """When: the columns that are times, and those that count frames or rows."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,17 @@ from .clock import Times, from_numbers, from_text, odd_cell
 from .evidence import Evidence, Role, regular, shape_of
 from .names import unit_in, words_of
 from .recording import RecordingError
+
+_RATE = re.compile(
+    r"\b(?:fps|(?:frame|sampling|sample|video)[ _-]?(?:rate|frequency)|bildrate|abtastrate)\b[^\w\n]*(\d+(?:[.,]\d+)?)",
+    re.I,
+)
+
+
+def stated_rate(lines: Iterable[str]) -> tuple[float, str] | None:
+    """Frames per second that one line above a table states, and that line; None where there is none or they differ."""
+    found = {float(match[1].replace(",", ".")): line.strip() for line in lines if (match := _RATE.search(line))}
+    return next(iter(found.items())) if len(found) == 1 and 0 < next(iter(found)) <= 1000 else None
 
 
 def find_time(seen: Evidence) -> Times | None:

@@ -8,7 +8,7 @@ from ..convention import Convention
 from ..examples import Example, wandering
 from ..groups import ANY
 from ..layout import Layout, lay_out
-from ..long import widened
+from ..long import by_frames
 from ..tables import Table
 
 NAME = "table"
@@ -26,7 +26,7 @@ def layout(table: Table) -> Layout:
     return lay_out(table, NAME)
 
 
-prepare = widened
+prepare = by_frames
 
 
 def example(folder: Path, random_state: int) -> Example:
