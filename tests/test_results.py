@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import rpca_affect as ra
 from rpca_affect.recordings import read
-from rpca_affect.results import tables
+from rpca_affect.results import tables, writers
+from rpca_affect.results.numerals import PAD, numerals, shortest
 from rpca_affect.results.tables import Digits, TableForm, guarded, table_names, write_tables
-from rpca_affect.results.writers import shortest
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -110,15 +110,41 @@ def test_text_has_the_dialect_of_the_input_and_a_name_that_says_it(tmp_path, sep
     np.testing.assert_allclose(again.values, split.base_values, atol=1e-3)
 
 
-def test_pandas_writes_the_same_text_where_pyarrow_is_missing(tmp_path, monkeypatch):
+@given(
+    st.integers(0, 13),
+    st.lists(st.integers(-(10**12), 10**12) | st.integers(-2000, 2000), min_size=1, max_size=20),
+    st.sampled_from([".", ","]),
+)
+def test_numbers_of_few_decimals_are_written_as_any_others(decimals, units, mark):
+    values = np.array([[float(f"{unit}e-{decimals}") for unit in units]])
+    expected = [shortest(value).replace(".", mark).encode() for value in values[0]]
+    for known in (decimals, decimals + 1, None):
+        assert [word.replace(PAD, b"") for word in numerals(values, known, mark)[0].tolist()] == expected
+    values[0, 0] = np.nan
+    assert numerals(values, decimals, mark, b"NA")[0, 0].replace(PAD, b"") == b"NA"
+
+
+def test_text_beside_the_features_is_written_whole(tmp_path, monkeypatch):
+    table = session(holes=False)
+    said = ["x" * 3000, "nothing\0inside", 'Grüße, "so"', "two\nlines", "ÿ"] * 12
+    split = ra.decompose(table.assign(note=said, timestamp=np.arange(60) / 7))
+    monkeypatch.setattr(writers, "LETTERS", 5000)
+    _, (base, *_) = written(split, tmp_path)
+    assert base["note"].tolist() == said
+    np.testing.assert_array_equal(base["timestamp"], np.arange(60) / 7)
+
+
+@pytest.mark.parametrize("digits", ["auto", 17])
+def test_the_same_text_is_written_where_pyarrow_is_missing(tmp_path, monkeypatch, digits):
     pytest.importorskip("pyarrow")
+    form = TableForm(digits=digits)
     split = ra.decompose(session().assign(note="plain").set_index(pd.RangeIndex(7, 67, name="row")))
-    files = write_tables(split, tmp_path)["files"]
+    files = write_tables(split, tmp_path, form)["files"]
     texts = [(tmp_path / name).read_bytes() for name in files]
     assert texts[0].startswith(b'row,timestamp,AU06," x, y",note')
     monkeypatch.setattr(tables, "CHUNK", 50)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert write_tables(split, tmp_path)["files"] == files
+    assert write_tables(split, tmp_path, form)["files"] == files
     assert [(tmp_path / name).read_bytes() for name in files] == texts
     with pytest.raises(ValueError, match="Parquet needs pyarrow"):
         write_tables(split, tmp_path, TableForm("parquet"))

@@ -135,6 +135,13 @@ class Digits:
         known = self.decimals[np.isfinite(self.decimals)]
         return [int(known.min()), int(known.max())]
 
+    @property
+    def most(self) -> int | None:
+        """Decimals at which every feature is rounded; None where some need all their digits."""
+        if self.decimals is None or not np.isfinite(self.decimals).all():
+            return None
+        return max(0, int(self.decimals.max()))
+
     def round(self, values: np.ndarray) -> np.ndarray:
         """Round a part, shape (frames, n_features); NaN stays, and so do numbers that need all their digits."""
         if self.decimals is not None:
@@ -180,7 +187,8 @@ def _write_part(split: Any, part: str, path: Path, form: TableForm, digits: Digi
     empty = "NA" if form.missing == "NA" else "NaN" if meta.get("separator") == " " else ""
     dialect = Dialect(meta.get("separator", ","), meta.get("decimal", "."), bool(meta.get("header", True)), empty)
     kind = np.int8 if part == "mask" else np.float64
-    with open_table(path, form.table, columns, np.dtype(kind), dialect) as write:
+    decimals = 0 if part == "mask" else digits.most
+    with open_table(path, form.table, columns, np.dtype(kind), dialect, decimals) as write:
         for start in range(0, frames, step):
             rows = slice(start, min(start + step, frames))
             write(rows, _cells(split, part, rows, form, digits))

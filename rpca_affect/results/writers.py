@@ -1,17 +1,21 @@
-"""Rows of a table to a file, a chunk at a time: text by pyarrow or, with the same characters, by pandas; Parquet."""
+"""Rows of a table to a file, a chunk at a time: as text, or as Parquet."""
 
 import csv
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["Column", "Dialect", "open_table", "shortest"]
+from rpca_affect.results.numerals import PAD, numerals, padded
+
+__all__ = ["Column", "Dialect", "open_table"]
+
+LETTERS = 1 << 24  # of text that are laid beside each other at a time
 
 Write = Callable[[slice, np.ndarray], None]
 
@@ -36,7 +40,9 @@ class Dialect:
 
 
 @contextmanager
-def open_table(path: Path, table: str, columns: list[Column], kind: np.dtype, dialect: Dialect) -> Iterator[Write]:
+def open_table(
+    path: Path, table: str, columns: list[Column], kind: np.dtype, dialect: Dialect, decimals: int | None = None
+) -> Iterator[Write]:
     """Open a table for writing.
 
     Parameters
@@ -49,6 +55,8 @@ def open_table(path: Path, table: str, columns: list[Column], kind: np.dtype, di
         Of the features.
     dialect : Dialect
         Of the text.
+    decimals : int, optional
+        At which the features are rounded, where that is known: such numbers become text much faster.
 
     Yields
     ------
@@ -60,24 +68,14 @@ def open_table(path: Path, table: str, columns: list[Column], kind: np.dtype, di
     ValueError
         If Parquet is wanted and pyarrow is not there.
     """
-    try:
-        import pyarrow as pa
-    except ImportError:
-        if table == "parquet":
-            raise ValueError("Parquet needs pyarrow: pip install 'rpca-affect[files]', or write csv") from None
-        pa = None
     if table == "parquet":
-        with _parquet(pa, path, columns, kind) as write:
+        with _parquet(path, columns, kind) as write:
             yield write
         return
     with path.open("wb") as file:
         if dialect.header:
             file.write(_line([column.name for column in columns], dialect.separator))
-        if pa is None or dialect.decimal != ".":  # pyarrow knows the point only
-            yield _pandas(file, columns, dialect)
-            return
-        with _arrow(pa, file, columns, kind, dialect) as write:
-            yield write
+        yield _text(file, columns, decimals, dialect)
 
 
 def _line(names: list[str], separator: str) -> bytes:
@@ -120,8 +118,12 @@ def _batches(pa: Any, columns: list[Column], kind: np.dtype) -> tuple[Any, Calla
 
 
 @contextmanager
-def _parquet(pa: Any, path: Path, columns: list[Column], kind: np.dtype) -> Iterator[Write]:
-    from pyarrow import parquet
+def _parquet(path: Path, columns: list[Column], kind: np.dtype) -> Iterator[Write]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError("Parquet needs pyarrow: pip install 'rpca-affect[files]', or write csv") from None
 
     named = [Column(column.name or f"index_{k}", column.feature, column.others) for k, column in enumerate(columns)]
     schema, batch = _batches(pa, named, kind)
@@ -129,70 +131,56 @@ def _parquet(pa: Any, path: Path, columns: list[Column], kind: np.dtype) -> Iter
         yield lambda rows, values: writer.write_batch(batch(rows, values))
 
 
-@contextmanager
-def _arrow(pa: Any, file: Any, columns: list[Column], kind: np.dtype, dialect: Dialect) -> Iterator[Write]:
-    from pyarrow import csv as arrow_csv
-
-    # pyarrow finds columns by place, so names may be anything here: the header stands already.
-    unnamed = [Column(str(k), column.feature, column.others) for k, column in enumerate(columns)]
-    schema, batch = _batches(pa, unnamed, kind)
-    special = (dialect.separator, '"', "\n", "\r")
-    quoted = any(_holds(column.others, special) for column in columns if column.others is not None)
-    options = arrow_csv.WriteOptions(
-        include_header=False,
-        delimiter=dialect.separator,
-        null_string=dialect.empty,
-        quoting_style="needed" if quoted else "none",
-    )
-    with arrow_csv.CSVWriter(file, schema, write_options=options) as writer:
-        yield lambda rows, values: writer.write_batch(batch(rows, values))
-
-
-def _holds(column: pd.Series, special: tuple[str, ...]) -> bool:
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return False
-    text = _plain(column)
-    return any(bool(text.str.contains(mark, regex=False).any()) for mark in special)
-
-
-def _pandas(file: Any, columns: list[Column], dialect: Dialect) -> Write:
-    others = {k: _plain(column.others) for k, column in enumerate(columns) if column.others is not None}
-
-    def number(value: Any) -> str:
-        return shortest(float(value)).replace(".", dialect.decimal)
+def _text(file: Any, columns: list[Column], decimals: int | None, dialect: Dialect) -> Write:
+    """Rows as text: words of one length beside each other, and what fills them up taken out."""
+    others = {k: _words(column.others, dialect) for k, column in enumerate(columns) if column.others is not None}
+    separator, empty = dialect.separator.encode(), dialect.empty.encode()
+    order = [column.feature for column in columns if column.feature is not None]
+    runs = [(kind, len(list(run))) for kind, run in groupby(range(len(columns)), others.__contains__)]
+    width = sum(max(map(len, words), default=0) for words in others.values()) + 16 * len(order)
+    most = max(1, LETTERS // width)
 
     def write(rows: slice, values: np.ndarray) -> None:
-        cells = {
-            k: others[k].iloc[rows].to_numpy() if k in others else values[:, column.feature]
-            for k, column in enumerate(columns)
-        }
-        pd.DataFrame(cells).to_csv(
-            file,
-            sep=dialect.separator,
-            header=False,
-            index=False,
-            float_format=number,
-            na_rep=dialect.empty,
-            lineterminator="\n",
-            encoding="utf-8",
-        )
+        for first in range(rows.start, rows.stop, most):
+            some = slice(first, min(first + most, rows.stop))
+            lay_out(some, values[some.start - rows.start : some.stop - rows.start])
+
+    def lay_out(rows: slice, values: np.ndarray) -> None:
+        cells = numerals(values[:, order], decimals, dialect.decimal, empty)
+        blocks, column, feature = [], 0, 0
+        for other, count in runs:
+            if other:
+                blocks += [_ended(padded(others[k][rows])[:, None], separator) for k in range(column, column + count)]
+            else:
+                blocks.append(_ended(cells[:, feature : feature + count], separator))
+                feature += count
+            column += count
+        letters = np.concatenate(blocks, axis=1)
+        letters[:, -1] = ord("\n")
+        file.write(letters.tobytes().translate(None, PAD))
 
     return write
 
 
-def shortest(value: float) -> str:
-    """Fewest digits that give a number back, as pyarrow writes them.
+def _ended(words: np.ndarray, separator: bytes) -> np.ndarray:
+    """Letters of words, shape (rows, letters), each word with the separator behind it."""
+    ended = np.empty(words.shape, dtype=[("word", words.dtype), ("end", "S1")])
+    ended["word"], ended["end"] = words, separator
+    return ended.view(np.uint8)
 
-    Examples
-    --------
-    >>> [shortest(value) for value in (1.0, 0.00001, 1.25e-7, 1e10)]
-    ['1', '0.00001', '1.25e-7', '1e+10']
-    """
-    if not math.isfinite(value) or value == 0:
-        return "-0" if value == 0 and math.copysign(1, value) < 0 else repr(value).removesuffix(".0")
-    sign = "-" if value < 0 else ""
-    digits, _, power = np.format_float_scientific(abs(value), unique=True, trim="-").partition("e")
-    exponent = int(power)
-    if -7 < exponent < 10:
-        return sign + np.format_float_positional(abs(value), unique=True, trim="-")
-    return f"{sign}{digits}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
+
+def _words(column: pd.Series, dialect: Dialect) -> list[bytes]:
+    """The cells of a column that is no feature."""
+    plain = _plain(column)
+    empty = dialect.empty.encode()
+    if isinstance(plain.dtype, np.dtype) and plain.dtype.kind == "f":
+        words = numerals(plain.to_numpy()[:, None], None, dialect.decimal, empty)[:, 0]
+        return [word.replace(PAD, b"") for word in words.tolist()]
+    special = (dialect.separator, '"', "\n", "\r")
+    return [empty if cell is None or cell is pd.NA else _quoted(str(cell), special) for cell in plain]
+
+
+def _quoted(text: str, special: tuple[str, ...]) -> bytes:
+    if any(mark in text for mark in special):
+        text = '"' + text.replace('"', '""') + '"'
+    return text.encode()
