@@ -27,6 +27,7 @@ __all__ = [
     "observed_share",
     "pad_clips",
     "power_of_two",
+    "refuse_gradients",
     "refuse_lazy",
     "size",
     "small_parts",
@@ -186,6 +187,7 @@ def _not_missing(xp: Any, x: Array, trusted: Array | None) -> Array:
 def as_floating(x: Any) -> Array:
     """Return ``x`` as an array of its own library with a floating dtype, copying only where the dtype changes."""
     refuse_lazy(x)
+    refuse_gradients(x)
     module = type(x).__module__
     if module.startswith("scipy.sparse"):
         raise TypeError("the matrix is a scipy.sparse matrix: give a dense array, x.toarray()")
@@ -199,6 +201,15 @@ def as_floating(x: Any) -> Array:
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float32)
+
+
+def refuse_gradients(x: Any) -> None:
+    """Refuse a torch tensor that asks for gradients, with a TypeError: no solver gives any, and the answer has none."""
+    if getattr(x, "requires_grad", False):
+        raise TypeError(
+            "the matrix is a tensor that asks for gradients, which no solver gives: give x.detach(), or train the "
+            "layers of rpca_affect.deep"
+        )
 
 
 def refuse_lazy(x: Any) -> None:

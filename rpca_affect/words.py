@@ -108,17 +108,18 @@ def ending(converged: bool, reason: str, measure: Mapping[str, Any], door: Door 
     if reason == "projected":
         return f"Projected robustly on a base of {measure['components']} components."
     steps = measure.get("steps", 0)
+    taken = "1 step" if steps == 1 else f"{steps} steps"
     proof = f"error {measure.get('error', 0.0):.1e}"
     if measure.get("gap") is not None:
         proof += f", relative duality gap {measure['gap']:.1e}"
     if converged and reason == "gap":
-        text = f"The wanted duality gap was proved after {steps} steps ({proof})."
+        text = f"The wanted duality gap was proved after {taken} ({proof})."
     elif converged and reason == "still":
-        text = f"Ended after {steps} steps: the base stands still ({proof})."
+        text = f"Ended after {taken}: the base stands still ({proof})."
     elif converged:
-        text = f"Converged in {steps} steps ({proof})."
+        text = f"Converged in {taken} ({proof})."
     elif reason == "callback":
-        text = f"Stopped by the callback after {steps} steps ({proof})."
+        text = f"Stopped by the callback after {taken} ({proof})."
     else:
         text = (
             f"{setting('max_iter', door=door)} = {steps} steps passed before {setting('tol', door=door)} = "

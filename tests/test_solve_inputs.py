@@ -223,3 +223,12 @@ def test_dense_noise_without_a_noise_model_is_called_meaningless():
     noisy = LOW + np.random.default_rng(5).standard_normal(LOW.shape)
     assert "Meaningless split" in str(ra.solve(noisy, "ialm").status)
     assert not ra.solve(noisy, noise=1.0, lam=0.3).status.warnings
+
+
+@pytest.mark.parametrize("door", [ra.solve, ra.decompose])
+def test_a_tensor_that_asks_for_gradients_is_refused_in_a_sentence(door):
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(np.random.default_rng(0).normal(size=(40, 5)), requires_grad=True)
+    with pytest.raises(TypeError, match=r"asks for gradients, .* x\.detach\(\)"):
+        door(x)
+    door(x.detach())
