@@ -213,17 +213,7 @@ def refuse_gradients(x: Any) -> None:
 
 
 def refuse_lazy(x: Any) -> None:
-    """Say where an array that is not loaded yet belongs: nothing is loaded in silence.
-
-    Parameters
-    ----------
-    x : object
-        A dask array, or an xarray object over one, is refused; everything else is not looked at.
-
-    Raises
-    ------
-    TypeError
-    """
+    """Refuse a dask array, or an xarray object over one, with a TypeError that says where it belongs."""
     kind = type(x).__module__.partition(".")[0]
     lazy = kind == "dask" and hasattr(x, "rechunk")
     if kind == "xarray":

@@ -76,3 +76,16 @@ def test_numbers_are_never_taken_for_words(spelling, encoding, tmp_path):
     rows = "".join(SPELLED[spelling](i) + "\n" for i in range(1, 60))
     (tmp_path / "session.txt").write_text("a,b,c\n" + rows, encoding=encoding)
     assert [file.name for file in recordings_in(tmp_path).files] == ["session.txt"]
+
+
+@pytest.mark.parametrize("sessions", [1, 3, 4, 40])
+def test_what_stands_beside_many_sessions_is_said_in_few_lines(tmp_path, sessions):
+    for number in range(sessions):
+        place = tmp_path / f"p{number:02d}"
+        place.mkdir()
+        (place / "a.csv").write_text("time,AU12_r\n0.0,0.5\n0.1,0.6\n")
+        (place / "a_of_details.txt").write_text("Input: a.avi\n")
+    inside = recordings_in(tmp_path)
+    assert len(inside.files) == sessions and len(inside.notes) == (sessions if sessions <= 3 else 1)
+    said = " ".join(inside.notes)
+    assert "p00/a_of_details.txt" in said and (sessions <= 3 or f"and {sessions - 3} more" in said)

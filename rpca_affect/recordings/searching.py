@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .phrases import listed
 from .recording import RecordingError
 
 # Ends of file names that recordings have; contents decide whether they are.
@@ -20,6 +21,7 @@ SUFFIXES = (
 _OF_A_TAKE = ("take.json", "video_metadata.json", "audio_metadata.json", "depth_metadata.json", "frame_log.csv")
 # Ends of the names in the UCI set of Grammatical Facial Expressions: labels of each frame, and the points they are of.
 TARGETS, POINTS = "_targets.txt", "_datapoints.txt"
+_SINGLY = 3  # files left out for one reason that are named one by one
 _HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
 # Begins like a number, a time, a list or a JSON record, and is no sentence.
 _NUMBER = re.compile(r"[\s\"'(\[]*(?:\{|[-+.,]*\d(?!.*[^\W\d_]{3}))", re.DOTALL)
@@ -34,7 +36,7 @@ class Inside:
     files : tuple of Path
         The recordings, sorted folder by folder.
     notes : tuple of str
-        One sentence for each file that looks like a recording and was left out.
+        What looks like a recording and was left out: a sentence for each file, or for all left out for one reason.
     tables : tuple of Path
         Tables about the recordings: labels, participants.
     """
@@ -82,6 +84,7 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
     if not folder.is_dir():
         raise RecordingError(f"{folder} is no folder, expected one that holds recordings.")
     notes: list[str] = []
+    details: list[Path] = []
     candidates: list[Path] = []
 
     def unreadable(error: OSError) -> None:
@@ -100,7 +103,7 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
             if not file.is_file():
                 notes.append(f"{file} is no plain file; left out.")
             elif name.casefold().endswith("_of_details.txt") or _beside_a_take(name, names):
-                notes.append(f"{file} describes the recording beside it; left out.")
+                details.append(file)
             elif (labelled := name.casefold().replace(TARGETS, POINTS)) != name.casefold() and labelled in beside:
                 notes.append(f"{file} holds the labels of {name[: -len(TARGETS)]}{POINTS}; left out.")
             else:
@@ -110,10 +113,18 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
     heads = {file: _head(file) for file in candidates if file.suffix.casefold() in (".csv", ".tsv", ".txt")}
     about = [file for file, rows in heads.items() if _is_about(file, rows, stems)]
     prose = [file for file, rows in heads.items() if file not in about and _is_prose(rows)]
-    notes += [f"{file} is a table about the other files; left out." for file in about]
-    notes += [f"{file} holds words, and no column of numbers; left out." for file in prose]
+    notes += _left_out(details, "describes the recording beside it", "describe the recordings beside them")
+    notes += _left_out(about, "is a table about the other files", "are tables about the other files")
+    notes += _left_out(prose, "holds words, and no column of numbers", "hold words, and no columns of numbers")
     left = {*about, *prose}
     return Inside(tuple(file for file in candidates if file not in left), tuple(notes), tuple(about))
+
+
+def _left_out(files: list[Path], one: str, many: str) -> list[str]:
+    """A note for each of a few files, one note for more of them: forty sessions have forty files beside them."""
+    if len(files) <= _SINGLY:
+        return [f"{file} {one}; left out." for file in files]
+    return [f"{listed(files, _SINGLY)} {many}; left out."]
 
 
 def _head(file: Path) -> list[list[str]]:
