@@ -10,6 +10,7 @@ from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.doubts import Doubt, merged
 from rpca_affect.lags import apart
 from rpca_affect.noise import MAD_TO_SIGMA, ColumnScale, noise_level, slack, spread
+from rpca_affect.refusals import Refusal, Setting
 
 __all__ = ["Frames", "Measured", "measured_in_parts", "measured_levels", "measured_noise", "noise_weight"]
 
@@ -263,7 +264,8 @@ def noise_weight(
     if not bool(xp.all(sigma >= 0)):
         raise ValueError("noise must be at least 0 everywhere")
     if sigma.ndim and sparse == "frames":
-        raise ValueError("frame-wise sparsity needs one noise level: scale the columns by their noise, then noise=1.0")
+        level = Setting("noise", 1.0)
+        raise Refusal("frame-wise sparsity needs one noise level: scale the columns by their noise, then give ", level)
     if sigma.ndim and sigma.shape[-1] not in (1, features):
         raise ValueError(f"noise has {sigma.shape[-1]} values for {features} features: give one per feature, or one")
     return slack(sigma, shape, share=share), ()

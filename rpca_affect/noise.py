@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from rpca_affect.arrays import Array, array_namespace, device
 from rpca_affect.medians import Block, by_feature, median
+from rpca_affect.refusals import Refusal, Setting
 
 __all__ = ["ColumnScale", "noise_level", "slack", "spread"]
 
@@ -219,7 +220,8 @@ class ColumnScale:
         if by not in ("noise", "spread", "none"):
             raise ValueError(f"by={by!r} is not a way to scale: use 'noise', 'spread' or 'none'")
         if not 0 <= floor < math.inf:
-            raise ValueError(f"floor={floor} is not a share of the spread: give a number >= 0, such as 0.01")
+            given = Setting("floor", floor)
+            raise Refusal(given, " is not a share of the spread: give a number >= 0, such as 0.01")
 
         def measure(block: Block) -> tuple[Array, ...]:
             center = median(block)

@@ -1,5 +1,6 @@
 """Doubts and endings of solves in the words of the door that shows them: arguments in Python, flags in the shell."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,9 @@ __all__ = ["KINDS", "ending", "finding", "record", "remedy", "sentence", "settin
 
 Door = Literal["python", "shell"]
 
+# Flags that are not spelled like their parameter; a pair with a value stands for one that takes none.
+FLAGS = {"missing": "--missing-words", ("resume", False): "--fresh"}
+
 
 def setting(name: str, value: Any = ..., door: Door = "python") -> str:
     """Name a parameter, with a value where one is meant, as the user of a door would write it.
@@ -17,10 +21,12 @@ def setting(name: str, value: Any = ..., door: Door = "python") -> str:
     --------
     >>> setting("min_confidence", 0.5), setting("min_confidence", 0.5, "shell"), setting("noise", door="shell")
     ('min_confidence=0.5', '--min-confidence 0.5', '--noise')
+    >>> setting("resume", False), setting("resume", False, "shell")
+    ('resume=False', '--fresh')
     """
     if door == "shell":
-        flag = f"--{name.replace('_', '-')}"
-        return flag if value is ... else f"{flag} {value}"
+        flag = FLAGS.get((name, value) if isinstance(value, bool) else name, f"--{name.replace('_', '-')}")
+        return flag if value is ... or isinstance(value, bool) else f"{flag} {shlex.quote(str(value))}"
     return name if value is ... else f"{name}={value!r}"
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import rpca_affect as ra
+from rpca_affect.refusals import Refusal, Setting
 from rpca_affect.results.folder import FolderError
 from rpca_affect.study import one
 from rpca_affect.study.failures import failure_of
@@ -260,7 +261,7 @@ def test_the_page_escapes_names_and_stays_beside_itself(tmp_path):
         (MemoryError(), "memory", "not enough memory"),
         (OSError(28, "No space left on device"), "disk", "disk is full"),
         (PermissionError(13, "Permission denied", "x.csv"), "system", "x.csv: permission denied"),
-        (ValueError("choose one with key=..."), "input", "choose one with --key ..."),
+        (Refusal("choose one with ", Setting("key", "a b")), "input", "choose one with --key 'a b'"),
         (KeyError("x"), "unforeseen", "nobody foresaw, KeyError"),
         (ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"), "missing", "rpca-affect[files]"),
         (RuntimeError(""), "unforeseen", "RuntimeError"),

@@ -21,6 +21,7 @@ from rpca_affect.deep.net import SequenceNet
 from rpca_affect.deep.recipe import Recipe, read_data
 from rpca_affect.deep.sequences import as_sequences
 from rpca_affect.deep.storage import load_weights, read_tensors, save, write_tensors, write_text
+from rpca_affect.refusals import Refusal, Setting
 
 
 class AcceleratedNet(AccelerateMixin, SequenceNet):
@@ -161,7 +162,8 @@ class _Run:
             return []
         tensors, header = read_tensors(path)
         if header["recipe"] != self._identity():
-            raise ValueError(f"{path} belongs to another recipe; give another output folder or resume=False.")
+            anew = Setting("resume", False)
+            raise Refusal(f"{path} belongs to another recipe; give another output folder or ", anew, ".")
 
         def part(name: str) -> dict[str, torch.Tensor]:
             return {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(name + "/")}

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import Setting
+
 from .clock import sequence_rows, step_of
 from .layout import Layout, overridden
 from .lost import codes_outside, implausible, lost_cells, presence_of
@@ -210,8 +212,11 @@ def _trusted_rows(table: Table, layout: Layout, min_confidence: float, notices: 
     if n_masked == n_rows:
         best = "" if layout.confidence is None else f" (highest confidence {np.nanmax(layout.confidence):.3g})"
         raise RecordingError(
-            f"{table.source}: all {counted(n_rows, 'frame')} failed or are below min_confidence={min_confidence:g}"
-            f"{best}; lower min_confidence to use them."
+            f"{table.source}: all {counted(n_rows, 'frame')} failed or are below ",
+            Setting("min_confidence", min_confidence),
+            f"{best}; lower ",
+            Setting("min_confidence"),
+            " to use them.",
         )
     if n_masked:
         reasons = (("tracking failed", failed), (f"confidence below {min_confidence:g}", unsure))

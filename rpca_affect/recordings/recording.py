@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.display import html_card
+from rpca_affect.refusals import Refusal
 
 
-class RecordingError(ValueError):
+class RecordingError(Refusal):
     """A file or table that cannot be read as a recording; the message names the place and what was expected."""
 
 

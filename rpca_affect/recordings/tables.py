@@ -106,14 +106,6 @@ class Table:
             f"expected a number{about}."
         )
 
-    def number_column(self, name: str, required: bool = True) -> np.ndarray | None:
-        """Numbers of the column of this name, or None where it is missing, empty or, if not `required`, text."""
-        position = self.position(name)
-        if position is None:
-            return None
-        numbers = self.numbers(position, required)
-        return None if numbers is None or np.isnan(numbers).all() else numbers
-
 
 def _shown(value: object) -> str:
     text = repr(str(value))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from rpca_affect.refusals import Refusal
 from rpca_affect.results.identity import content_hash, identity, plain
 from rpca_affect.results.lock import FolderLock
 
@@ -26,7 +27,7 @@ _REMEDIES = {
 }
 
 
-class FolderError(ValueError):
+class FolderError(Refusal):
     """A folder that cannot take these results; nothing in it was changed.
 
     Attributes
@@ -45,9 +46,6 @@ class FolderError(ValueError):
         """Problem and remedy in the words of a door."""
         helps = " or ".join(_REMEDIES[name][door] for name in self.remedies)
         return f"{self.problem}: {helps}." if helps else f"{self.problem}."
-
-    def __str__(self) -> str:
-        return self.sentence("python")
 
 
 @dataclass(frozen=True)

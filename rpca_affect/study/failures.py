@@ -1,17 +1,16 @@
 """Every error as a kind and one sentence in the words of a door, for the table of a study and for the shell."""
 
 import errno
-import inspect
-import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rpca_affect.extras import extra_of, install
+from rpca_affect.refusals import Refusal
 from rpca_affect.results.folder import FolderError
+from rpca_affect.words import Door
 
-__all__ = ["Door", "Failure", "failure_of"]
+__all__ = ["Failure", "failure_of"]
 
-Door = Literal["python", "shell"]
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -55,12 +54,12 @@ def failure_of(error: BaseException, subject: Any = None, door: Door = "python")
     sentence = " ".join(sentence.split()) or type(error).__name__
     if subject is not None and kind != "folder" and str(subject) not in sentence:
         sentence = f"{subject}: {sentence}"
-    return Failure(kind, _flags(sentence) if door == "shell" else sentence)
+    return Failure(kind, sentence)
 
 
 def _told(error: BaseException, door: Door) -> tuple[str, str]:
-    if isinstance(error, FolderError):
-        return "folder", error.sentence(door)
+    if isinstance(error, Refusal):
+        return "folder" if isinstance(error, FolderError) else "input", error.sentence(door)
     if isinstance(error, MemoryError):
         return "memory", (
             "there is not enough memory for this recording; fewer features or a shorter piece of it need less."
@@ -80,13 +79,3 @@ def _told(error: BaseException, door: Door) -> tuple[str, str]:
         return "input", str(error)
     debug = "; --debug shows where" if door == "shell" else ""
     return "unforeseen", f"an error that nobody foresaw, {type(error).__name__}: {error}{debug}. Please report it."
-
-
-def _flags(sentence: str) -> str:
-    """Arguments of `decompose` as the shell spells them: ``max_gap=2`` becomes ``--max-gap 2``."""
-    from rpca_affect.session import decompose
-
-    names = [*inspect.signature(decompose).parameters, "rank", "cardinality", "max_iter", "random_state"]
-    known = "|".join(name for name in names if name not in ("source", "options"))
-    sentence = sentence.replace("resume=False", "--fresh").replace("overwrite=True", "--overwrite")
-    return re.sub(rf"\b({known})=", lambda found: f"--{found[1].replace('_', '-')} ", sentence)

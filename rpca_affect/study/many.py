@@ -16,12 +16,13 @@ import pandas as pd
 from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, ResultsFolder, identity
 from rpca_affect.results.tables import guarded
-from rpca_affect.study.failures import Door, Failure
+from rpca_affect.study.failures import Failure
 from rpca_affect.study.inputs import find
 from rpca_affect.study.one import Job, Outcome, Stage, refuse_changed, run, settings_of
 from rpca_affect.study.page import write_page
 from rpca_affect.study.study import FILES, LONG, NOTES, PAGE, TABLE, Study
 from rpca_affect.study.tables import COUNTS, joined, outliers, participants_of, row_of
+from rpca_affect.words import Door
 
 __all__ = ["StudyFolder", "decompose_many", "outcomes_from", "outcomes_of", "plan"]
 

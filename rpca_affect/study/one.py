@@ -14,7 +14,8 @@ from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, Manifest, ResultsFolder, identity
 from rpca_affect.results.saving import REPORT, SUMMARY, planned, room_for, write_files
 from rpca_affect.results.settings import difference, digest
-from rpca_affect.study.failures import Door, Failure, failure_of
+from rpca_affect.study.failures import Failure, failure_of
+from rpca_affect.words import Door
 
 __all__ = ["Job", "Outcome", "Stage", "refuse_changed", "run", "settings_of"]
 

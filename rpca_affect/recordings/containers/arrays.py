@@ -10,6 +10,8 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import Setting
+
 from ..recording import RecordingError
 from ..tables import Table
 from .source import Source, open_source
@@ -95,8 +97,9 @@ def table_of_arrays(arrays: Mapping[str, np.ndarray], name: str, key: str | None
             found = ", ".join(f"{k} {shapes[k]}" for k in list(held)[:12]) or "nothing"
             raise RecordingError(
                 f"{name} holds {len(numbers)} arrays of two or more dimensions, expected one of shape (n_frames, "
-                f"n_features) or clips of one width; choose one with key=... "
-                f"(found: {found}{', ...' if len(held) > 12 else ''})."
+                f"n_features) or clips of one width{'; choose one with ' if numbers else ''}",
+                *([Setting("key", numbers[0])] if numbers else []),
+                f" (found: {found}{', ...' if len(held) > 12 else ''}).",
             )
     form = {"array": True} | ({"key": key or numbers[0]} if len(held) > 1 and not series else {})
     if series:

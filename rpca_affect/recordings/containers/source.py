@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpca_affect.refusals import Setting
+
 from ..recording import RecordingError
 
 _MOST_UNPACKED = 8 << 30  # a few kilobytes can unpack to more than any memory holds
@@ -202,10 +204,10 @@ def _member(name: str, data: bytes, keys: Sequence[str]) -> tuple[str, bytes, bo
             named = [(key, called[key]) for key in keys if key in called]
             if len(named or tables) != 1:
                 found = ", ".join(info.filename for info in inside[:12]) or "nothing"
-                choose = "; choose one with key=..., or unpack it" if tables else ""
-                raise RecordingError(
-                    f"{name} is a zip archive with {len(tables)} tables, expected one{choose} (found: {found})."
-                )
+                first = Setting("key", tables[0].filename) if tables else None
+                choose = ("; choose one with ", first, ", or unpack it") if first else ()
+                what = f"{name} is a zip archive with {len(tables)} tables, expected one"
+                raise RecordingError(what, *choose, f" (found: {found}).")
             name_inside, chosen = named[0] if named else (tables[0].filename, tables[0])
             if chosen.file_size >= _MOST_UNPACKED:
                 raise RecordingError(f"{name} unpacks to more than {_MOST_UNPACKED >> 30} GiB; unpack it first.")
