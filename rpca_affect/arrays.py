@@ -31,7 +31,6 @@ __all__ = [
     "refuse_lazy",
     "size",
     "small_parts",
-    "spectral_norm",
     "to_numpy",
     "yes_or_no",
 ]
@@ -58,12 +57,13 @@ class Observed:
         The values as they were given: enough for who looks at the mask anyway, or at the shape only.
     """
 
-    __slots__ = ("_values", "given", "mask")
+    __slots__ = ("_top", "_values", "given", "mask")
 
     def __init__(self, values: Array, mask: Array | None = None, *, holes: bool = False) -> None:
         self.given: Any = values  # Any: of which library it is, a checker cannot know
         self.mask: Any = mask
         self._values = None if holes else values
+        self._top: Any = None
 
     @property
     def values(self) -> Any:
@@ -91,6 +91,13 @@ class Observed:
         xp = array_namespace(self.given)
         tops = [largest_cell(self.part(rows)) for rows in small_parts(self.given, axis=0)]
         return xp.max(xp.concat(tops), axis=0, keepdims=True)
+
+    def spectral_norm(self) -> Array:
+        """Return the largest singular value of each matrix, shape (..., 1, 1); found once."""
+        if self._top is None:
+            xp = array_namespace(self.values)
+            self._top = xp.max(xp.linalg.svdvals(self.values), axis=-1, keepdims=True)[..., None]
+        return self._top
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.values, self.mask))
@@ -312,12 +319,6 @@ def frobenius(x: Array) -> Array:
     """Return the Frobenius norm of each matrix of a stack, shape (..., 1, 1)."""
     xp = array_namespace(x)
     return xp.sqrt(xp.sum(x * x, axis=(-2, -1), keepdims=True))
-
-
-def spectral_norm(x: Array) -> Array:
-    """Return the largest singular value of each matrix of a stack, shape (..., 1, 1)."""
-    xp = array_namespace(x)
-    return xp.max(xp.linalg.svdvals(x), axis=-1, keepdims=True)[..., None]
 
 
 def largest_cell(x: Array) -> Array:

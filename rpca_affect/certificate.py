@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rpca_affect.arrays import Array, Observed, array_namespace, spectral_norm
+from rpca_affect.arrays import Array, Observed, array_namespace
 
 __all__ = ["objective", "relative_gap"]
 
@@ -79,7 +79,7 @@ def relative_gap(
     else:
         length = xp.sqrt(xp.sum(dual * dual, axis=-1, keepdims=True))
         dual = dual * xp.where(length > lam, lam / xp.where(length > 0, length, xp.ones_like(length)), 1.0)
-    top = spectral_norm(dual)
+    top = Observed(dual).spectral_norm()
     dual = dual / xp.maximum(top, xp.ones_like(top))
     value = xp.sum(observed.values * dual - slack * dual * dual / 2, axis=(-2, -1), keepdims=True)
     best = objective(observed, low_rank, lam, slack, sparse)

@@ -267,7 +267,7 @@ class Splitting(Solver):
             dual = xp.where(support, known, free)
         return self.starting_from(low_rank + dual / self.mu, observed)
 
-    def step(self, observed: Observed, state: State) -> State:
+    def step(self, observed: Observed, state: State, judged: bool = True) -> State:
         """Threshold the argument, shrink what is left, and carry the disagreement on.
 
         Parameters
@@ -275,6 +275,8 @@ class Splitting(Solver):
         observed : Observed
             Values (..., m, n) and mask; a missing cell costs nothing, so it takes the low-rank prediction.
         state : State
+        judged : bool
+            Whether noise part and error are wanted; otherwise they stay what they were.
 
         Returns
         -------
@@ -289,13 +291,16 @@ class Splitting(Solver):
             wanted = xp.where(observed.mask, wanted, xp.zeros_like(wanted))
         give = 1 / (1 + mu * self.slack)
         sparse = self.shrink(wanted, self.lam / (mu * give), low_rank)
-        kept = (wanted - sparse) * give
-        noise = (wanted - sparse) * (1 - give)
+        left = wanted - sparse
+        kept = left * give
         change = kept - carried
+        argument = low_rank + carried + self.relax * change
+        if not judged:
+            return State(argument, low_rank, sparse, state.noise, mu * kept, mu, state.error)
         # A missing cell has no constraint to violate: only the fade-out of its multiplier is left there.
         violated = change if observed.mask is None else xp.where(observed.mask, change, xp.zeros_like(change))
         error = self.error(observed, violated, kept)
-        return State(low_rank + carried + self.relax * change, low_rank, sparse, noise, mu * kept, mu, error)
+        return State(argument, low_rank, sparse, left * (1 - give), mu * kept, mu, error)
 
     def error(self, observed: Observed, violated: Array, kept: Array) -> Array:
         """Relative violation of the constraint, ``||M - L - S - N||_F / ||M||_F``, shape (..., 1, 1)."""

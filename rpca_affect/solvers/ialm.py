@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rpca_affect.arrays import Array, Observed, array_namespace, spectral_norm
+from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.solvers.base import Splitting, State
 
 __all__ = ["InexactALM"]
@@ -47,7 +47,7 @@ class InexactALM(Splitting):
     def first_mu(self, observed: Observed) -> Array:
         """Return ``1.25 / ||M||_2``, shape (..., 1, 1)."""
         xp = array_namespace(observed.values)
-        top = spectral_norm(observed.values)
+        top = observed.spectral_norm()
         return 1.25 / xp.where(top > 0, top, xp.ones_like(top))
 
     def init(self, observed: Observed) -> State:
@@ -63,7 +63,7 @@ class InexactALM(Splitting):
         """
         xp = array_namespace(observed.values)
         values = observed.values
-        top = xp.maximum(spectral_norm(values), xp.max(xp.abs(values), axis=(-2, -1), keepdims=True) / self.lam)
+        top = xp.maximum(observed.spectral_norm(), xp.max(xp.abs(values), axis=(-2, -1), keepdims=True) / self.lam)
         scaled = values / (self.mu * xp.where(top > 0, top, xp.ones_like(top)))
         wanted = values + scaled
         give = 1 / (1 + self.mu * self.slack)
