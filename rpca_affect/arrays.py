@@ -92,7 +92,7 @@ class Observed:
         tops = [largest_cell(self.part(rows)) for rows in small_parts(self.given, axis=0)]
         return xp.max(xp.concat(tops), axis=0, keepdims=True)
 
-    def spectral_norm(self) -> Array:
+    def spectral_norm(self) -> Any:
         """Return the largest singular value of each matrix, shape (..., 1, 1); found once."""
         if self._top is None:
             xp = array_namespace(self.values)

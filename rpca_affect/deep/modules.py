@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rpca_affect.deep.shrinkage import sparse_group_shrink
 from rpca_affect.deep.spectral import frame_mask, singular_value_shrink, spectrum, top_singular_value
 
 
@@ -141,32 +142,39 @@ class DDM(nn.Module):
             sigma = 1.4826 * size.flatten(-2).nanmedian(-1).values[..., None, None].nan_to_num(0.0)
         return self.shrink(argument, self.log_sigmas.exp() * sigma, base, mask)
 
-    def shrink(self, argument: Tensor, level: Tensor, base: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Proximal operator with the level of a solver; ``mask`` (B, T, D) or None."""
-        level = level * self.log_level.exp() * self._gate(base, mask)
-        along = (argument * base).sum(-1, keepdim=True)
-        length = base.square().sum(-1, keepdim=True)
-        coherent = base * (along / torch.where(length > 0, length, 1.0))
-        argument = argument - self.coherence * coherent
-        if mask is not None:
-            argument = torch.where(mask, argument, 0.0)
-        sparse = (1 + at_least_zero(self.firmness)) * (argument - torch.minimum(torch.maximum(argument, -level), level))
-        sparse = torch.where(sparse.abs() > argument.abs(), argument, sparse)
-        # A frame of D cells at the cell level has length sqrt(D) level: that is the unit of the group level.
-        return _frame_threshold(
-            sparse, at_least_zero(self.group) * level.mean(-1, keepdim=True) * base.shape[-1] ** 0.5
-        )
+    def shrink(
+        self,
+        argument: Tensor,
+        level: Tensor,
+        base: Tensor,
+        mask: Tensor | None = None,
+        frames: Tensor | None = None,
+    ) -> Tensor:
+        """Proximal operator with the level of a solver; ``mask`` (B, T, D) or None.
 
-    def _gate(self, base: Tensor, mask: Tensor | None) -> Tensor:
+        ``frames`` (B, T, 1) is 1 where a frame has an observed cell, for callers that know it already.
+        """
+        if frames is None:
+            frames = observed_frames(mask, base)
+        energy = base.square().sum(-1, keepdim=True)
+        numbers = torch.stack([self.coherence, at_least_zero(self.firmness), at_least_zero(self.group)])
+        gated = level * self._gate(base, energy, frames)
+        return sparse_group_shrink(argument, base, gated, self.log_level.exp(), numbers, mask)
+
+    def _gate(self, base: Tensor, energy: Tensor, frames: Tensor) -> Tensor:
         """Factor on the levels, (B, T, 1), from the energy and the speed of the base relative to its average energy."""
-        frames = torch.ones_like(base[..., :1]) if mask is None else mask.any(-1, keepdim=True).to(base.dtype)
-        energy = base.square().sum(-1, keepdim=True) * frames
+        energy = energy * frames
         mean = energy.sum(-2, keepdim=True) / frames.sum(-2, keepdim=True).clamp_min(1)
         mean = torch.where(mean > 0, mean, 1.0)
         step = F.pad((base[..., 1:, :] - base[..., :-1, :]).square().sum(-1, keepdim=True), (0, 0, 1, 0))
         both = frames * F.pad(frames[..., :-1, :], (0, 0, 1, 0))
         inputs = torch.cat([energy / mean, step * both / mean], -1)
         return torch.exp(torch.tanh(torch.log1p(inputs) @ self.gate[:, None]))
+
+
+def observed_frames(mask: Tensor | None, like: Tensor) -> Tensor:
+    """1 where a frame of (B, T, D) has an observed cell, else 0, shape (B, T, 1)."""
+    return torch.ones_like(like[..., :1]) if mask is None else mask.any(-1, keepdim=True).to(like.dtype)
 
 
 def at_least_zero(parameter: Tensor) -> Tensor:
@@ -212,9 +220,3 @@ def _filter(x: Tensor, kernel: Tensor) -> Tensor:
     for k in range(1, width):
         out = out + padded[..., k : k + length, :] * kernel[:, k]
     return out
-
-
-def _frame_threshold(x: Tensor, level: Tensor) -> Tensor:
-    square = x.square().sum(-1, keepdim=True)
-    length = torch.where(square > 0, square, 1.0).sqrt()
-    return x * torch.where(square > 0, (1 - level / length).clamp_min(0), 0.0)

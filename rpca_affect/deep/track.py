@@ -142,9 +142,6 @@ def repeated(x: np.ndarray) -> np.ndarray:
     """
     x = np.ascontiguousarray(x) + 0.0  # -0 reads 0
     found, seen = np.zeros(len(x), dtype=bool), np.flatnonzero(np.isfinite(x).any(1))
-    first = np.sort(x[seen, 0])
-    if not (first[1:] == first[:-1]).any() and np.isfinite(first).all():
-        return found  # as nearly always: frames that differ in one feature are no copies
     places: dict[bytes, list[int]] = {}
     for t in seen:
         places.setdefault(x[t].tobytes(), []).append(int(t))
@@ -193,8 +190,14 @@ def bridge(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
 
 def _repeats(x: Tensor, cells: Tensor) -> Tensor:
     """`repeated` for a batch (B, T, D)."""
-    values = torch.where(cells, x, torch.nan).numpy(force=True)
-    return torch.as_tensor(np.stack([repeated(row) for row in values]), device=x.device)
+    found = torch.zeros_like(cells[..., 0])
+    # As nearly always: frames that differ in one feature are no copies.
+    first = torch.where(cells[..., 0], x[..., 0], torch.inf).sort(-1).values
+    twice = (first[:, 1:] == first[:, :-1]) & first[:, 1:].isfinite()
+    for row in (twice.any(-1) | (cells.any(-1) & ~cells[..., 0]).any(-1)).nonzero().ravel().tolist():
+        values = torch.where(cells[row], x[row], torch.nan).numpy(force=True)
+        found[row] = torch.as_tensor(repeated(values), device=x.device)
+    return found
 
 
 def _steps(x: Tensor, cells: Tensor, lag: int) -> Tensor:

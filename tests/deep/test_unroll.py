@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from rpca_affect.arrays import Observed
+from rpca_affect.deep import unroll
 from rpca_affect.deep.model import LSEF
 from rpca_affect.deep.modules import DDM, SEM
+from rpca_affect.deep.spectral import spectrum
 from rpca_affect.deep.unroll import Unrolled
 from rpca_affect.levels import cascade
 from rpca_affect.prox import sparse_group_threshold
@@ -56,6 +58,32 @@ def test_untrained_network_is_the_classical_solver(solver, missing, options):
     size = x.norm()
     assert (stages.base - state.low_rank).norm() / size < 1e-10
     assert (stages.transient - state.sparse).norm() / size < 1e-10
+
+
+@pytest.mark.parametrize("solver", [InexactALM(), ADMM(slack=0.1)])
+def test_a_step_that_nobody_judges_makes_the_same_parts(solver):
+    _, _, x = planted()
+    observed = Observed(x)
+    solver = solver.tuned(observed)
+    state = solver.step(observed, solver.init(observed))
+    judged, unjudged = solver.step(observed, state), solver.step(observed, state, judged=False)
+    for name in ("argument", "low_rank", "sparse", "dual", "mu"):
+        assert torch.equal(getattr(judged, name), getattr(unjudged, name)), name
+    assert unjudged.noise is state.noise and unjudged.error is state.error
+
+
+@pytest.mark.parametrize("frames", [8, 30])
+def test_largest_singular_values_are_found_once_and_are_torchs(frames, monkeypatch):
+    _, _, x = planted(frames=frames)
+    counted = []
+    monkeypatch.setattr(unroll, "spectrum", lambda values: counted.append(1) or spectrum(values))
+    top = torch.linalg.matrix_norm(x, 2, keepdim=True)
+    batch = unroll._Batch(x)
+    torch.testing.assert_close(batch.spectral_norm(), top, rtol=1e-12, atol=0)
+    Unrolled(2).double()(x)
+    assert len(counted) == 2
+    single = Observed(x)
+    assert single.spectral_norm() is single.spectral_norm()
 
 
 def test_one_sequence_of_a_batch_is_the_same_alone():
