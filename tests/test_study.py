@@ -242,6 +242,17 @@ def test_outliers_need_company():
     assert outliers(pd.DataFrame({"rank": [4, 4, 4, 4, None, 4, 60]}), ["rank"]) == [[]] * 6 + [["rank"]]
 
 
+@pytest.mark.parametrize("middle", [1, 4, 5, 12])
+def test_one_more_or_less_is_no_outlier_of_a_count(middle):
+    ranks = [middle] * 8 + [middle + 1, middle - 1, middle + 20]
+    assert outliers(pd.DataFrame({"rank": ranks}), ["rank"]) == [[]] * 10 + [["rank"]]
+
+
+def test_nothing_missing_does_not_stand_out():
+    shares = [0.02, 0.021, 0.022, 0.019, 0.02, 0.0, 0.4]
+    assert outliers(pd.DataFrame({"missing": shares}), ["missing"]) == [[]] * 6 + [["missing"]]
+
+
 def test_the_page_escapes_names_and_stays_beside_itself(tmp_path):
     names = ['"><script>alert(1)<', "javascript:alert(1)", "$x$", "a b#c?d", "ä"]
     for seed, name in enumerate(names):

@@ -171,7 +171,8 @@ def outliers(table: pd.DataFrame, measures: Sequence[str] = tuple(MEASURES)) -> 
     -------
     list of list of str
         For each recording, the measures that lie more than 3.5 robust standard deviations (from the median of the
-        absolute deviations, at least a twentieth of the median) off the median; none among fewer than five.
+        absolute deviations, at least a twentieth of the median, and half a unit of a count) off the median; none among
+        fewer than five.  Missing cells stand out where there are many, not where there are none.
 
     Examples
     --------
@@ -186,7 +187,8 @@ def outliers(table: pd.DataFrame, measures: Sequence[str] = tuple(MEASURES)) -> 
             continue
         middle = np.median(seen)
         spread = 1.4826 * np.median(np.abs(seen - middle))
-        least = max(spread, 0.05 * abs(middle), 1e-3)
-        for row in np.flatnonzero(np.abs(values - middle) > _STANDS_OUT * least):
+        least = max(spread, 0.05 * abs(middle), 0.5 if name in COUNTS else 1e-3)
+        away = values - middle if name == "missing" else np.abs(values - middle)
+        for row in np.flatnonzero(away > _STANDS_OUT * least):
             found[row].append(name)
     return found
