@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from rpca_affect.cli.app import app
 from rpca_affect.recordings import RecordingError, describe, read
+from rpca_affect.session.advice import advise
 
 AUS = [f"AU{number:02d}_r" for number in (1, 2, 4, 6, 12)]
 FRAMES = 60
@@ -267,3 +268,36 @@ def test_frames_stand_still_within_their_own_sequence(tmp_path):
         both = pd.concat([one.assign(face_id=0), second.assign(face_id=1)])
         both.sort_values(["frame", "face_id"]).to_csv(path, index=False)
         assert (f"{FRAMES - 21} frames" in said(read(path))) == repeats == ("repeat" in said(read(path)))
+
+
+@pytest.mark.parametrize("name", ["hr", "HR", "min", "h", "day", "s", "ms"])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_a_column_called_like_a_unit_is_a_time_only_where_it_runs(tmp_path, name, rounded):
+    beats = 70 + np.random.default_rng(0).normal(size=FRAMES).cumsum()
+    path = tmp_path / "a.csv"
+    timed(intensities()).assign(**{name: beats.round() if rounded else beats}).to_csv(path, index=False)
+    assert name in read(path).feature_names
+
+
+@pytest.mark.parametrize("name", ["emotion_code", "code", "gesture id", "id", "word name"])
+@pytest.mark.parametrize("text", [False, True])
+def test_what_changes_from_frame_to_frame_is_no_key(tmp_path, name, text):
+    frames = 200
+    codes = np.random.default_rng(0).integers(0, 5, frames)
+    path = tmp_path / "a.csv"
+    table = timed(intensities(frames=frames))
+    table.assign(**{name: [f"w{code}" for code in codes] if text else codes}).to_csv(path, index=False)
+    recording = read(path)
+    assert recording.sequence_id is None and recording.feature_names == tuple(AUS)
+    two = pd.concat([table.assign(**{"face id": face}) for face in (0, 1)]).sort_values("time", kind="stable")
+    two.to_csv(path, index=False)
+    assert len(set(read(path).sequence_id)) == 2
+
+
+def test_nobody_is_sent_to_split_zeros_and_ones(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.csv"
+    noise = pd.DataFrame(rng.uniform(0.1, 4.9, (300, 5)), columns=AUS)
+    steps = np.sin(np.arange(300) / 30) > 0
+    timed(noise).assign(speaking=steps * 1, looking=~steps * 1, nodding=np.roll(steps, 9) * 1).to_csv(path, index=False)
+    assert advise(read(path)).features is None

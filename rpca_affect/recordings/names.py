@@ -41,6 +41,8 @@ NAMING = word_set("id uid uuid pid sid name code identity filename input media")
 # Words of parts of one recording: they start a sequence only where the time does not simply go on.
 PART = word_set("session trial block run take stimulus condition slide scene segment task phase study event")
 LABEL = word_set("label labels class target annotation annotations category marker truth gt y fold split")
+# What a code or a name may be of that is neither a person nor a file.
+WHAT = word_set("emotion emotions expression expressions mood behaviour behavior activity action gesture word phoneme")
 PERSON = word_set(
     "age gender sex male female ethnicity race handedness education glasses nationality height weight bmi"
 )

@@ -93,6 +93,8 @@ def _by_words(seen: Evidence) -> None:
             and (some & vocabulary.LABEL)
         ):
             seen.of[i] = Role("label", "named like a label")
+        elif some & vocabulary.WHAT and last in vocabulary.NAMING | {"code", "nr", "no", "number"}:
+            seen.of[i] = Role("label", f"named like the {last} of {' '.join(words[:-1])}")
 
 
 def _rest(seen: Evidence) -> None:

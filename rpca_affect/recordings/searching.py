@@ -21,7 +21,7 @@ SUFFIXES = (
 _OF_A_TAKE = ("take.json", "video_metadata.json", "audio_metadata.json", "depth_metadata.json", "frame_log.csv")
 # Ends of the names in the UCI set of Grammatical Facial Expressions: labels of each frame, and the points they are of.
 TARGETS, POINTS = "_targets.txt", "_datapoints.txt"
-_SINGLY = 3  # files left out for one reason that are named one by one
+_SINGLY = 5  # files left out for one reason that are named one by one
 _HEAD = 1 << 16  # bytes of a table that tell whether it is about other files
 # Begins like a number, a time, a list or a JSON record, and is no sentence.
 _NUMBER = re.compile(r"[\s\"'(\[]*(?:\{|[-+.,]*\d(?!.*[^\W\d_]{3}))", re.DOTALL)

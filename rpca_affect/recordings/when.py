@@ -55,7 +55,7 @@ def find_time(seen: Evidence) -> Times | None:
             )
             found.append((rank, i, times))
             seen.of[i] = Role("time", why)
-        elif named:
+        elif named and (given == "time" or not _only_a_unit(words)):
             seen.of[i] = Role("time", why)
     if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) or (
         not found and words_of(str(index.name or "")) and _says_when(words_of(str(index.name)))
@@ -85,6 +85,11 @@ def _says_when(words: tuple[str, ...]) -> bool:
     if some <= {"t"} | set(vocabulary.UNITS) | vocabulary.CONTEXT and some & ({"t"} | set(vocabulary.UNITS) - {"s"}):
         return True
     return bool(some & vocabulary.SPAN) and not some & {"offset", "length", "begin", "from", "dur"} - {words[-1]}
+
+
+def _only_a_unit(words: tuple[str, ...]) -> bool:
+    """Whether a name may mean something else than a time as well: hr is a heart rate, min a minimum."""
+    return not set(words) & (vocabulary.CLOCK | vocabulary.SPAN | {"t"})
 
 
 def _index_time(index: pd.Index) -> Times | None:
@@ -139,8 +144,11 @@ def _clock(seen: Evidence, i: int, name: str, words: tuple[str, ...], named: boo
     numbers = seen.table.numbers(i, required=True)
     assert numbers is not None
     # Frames may be shuffled, and clocks start again with every clip: what counts is that values hardly repeat.
-    forward = shape.rises + shape.stays > 0.9 or regular(numbers)
-    if seen.given.get(i) != "time" and (set(words) & {"duration", "dur"} or not (forward or _repeats(seen, i))):
+    if _only_a_unit(words):
+        forward = regular(numbers) or (shape.rises > 0.5 and shape.falls < 0.01)
+    else:
+        forward = regular(numbers) or shape.rises + shape.stays > 0.9 or _repeats(seen, i)
+    if seen.given.get(i) != "time" and (set(words) & {"duration", "dur"} or not forward):
         return None, "named like a time, but does not run forward"
     unit = seen.convention.unit if seen.given.get(i) == "time" else None
     return from_numbers(numbers, name, unit=unit), "named like a time, and runs forward"

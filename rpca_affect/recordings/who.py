@@ -10,6 +10,9 @@ from .clock import Times, step_of
 from .evidence import Evidence, Role
 from .names import words_of
 
+_OF_ANYTHING = vocabulary.NAMING | {"code"}  # words that name what is no person, face, file or source as well
+_FRAMES_OF_A_KEY = 4  # that a key keeps its value at least, on average, in a table of one row for each time
+
 
 def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
     """Columns that tell people, faces, files or sources apart, and a number for each combination."""
@@ -41,6 +44,14 @@ def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
                 seen.of[i] = Role("text", "another text in nearly every row")
         elif (named or part) and n_values <= 1:
             seen.of[i] = Role("key", "named like a key; the same in every row" if n_values else "empty")
+        elif (
+            named
+            and not part
+            and given is None
+            and some & vocabulary.WHO <= _OF_ANYTHING
+            and _flickers(seen.values(i), stamps)
+        ):
+            seen.of[i] = Role("label", "changes from frame to frame, as no person or file does")
         elif named and not part:
             who.append(i)
             seen.of[i] = Role("key", f"named like a key; {n_values} values", used=True)
@@ -80,6 +91,14 @@ def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
             f"{len(np.unique(codes[filled]))} sequences, told apart by {' and '.join(names)}; each is kept apart."
         )
     return names, codes
+
+
+def _flickers(values: np.ndarray, stamps: np.ndarray | None) -> bool:
+    """Whether a column changes every few frames although no two rows share a time: it says what, not who."""
+    if stamps is None or len(values) < 20 or not (np.diff(stamps) > 0).all():
+        return False
+    runs = 1 + int(np.count_nonzero(np.diff(values)))
+    return len(values) < _FRAMES_OF_A_KEY * runs and runs > 5 * len(np.unique(values))
 
 
 def _combined(seen: Evidence, positions: Sequence[int]) -> np.ndarray | None:

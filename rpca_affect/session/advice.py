@@ -59,7 +59,12 @@ def advise(recording: Recording) -> Advice:
     suggested = tuple(recording.meta["suggested"])
     everything: tuple[str, ...] = ()
     first = suggested if suggested and set(suggested) != set(recording.groups) else everything
-    several = [name for name, members in recording.groups.items() if len(members) > 1]
+    presence = set(recording.meta["presence"])  # 0 or 1: nothing to split
+    several = [
+        name
+        for name, members in recording.groups.items()
+        if len(members) > 1 and not presence.issuperset(recording.feature_names[i] for i in members)
+    ]
     choices = dict.fromkeys([first, *((name,) for name in [*suggested, *several] if len(recording.groups) > 1)])
     tried, whole = _part(recording)
     refused: Advice | None = None
