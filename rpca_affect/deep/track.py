@@ -1,15 +1,14 @@
 """Which frames of a sequence belong together: the longest track whose steps are as small as those seen in training."""
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from rpca_affect.deep.paths import longest, prices, steps_of
 from rpca_affect.deep.spectral import frame_mask
-from rpca_affect.engine import jit
 
 RARE = 0.01  # a share below which copies, or a value, are no ordinary reading
 
@@ -78,7 +77,7 @@ class Continuity(nn.Module):
     def _learn(self, chunks: list[Tensor], cells: list[Tensor], quantile: float, factor: float) -> None:
         least, most = 0.0, np.inf
         for lag in range(1, self.reach + 1):
-            steps = np.concatenate([_steps(*pair, lag).numpy(force=True).ravel() for pair in zip(chunks, cells)])
+            steps = np.concatenate([steps_of(*pair, lag).numpy(force=True).ravel() for pair in zip(chunks, cells)])
             steps = steps[np.isfinite(steps)]
             if len(steps) and np.mean(steps == 0) <= RARE:
                 steps = steps[steps > 0]
@@ -105,11 +104,8 @@ class Continuity(nn.Module):
         cells = torch.ones_like(x, dtype=torch.bool) if mask is None else frame_mask(mask, x)
         frames = cells.any(-1)
         new = frames & ~_repeats(x, cells) if self.least[0] > 0 else frames
-        steps = torch.stack([_steps(x, cells, lag) for lag in range(1, self.reach + 1)], -1)
-        # Two frames without a feature in common cannot contradict each other.
         price = self.reach / 2
-        costs = torch.where((steps > self.most) | (steps < self.least), price, 0.0)
-        kept = _longest(costs, new, price)
+        kept = longest(prices(x, cells, self.least, self.most, price), new, price)
         most = 2 * kept.sum(-1, keepdim=True) >= frames.sum(-1, keepdim=True)
         return torch.where(most, kept, frames)
 
@@ -198,87 +194,3 @@ def _repeats(x: Tensor, cells: Tensor) -> Tensor:
         values = torch.where(cells[row], x[row], torch.nan).numpy(force=True)
         found[row] = torch.as_tensor(repeated(values), device=x.device)
     return found
-
-
-def _steps(x: Tensor, cells: Tensor, lag: int) -> Tensor:
-    """Root mean square difference to the frame ``lag`` before, (B, T); NaN where there is nothing to compare."""
-    out = torch.full(x.shape[:-1], torch.nan, dtype=x.dtype, device=x.device)
-    if lag < x.shape[-2]:
-        both = cells[:, lag:] & cells[:, :-lag]
-        square = torch.where(both, x[:, lag:] - x[:, :-lag], 0.0).square().sum(-1)
-        out[:, lag:] = (square / both.sum(-1)).sqrt()
-    return out
-
-
-def _longest(costs: Tensor, frames: Tensor, price: float) -> Tensor:
-    """Frames of the path with the largest count less costs, by dynamic programming.
-
-    ``costs[b, t, l - 1]`` is that of the step from t - l to t; ``price`` that of a step from any earlier frame.
-
-    All numbers are small multiples of 1 / 2: sums are exact, and a sequence has the same path in every batch. Of
-    equal paths the one with the longer last step is taken (of copies, the first).
-    """
-    batch, length, reach = costs.shape
-    if costs.device.type == "cpu" and jit.available() and not torch.compiler.is_compiling():
-        found = np.zeros((batch, length), dtype=np.bool_)
-        _compiled()(costs.double().numpy(), frames.numpy(), price, found)
-        return torch.from_numpy(found)
-    nothing = torch.full((batch,), -torch.inf, dtype=costs.dtype, device=costs.device)
-    score = nothing.repeat(reach + length, 1)
-    lags = torch.arange(1, reach + 1, device=costs.device)
-    best, best_at = nothing, torch.full((batch,), -1, device=costs.device)
-    before = []
-    for t in range(length):
-        linked = score[t : t + reach].flip(0).T - costs[:, t]
-        lag = (linked + lags / (4 * reach)).argmax(-1)
-        value, at = linked.gather(-1, lag[:, None])[:, 0], t - 1 - lag
-        jump = best - price > value
-        value, at = torch.where(jump, best - price, value), torch.where(jump, best_at, at)
-        start = value <= 0
-        value = torch.where(frames[:, t], torch.where(start, 0.0, value) + 1, -torch.inf)
-        before.append(torch.where(start, -1, at))
-        score[reach + t] = value
-        better = value > best
-        best, best_at = torch.where(better, value, best), torch.where(better, t, best_at)
-    kept = torch.zeros_like(frames)
-    at = best_at
-    for t in reversed(range(length)):
-        kept[:, t] = at == t
-        at = torch.where(at == t, before[t], at)
-    return kept
-
-
-@cache
-def _compiled() -> Callable:
-    """Compile on first use; kept on disk where there is a place for it."""
-    return jit.built((_tracks,), globals())
-
-
-def _tracks(costs, frames, price, kept):
-    """The same as `_longest`, one sequence after the other, written to ``kept`` (batch, length)."""
-    batch, length, reach = costs.shape
-    score, before = np.empty(length), np.empty(length, dtype=np.int64)
-    for b in range(batch):
-        best, best_at = -np.inf, -1
-        for t in range(length):
-            score[t], before[t] = -np.inf, -1
-            if not frames[b, t]:
-                continue
-            linked, at = -np.inf, -1
-            # From the longest step down: of equal ones the longest is taken.
-            for lag in range(min(reach, t), 0, -1):
-                value = score[t - lag] - costs[b, t, lag - 1]
-                if value > linked:
-                    linked, at = value, t - lag
-            if best - price > linked:
-                linked, at = best - price, best_at
-            if linked > 0:
-                score[t], before[t] = linked + 1, at
-            else:
-                score[t] = 1
-            if score[t] > best:
-                best, best_at = score[t], t
-        at = best_at
-        while at >= 0:
-            kept[b, at] = True
-            at = before[at]

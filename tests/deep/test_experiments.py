@@ -32,6 +32,16 @@ def test_spectral_speed(monkeypatch, capsys):
     assert run("spectral_speed.py", *size, monkeypatch=monkeypatch, capsys=capsys).count("| float") == 4
 
 
+def test_step_cost(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    arrays = {f"x{i:03d}": rng.normal(size=(8, 4)) for i in range(8)}
+    np.savez(tmp_path / "few.npz", y=np.array(list("ab") * 4), group=np.arange(8), **arrays)
+    size = ("--data", tmp_path / "few.npz", "--rounds", 2, "--width", 4)
+    heads, row = run("step_cost.py", *size, monkeypatch=monkeypatch, capsys=capsys).strip().splitlines()
+    name, *numbers = row.split()
+    assert name == "few" and heads.endswith("lsef / tcn") and len(numbers) == 6 and min(map(float, numbers)) > 0
+
+
 def test_affect(tmp_path, monkeypatch, capsys):
     size = ("--seeds", 1, "--epochs", 1, "--sequences", 4, "--out", tmp_path)
     assert "arousal" in run("affect.py", *size, monkeypatch=monkeypatch, capsys=capsys)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deep import LSEF, LSEFClassifier, LSEFRegressor, corrupt
-from rpca_affect.deep.track import Continuity, _longest, bridge, repeated
+from rpca_affect.deep.paths import longest, prices
+from rpca_affect.deep.track import Continuity, bridge, repeated
 from rpca_affect.engine import jit
 from rpca_affect.solvers import InexactALM
 
@@ -255,7 +256,12 @@ def test_compiled_tracks_are_torchs(monkeypatch):
     for _ in range(20):
         costs = 4.0 * (torch.rand(8, 30, 8, generator=generator) < 0.3)
         frames = torch.rand(8, 30, generator=generator) < 0.85
-        compiled = _longest(costs, frames, 4.0)
+        x = torch.randn(8, 30, 3, generator=generator)
+        cells = torch.rand(8, 30, 3, generator=generator) < 0.7
+        given = torch.where(cells, x, torch.nan), cells, torch.full((8,), 0.4), torch.full((8,), 1.5), 4.0
+        compiled, compiled_costs = longest(costs, frames, 4.0), prices(*given)
         with monkeypatch.context() as patch:
             patch.setattr(jit, "available", lambda: False)
-            assert torch.equal(_longest(costs, frames, 4.0), compiled)
+            assert torch.equal(longest(costs, frames, 4.0), compiled)
+            assert torch.equal(prices(*given), compiled_costs)
+            assert 0 < (compiled_costs == 0).sum() < compiled_costs.numel()
