@@ -7,6 +7,7 @@ from pathlib import Path
 MODULES = {
     "rpca_affect": "Front doors, estimators, solvers and pictures: everything that `import rpca_affect as ra` offers.",
     "rpca_affect.recordings": "Files and tables to recordings.",
+    "rpca_affect.solvers": "What a solver of one's own is made of, and what its steps are given.",
     "rpca_affect.prox": "Proximal operators.",
     "rpca_affect.noise": "Noise levels and scales.",
     "rpca_affect.metrics": "How well a split agrees with a known one.",

@@ -31,7 +31,6 @@ import torch
 
 warnings.filterwarnings("ignore", message="IProgress")  # a progress bar that this notebook does not draw
 
-from rpca_affect.arrays import Observed
 from rpca_affect.deep import (
     ADMM,
     InexactALM,
@@ -44,6 +43,7 @@ from rpca_affect.deep import (
 )
 from rpca_affect.deep.metrics import ccc
 from rpca_affect.deep.plots import plot_recovery, plot_split, plot_stages
+from rpca_affect.solvers import observe
 
 FAST = bool(os.environ.get("RPCA_AFFECT_NOTEBOOK_FAST"))
 torch.set_num_threads(1)
@@ -84,10 +84,11 @@ base, x = planted(16 if FAST else 64, seed=10_000)  # never used in training
 
 # %%
 for solver in (InexactALM(relax=1.0), ADMM()):
-    tuned = solver.tuned(Observed(x.double()))
-    state = tuned.init(Observed(x.double()))
+    observed = observe(x.double())
+    tuned = solver.tuned(observed)
+    state = tuned.init(observed)
     for _ in range(8):
-        state = tuned.step(Observed(x.double()), state)
+        state = tuned.step(observed, state)
     with torch.no_grad():
         network = Unrolled(8, solver=solver).double()(x.double())
     print(f"{solver.name}: largest difference {(network.base - state.low_rank).abs().max():.0e}")
@@ -134,10 +135,11 @@ def train(depth, steps, solver):
 
 curves = {}
 for solver in (InexactALM(relax=1.0), ADMM()):
-    tuned = solver.tuned(Observed(x))
-    state, errors = tuned.init(Observed(x)), []
+    observed = observe(x)
+    tuned = solver.tuned(observed)
+    state, errors = tuned.init(observed), []
     for _ in range(30):
-        state = tuned.step(Observed(x), state)
+        state = tuned.step(observed, state)
         errors.append(float(error(state.low_rank, base).median()))
     curves[f"classical {solver.name}"] = (list(range(1, 31)), errors)
 depths = [2, 4] if FAST else [2, 4, 8]

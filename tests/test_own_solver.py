@@ -10,7 +10,7 @@ from problems import off, planted
 import rpca_affect as ra
 from rpca_affect.arrays import Array, array_namespace, frobenius
 from rpca_affect.prox import keep_largest
-from rpca_affect.solvers.base import Solver
+from rpca_affect.solvers import Solver, observe
 
 
 class State(NamedTuple):
@@ -60,3 +60,15 @@ def test_what_is_missing_is_named():
 
     with pytest.raises(NotImplementedError, match=r"Half lacks init\(observed\)"):
         ra.solve(np.eye(4), Half())
+
+
+def test_a_solver_is_stepped_by_hand():
+    low, sparse = planted(40, 30, rank=1, density=0.02, seed=3)
+    observed = observe(low + sparse)
+    solver = ra.ADMM().tuned(observed)
+    state = solver.init(observed)
+    errors = []
+    for _ in range(60):
+        state = solver.step(observed, state)
+        errors.append(float(state.error[0, 0]))
+    assert errors[-1] < 1e-3 * errors[0] and off(state.low_rank, low) < 1e-3

@@ -5,13 +5,16 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rpca_affect.arrays import observe
+from rpca_affect.solvers.base import Solver
+
 if TYPE_CHECKING:
     from rpca_affect.solvers.admm import ADMM as ADMM
     from rpca_affect.solvers.altproj import AltProj as AltProj
     from rpca_affect.solvers.godec import GoDec as GoDec
     from rpca_affect.solvers.ialm import InexactALM as InexactALM
 
-__all__ = ["available_solvers"]
+__all__ = ["Solver", "available_solvers", "observe"]
 
 
 def available_solvers() -> dict[str, type]:
