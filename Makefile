@@ -143,10 +143,11 @@ $(VENV)/docs.stamp: $(VENV)/all.stamp
 	$(PIP) -c constraints.txt -e '.[docs]'
 	touch $@
 
-# The lowest versions that pyproject.toml allows: core, shell and their tests (needs uv).
-lowest:
-	uv venv --quiet --clear --python 3.11 .venv-lowest
-	uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[cli,test]'
+# The lowest versions that pyproject.toml allows: core, shell and their tests.
+lowest: $(BIN)/python
+	$(PIP) uv
+	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[cli,test]'
 	SCIPY_ARRAY_API=1 .venv-lowest/bin/python -m pytest -n auto -W default tests --ignore=tests/deep --ignore=tests/gpu
 
 # The core without any extra, as a wheel in a bare environment: solvers, estimators, and sentences about what is missing.
