@@ -42,7 +42,7 @@ def sparse_group_shrink(
     Examples
     --------
     >>> import torch
-    >>> x, one = torch.tensor([[[3.0, -1.0, 0.5]]]), torch.ones(1)
+    >>> x, one = torch.tensor([[[3.0, 1.0, 0.5]]]), torch.ones(1)
     >>> sparse_group_shrink(x, 0 * x, torch.ones(1, 1, 1), one, torch.zeros(3))
     tensor([[[2., 0., 0.]]])
     """
