@@ -49,10 +49,15 @@ def parts(y, group, folds: int, seed: int):
 
 
 def choose(name, X, y, group, args, seed):
-    """Size and epochs with the best UAR over held-out training people; of equals the smallest."""
-    found = {}
+    """Size and epochs with the best UAR over held-out training people; of equals the smallest.
+
+    Where there is one to choose from nothing is trained, except for the choice of a level, which asks for its score.
+    """
+    sizes, found = rivals.sizes(name, args.sizes), {}
+    if len(sizes) == len(args.epochs) == 1 and args.level != "chosen":
+        return sizes[0], args.epochs[0], {}
     for chosen, held in parts(y, group, args.inner, seed):
-        for size in rivals.sizes(name, args.sizes):
+        for size in sizes:
             inside = [X[i] for i in chosen], y[chosen]
             for epochs, model in rivals.fitted(name, size, args.epochs, None, seed, *inside):
                 score = uar(y[held], model.predict([X[i] for i in held]))

@@ -34,6 +34,18 @@ def run(tmp_path, data, *arguments, monkeypatch):
     runpy.run_path(str(FOLDER / "benchmark.py"), run_name="__main__")
 
 
+def test_without_a_choice_nothing_is_trained_for_one(tmp_path, tiny, monkeypatch):
+    one = ("--folds", 2, "--inner", 2, "--epochs", 1, "--sizes", 8, "--seeds", 1, "--models", "tcn", "mean + std")
+    run(tmp_path, tiny, *one, monkeypatch=monkeypatch)
+    network, linear = (
+        json.loads((tmp_path / f"out/unseen/{name}-0-0.json").read_text()) for name in ("tcn", "mean_std")
+    )
+    assert network["inner"] == [] and network["chosen"] == {"size": 8, "epochs": 1}
+    assert len(linear["inner"]) == 4
+    run(tmp_path, tiny, *one[:-2], "tcn", "--level", "chosen", "--out", tmp_path / "levels", monkeypatch=monkeypatch)
+    assert len(json.loads((tmp_path / "levels/unseen-chosen/tcn-0-0.json").read_text())["inner"]) == 1
+
+
 def test_an_unseen_file_runs_with_one_command_and_goes_on_where_it_was(tmp_path, tiny, monkeypatch, capsys):
     models = ("--models", "mean + std", "descriptors", "tcn", "no SEM, no DDM", "lsef")
     run(tmp_path, tiny, *SMALL, *models, monkeypatch=monkeypatch)
