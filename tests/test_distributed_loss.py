@@ -75,7 +75,7 @@ def test_a_checkpoint_saves_the_steps_before_it(tmp_path, monkeypatch):
     step = local.Shard.step
     monkeypatch.setattr(local.Shard, "step", lambda self, *words: taken.append(1) or step(self, *words))
     split = distributed.solve(M, **WORDS, checkpoint=tmp_path)
-    assert len(taken) == split.n_iter - 29  # the last checkpoint was made after step 30, and holds what that began with
+    assert len(taken) == split.n_iter - 30  # the last checkpoint was made after step 30
 
 
 @pytest.mark.parametrize("other, name", [

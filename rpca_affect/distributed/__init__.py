@@ -18,9 +18,10 @@ from rpca_affect.decomposition import Decomposition, Factors, gap_limit
 from rpca_affect.distributed import survey
 from rpca_affect.distributed.inputs import chunks_of, dtype_of, opened
 from rpca_affect.distributed.journal import Journal, layout_in
+from rpca_affect.distributed.layout import Layout, reserve
 from rpca_affect.distributed.local import threads
 from rpca_affect.distributed.run import Matrix, Run
-from rpca_affect.distributed.shard import DRAFT, PARTS, Facts, Layout, reserve
+from rpca_affect.distributed.shard import DRAFT, PARTS, Facts
 from rpca_affect.doubts import Doubt
 from rpca_affect.engine.problem import accepts, safe_unit
 from rpca_affect.measuring import noise_weight
@@ -29,6 +30,8 @@ from rpca_affect.solvers.base import default_lam_of, framewise
 from rpca_affect.solving import configured, with_doubts
 
 __all__ = ["solve"]
+
+STEPS = 2  # changes with the steps: a checkpoint is gone on from with the same bits or not at all
 
 
 def solve(
@@ -69,7 +72,7 @@ def solve(
         Folder for the state of the iteration, every ten steps and after Ctrl-C, and its last two. The same call goes
         on from there and ends with the same bits; with other data or settings it is refused.
     spill : path, optional
-        Folder for files that hold data and state, where memory is short: three times the matrix.
+        Folder for files that hold data and state, where memory is short: two and a half times the matrix.
     out : path, optional
         Folder to which the workers write the parts as ``low_rank.npy``, ``sparse.npy`` and, with a noise part,
         ``noise.npy``.
@@ -92,8 +95,9 @@ def solve(
     A worker that is lost takes nothing with it: another one reads its blocks again and lives through the messages since
     the last checkpoint. Its parts, after the solve, are lost with it: ``out`` keeps them.
 
-    Steps are plain ones in the precision of the data: what the core does to save time on small matrices, single
-    precision first and extrapolation after 100 steps, changes no optimum and is left out.
+    Steps are those of the core: the first ones in single precision, and a subspace instead of all singular vectors
+    where that costs less. The core's extrapolation after 100 steps, for small matrices, changes no optimum and is left
+    out.
 
     Examples
     --------
@@ -124,9 +128,7 @@ def solve(
     folder = None if checkpoint is None else Path(checkpoint)
     with _crew(scheduler) as crew:
         edges = layout_in(folder) or crew.edges(shape, chunks)
-        layouts = [
-            Layout(a, b, shape[1], str(dtype), None if spill is None else str(spill)) for a, b in pairwise(edges)
-        ]
+        layouts = [Layout(a, b, *shape, str(dtype), None if spill is None else str(spill)) for a, b in pairwise(edges)]
         crew.check_memory(layouts, chunks)
         crew.open(layouts, chunks)
         _refuse_infinite(crew.load(), shape[1])
@@ -138,10 +140,10 @@ def solve(
         settings = None
         if folder is not None:
             data = [str(dtype), *shape, *crew.ask("fingerprint")]
-            settings = {"shards": edges, "data": data, "solver": [_numbers(one) for one in solvers]}
+            settings = {"steps": STEPS, "shards": edges, "data": data, "solver": [_numbers(one) for one in solvers]}
             settings |= {"tol": tol, "gap": gap, "max_iter": max_iter, "calm": request.calm}
         answer, run = _solved(Journal(crew, folder, settings), solvers, facts, like, limits, request, auto)
-        if limits is not None and not all(crew.ask("stays", *run.last)):
+        if limits is not None and not all(crew.ask("stays", *run.told)):
             crew.ask("unclip")
             again = None if folder is None else folder / "unclipped"
             answer, run = _solved(Journal(crew, again, settings), solvers, facts, like, None, request, auto)
@@ -254,12 +256,12 @@ def _with_parts(crew: Any, answer: Decomposition, run: Run, noisy: bool, out: Pa
     """Let the shards write the parts, and show them as dask arrays."""
     import dask.array as da
 
-    low, mu, mu_next = run.last
+    low = run.last.low
     like, cells = run.matrix.like, run.matrix.cells
     names = PARTS[: 2 + noisy]
     if out is not None:
         _prepare(out, names, like)
-    nonzero = sum(crew.ask("finish", low, mu, mu_next, None if out is None else str(out)))
+    nonzero = sum(crew.ask("finish", *run.told, None if out is None else str(out)))
     if out is None:
         parts = {name: crew.parts(name) for name in names}
     else:

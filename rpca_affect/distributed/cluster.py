@@ -9,19 +9,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
-from rpca_affect.distributed.shard import Layout, Shard
+from rpca_affect.distributed.layout import Layout
+from rpca_affect.distributed.shard import Shard, parts_of
 from rpca_affect.engine.threads import crew
 
 __all__ = ["Cluster", "cluster", "each"]
 
 SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they are for the steps
-MOVING = {"begin", "step", "hand_over", "finish", "load"}  # commands that change the state
+MOVING = {"begin", "step", "hand_over", "widen", "finish", "load"}  # commands that change the state
 LOST = "lost"
 PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
 SHORTEST, LONGEST = 0.0005, 0.02  # seconds between looks whether an answer is there
@@ -66,8 +68,8 @@ def _replay(run: str, place: int, number: int, log: list[tuple[str, tuple]]) -> 
     held.number = number
 
 
-def _part(run: str, place: int, name: str) -> np.ndarray:
-    return HELD[run, place].shard.part(name)
+def _shard(run: str, place: int) -> Shard:
+    return HELD[run, place].shard
 
 
 def _close(run: str, place: int) -> None:
@@ -213,22 +215,22 @@ class Cluster:
                 continue
 
     def saved(self, folder: str) -> None:
-        """Forget the messages before the last step: what it began with lies in a folder."""
-        settling = [entry for entry in self.log if entry[0] in SETTLING]
-        self.log = [*settling, ("load", (folder,)), self.log[-1]]
+        """Forget the messages so far: what they came to lies in a folder."""
+        self.log = [entry for entry in self.log if entry[0] in SETTLING] + [("load", (folder,))]
 
     def parts(self, name: str) -> Any:
-        """A part of the answer as a dask array whose blocks lie on the workers."""
-        import dask.array as da
+        """A part of the answer as a dask array, made on the workers when it is asked for."""
+        return parts_of(self.made, self.layouts, name)
 
-        pieces = []
-        for place, layout in enumerate(self.layouts):
-            words = (self.run, place, name)
-            future = self.client.submit(_part, *words, workers=[self.owners[place]], pure=False)
-            shape = (layout.stop - layout.start, layout.columns)
-            self._results([future], place)
-            pieces.append(da.from_delayed(future, shape, np.dtype(layout.dtype)))
-        return da.concatenate(pieces)
+    @cached_property
+    def made(self) -> list[Any]:
+        """The shards themselves, which stay on the workers for as long as somebody holds these."""
+        futures = []
+        for place in range(len(self.layouts)):
+            here = {"workers": [self.owners[place]], "pure": False}
+            futures.append(self.client.submit(_shard, self.run, place, **here))
+            self._results(futures[-1:], place)
+        return futures
 
     def close(self) -> None:
         """Let the workers forget the shards."""

@@ -93,9 +93,9 @@ class Journal:
         return self.folder / f"state-{count:06d}"
 
     def _write(self) -> None:
-        """Write what the last step began with, and the answers before it; a checkpoint counts once its list does."""
+        """Write what the last step ended with, and the answers so far; a checkpoint counts once its list does."""
         assert self.folder is not None
-        count = len(self.answers) - 1
+        count = len(self.answers)
         self._state(count).mkdir(exist_ok=True)
         self.crew.ask("save", str(self._state(count)))
         self.crew.saved(str(self._state(count)))

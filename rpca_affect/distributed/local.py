@@ -4,17 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
-from rpca_affect.distributed.shard import Layout, Shard
+from rpca_affect.distributed.layout import Layout
+from rpca_affect.distributed.shard import Shard, parts_of
 from rpca_affect.engine.threads import Crew, crew
 
 __all__ = ["Threads", "threads"]
 
 LEAST = 1 << 14  # cells of a shard that is worth a thread
-SHOWN = 1 << 27  # bytes of a block of the answer
 
 
 class Threads:
@@ -67,16 +65,7 @@ class Threads:
 
     def parts(self, name: str) -> Any:
         """A part of the answer as a dask array over the memory of the shards."""
-        import dask
-        import dask.array as da
-
-        show, pieces = dask.delayed(Shard.rows_of, pure=False), []
-        for shard in self.shards:
-            rows, columns, dtype = len(shard.a), shard.layout.columns, np.dtype(shard.layout.dtype)
-            height = max(1, SHOWN // (columns * dtype.itemsize))  # from_array would copy
-            edges = [(k, min(k + height, rows)) for k in range(0, rows, height)]
-            pieces += [da.from_delayed(show(shard, name, a, b), (b - a, columns), dtype) for a, b in edges]
-        return da.concatenate(pieces)
+        return parts_of(self.shards, [shard.layout for shard in self.shards], name)
 
 
 @contextmanager

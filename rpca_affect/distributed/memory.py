@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rpca_affect.distributed.shard import Layout
+from rpca_affect.distributed.layout import Layout
+from rpca_affect.distributed.steps import MOVE
 
 __all__ = ["available", "needed", "refuse_if_short"]
 
-MATRICES = 3  # data, argument of the last step and of the next one
+MATRICES = 2  # data and argument
 SCRATCH = 1 << 24  # bytes of a worker's panels and buffers
 SQUARES = 4  # Gram matrices that are held at a time, beside one for each shard
 
@@ -19,7 +20,7 @@ def needed(layouts: list[Layout], height: int) -> int:
     """Bytes for shards with missing cells marked, for the chunks of ``height`` rows that are read, and for the sums."""
     columns, itemsize = layouts[0].columns, np.dtype(layouts[0].dtype).itemsize
     rows = 0 if layouts[0].spill else layouts[-1].stop - layouts[0].start
-    held = rows * columns * (MATRICES * itemsize + 1)
+    held = rows * columns * (MATRICES * itemsize + MOVE.itemsize + 1)
     read = 2 * height * columns * itemsize + SCRATCH
     return held + len(layouts) * read + (SQUARES + len(layouts)) * columns * columns * 8
 

@@ -8,13 +8,14 @@ import numpy as np
 from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.distributed.journal import Answer, Journal
+from rpca_affect.distributed.spectrum import Argument, OnShards, added
+from rpca_affect.distributed.steps import GRAM, Seen
 from rpca_affect.engine.answer import Proof, proof_of
-from rpca_affect.engine.cells.blocks import Sums
 from rpca_affect.engine.rules import Course
-from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound
+from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound, norm_is_below
 from rpca_affect.engine.spectrum.lowrank import LowRank
-from rpca_affect.engine.spectrum.threshold import GRAM_RANGE, eigen_pairs
 from rpca_affect.engine.threads import Crew
+from rpca_affect.engine.tuning import MISSED, MIXED, ROUGH
 from rpca_affect.extremes import certified
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.request import Request
@@ -49,131 +50,230 @@ class Matrix(NamedTuple):
     clipped: bool
 
 
+class Last(NamedTuple):
+    """A step that was taken.
+
+    Attributes
+    ----------
+    low, told : LowRank
+        What lay above the threshold of its argument, and the same as the shards make use of it.
+    mu, mu_next : float
+    violated, error : float
+    """
+
+    low: LowRank
+    told: LowRank
+    mu: float
+    mu_next: float
+    violated: float = 0.0
+    error: float = 0.0
+
+
 class Run:
     """Runs of one solver after another on the same shards, whose model is set."""
 
     def __init__(self, journal: Journal, matrix: Matrix) -> None:
         self.journal, self.matrix = journal, matrix
-        self.columns, self.dtype = matrix.like.shape[1], matrix.like.dtype
-        self.rank, self.top = 0, 0.0
-        nothing = LowRank(np.empty((self.columns, 0), self.dtype), np.empty(0), 1.0, True)
-        self.last = nothing, 1.0, 1.0  # what the last step was made of
+        nothing = LowRank(np.empty((matrix.like.shape[1], 0), matrix.like.dtype), np.empty(0), 1.0, True)
+        self.last = Last(nothing, nothing, 1.0, 1.0)
 
     def one(self, solver: Any, before: Decomposition | None, request: Request) -> Decomposition:
         """Repeat the step until the run ends, from nothing or from the last step of the run before."""
+        stage = _Stage(self.journal, self.matrix, solver, None if before is None else (before, self.last), request)
+        answer, self.last = stage.answer()
+        return answer
+
+    @property
+    def told(self) -> tuple[LowRank, float, float]:
+        """What the shards need of the last step."""
+        return self.last.told, self.last.mu, self.last.mu_next
+
+
+class _Stage:
+    """One solver on the shards: what `rpca_affect.engine.splitting` does with a matrix in memory."""
+
+    def __init__(self, journal: Journal, matrix: Matrix, solver: Any, init: Any, request: Request) -> None:
+        self.journal, self.matrix, self.init = journal, matrix, init
+        self.like = matrix.like
         request = replace(request, max_iter=request.max_iter or solver.default_max_iter)
-        if self.dtype == np.float32:
+        if self.like.dtype == np.float32:
             request = replace(request, tol=max(request.tol, solver.float32_tol))
-        matrix, moves = self.matrix, solver.moves_penalty
-        solver, top = self.tuned(solver, before)
-        history: dict[str, list] = {"error": [], "rank": [], "mu": []}
-        course = Course(solver, request, matrix.norm, history, matrix.magnitude, Travel() if moves else None)
-        mu = solver.mu
-        low = self.first(solver, before, mu, top)
-        while True:
-            mu_next = course.mu_after(mu)
-            following, sums = self.step(low, mu, mu_next, course)
-            violated, error = course.judge(sums, low.rank, mu_next)
-            self.last = (low, mu, mu_next)
-            if course.looks or course.watches:
-                rows = np.arange(matrix.like.shape[0])[lines(matrix.like.shape[0])]
-                seen = self.journal.ask(_joined, "sample", rows)
-                course.follow(seen["argument"], low, seen["following"], mu, mu_next)
-                if course.watches:
-                    course.ends(seen["argument"], low, lambda: self.prove().gap)
-            if course.ended:
-                break
-            low, mu = following, mu_next
-        proof, shrunk = self.prove(), low.shrunk
-        floor = 10 * max(matrix.like.shape) * np.finfo(self.dtype).eps
+        self.request = request
+        self.near = init is not None and init[0].solver == solver.name
+        self.mixed = not self.near and self.like.dtype == np.float64 and self.like.size >= MIXED
+        self.moves = solver.moves_penalty
+        self.solver, self.top = self.tuned(solver)
+        self.guessed = self.stopped = False
+        self.reason = ""
+        self.last: Last
+
+    def answer(self) -> tuple[Decomposition, Last]:
+        """Iterate and check."""
+        history, proof = self.iterate(exact=False), self.prove()
+        if not self.is_complete(proof):
+            self.init, self.reason = None, ""  # the steps of the run before are gone
+            history, proof = self.iterate(exact=True), self.prove()
+        matrix, last = self.matrix, self.last
+        low, shrunk = last.low, last.low.shrunk
+        floor = 10 * max(self.like.shape) * np.finfo(self.like.dtype).eps
         nothing: Any = None
         answer = Decomposition(
             low_rank=nothing,
             sparse=nothing,
             noise=nothing,
             n_iter=len(history["error"]),
-            status=Status(error <= request.tol or course.reason != "", course.reason),
+            status=Status(last.error <= self.request.tol or self.reason != "", self.reason),
             rank=int(np.count_nonzero(shrunk > floor * shrunk[0])) if low.rank else 0,
             sparsity=0.0,
-            residual=violated / (matrix.norm or 1.0),
+            residual=last.violated / (matrix.norm or 1.0),
             gap=proof.gap,
             dual_norm=proof.dual_norm,
-            lam=float(solver.lam),
-            mu=mu_next / matrix.unit,
+            lam=float(self.solver.lam),
+            mu=last.mu_next / matrix.unit,
             history=history,
-            solver=solver.name,
+            solver=self.solver.name,
         )
-        return certified(Observed(matrix.like), answer) if matrix.clipped else answer
+        return (certified(Observed(self.like), answer) if matrix.clipped else answer), last
 
-    def tuned(self, solver: Any, before: Decomposition | None) -> tuple[Any, float]:
+    def tuned(self, solver: Any) -> tuple[Any, float]:
         """Fill in the first penalty, in the unit of the data; return the largest singular value too, where needed."""
         unit, top = self.matrix.unit, 0.0
         mu = None if solver.mu is None else float(np.asarray(solver.mu).reshape(())) * unit
         solver = replace(solver, slack=solver.slack / unit, mu=mu)
-        if solver.name == "ialm" and (mu is None or before is None):
-            top = float(self.journal.ask(_norm, "gram_of_values")["norm"])
+        if solver.name == "ialm" and (mu is None or self.init is None):
+            top = float(self.journal.ask(_norm, "look_at_values", GRAM)["norm"])
         if mu is None:
             mean = np.full((1, 1), self.matrix.total / self.matrix.cells)
             mu = 1.25 / (top or 1.0) if solver.name == "ialm" else float(solver.penalty(mean)[0, 0])
         return replace(solver, mu=mu), top
 
-    def first(self, solver: Any, before: Decomposition | None, mu: float, top: float) -> LowRank:
-        """Let the shards make the first argument; return what is above its threshold."""
-        if before is not None:
-            return self.threshold(mu, "hand_over", *self.last, mu)[0]
-        if solver.name == "admm":
-            return self.threshold(mu, "begin", 0.0, mu)[0]
-        largest_multiple = max(top, self.matrix.top / solver.lam) or 1.0
-        return self.threshold(mu, "begin", 1 + 1 / (mu * largest_multiple), mu)[0]
+    def iterate(self, exact: bool) -> dict[str, list]:
+        """Repeat the step until its error is at most ``tol``; begin in single precision where that pays."""
+        history: dict[str, list] = {"error": [], "rank": [], "mu": []}
+        request, travel = self.request, Travel() if self.moves else None
+        if exact or not self.mixed:
+            argument, threshold = self.first(self.like), OnShards(self.like, exact)
+            mu = self.solver.mu
+        else:
+            tol = max(request.tol, ROUGH[self.solver.name])
+            loose = replace(request, tol=tol, max_iter=max(1, request.max_iter // 2))
+            rounded = np.broadcast_to(np.float32(0), self.like.shape)
+            threshold = OnShards(rounded)
+            self.advance(self.first(rounded), threshold, self.solver.mu, history, loose, travel)
+            finished = self.stopped or self.last.error <= request.tol or len(history["error"]) == request.max_iter
+            if finished:  # what is given away comes from double precision: take the last step once more
+                for values in history.values():
+                    del values[-1]
+                request, travel = replace(request, callback=None, max_iter=len(history["error"]) + 1), None
+            mu = self.last.mu if finished else self.last.mu_next
+            basis = None if threshold.basis is None else threshold.basis.astype(np.float64)
+            threshold = OnShards(self.like, basis=basis)
+            argument = Argument(self.journal, self.like, "widen", finished, error=self.last.error)
+        if self.advance(argument, threshold, mu, history, request, travel):
+            return history
+        self.init = None
+        return self.iterate(exact=True)
 
-    def step(self, low: LowRank, mu: float, mu_next: float, course: Course) -> tuple[LowRank, Sums]:
-        """Take one step; return what is above the threshold of the next one, and the sums of this one."""
-        following, found = self.threshold(mu_next, "step", low, mu, mu_next, course.relax, course.two_sided)
-        return following, Sums(float(found["violated"]), float(found["kept"]))
+    def first(self, like: np.ndarray) -> Argument:
+        """What the first step thresholds, in the precision of ``like``."""
+        rough, solver, error = like.dtype != self.like.dtype, self.solver, float(not self.near)
+        if self.init is not None:
+            last = self.init[1]
+            told = last.told, last.mu, last.mu_next
+            return Argument(self.journal, like, "hand_over", rough, *told, solver.mu, error=error)
+        largest_multiple = max(self.top, self.matrix.top / solver.lam) or 1.0
+        stretch = 0.0 if solver.name == "admm" else 1 + 1 / (solver.mu * largest_multiple)
+        return Argument(self.journal, like, "begin", rough, stretch, solver.mu, error=error)
 
-    def threshold(self, mu: float, command: str, *arguments: Any) -> tuple[LowRank, Answer]:
-        """Let the shards make an argument, and find its singular values above ``1 / mu``, with their vectors."""
-        level = 1 / mu
-        extreme = self.top > GRAM_RANGE * level
+    def advance(
+        self,
+        argument: Argument,
+        threshold: OnShards,
+        mu: float,
+        history: dict[str, list],
+        request: Request,
+        travel: Travel | None,
+    ) -> bool:
+        """Step on from an argument; return False where values were missed that only exact steps would have found."""
+        course = Course(self.solver, request, self.matrix.norm, history, self.matrix.magnitude, travel)
+        rough = argument.dtype != self.like.dtype
+        low = threshold(argument, 1 / mu)
+        while True:
+            self.guessed |= not low.exact
+            mu_next, last = course.mu_after(mu), Last(low, threshold.told, mu, 0.0)
+            argument = self._following(argument, course, last._replace(mu_next=mu_next))
+            # Where the next threshold is beyond squares every step will be exact: the ones before may not have been.
+            extreme = threshold.is_extreme(1 / mu_next)
+            if extreme:
+                argument.made()
+            else:
+                low = threshold(argument, 1 / mu_next)
+            last = self.last
+            self._look(course, last, rough)
+            if course.ended or (extreme and rough and not last.low.exact):
+                break
+            if extreme:
+                if not last.low.exact and not self._misses_nothing(last):
+                    return False
+                low = threshold(argument, 1 / mu_next)
+            mu = mu_next
+        self.stopped |= course.stopped
+        self.reason = course.reason
+        return True
 
-        def digest(answers: list[Any]) -> Answer:
-            squares = [answer[-1] if isinstance(answer, tuple) else answer for answer in answers]
-            sums = [answer[:2] for answer in answers if isinstance(answer, tuple)]
-            named = dict(zip(("violated", "kept"), map(sum, zip(*sums))))
-            return named if extreme else named | self.above(sum(squares), level)
+    def _following(self, argument: Argument, course: Course, last: Last) -> Argument:
+        """What a step makes, which is taken when that is looked at."""
 
-        found = self.journal.ask(digest, command, *arguments)
-        vectors = (
-            self.journal.ask(lambda answers: self.above_of_triangles(answers, level), "triangle") if extreme else found
+        def judge(sums: Any) -> float:
+            violated, error = course.judge(sums, last.low.rank, last.mu_next)
+            self.last = last._replace(violated=violated, error=error)
+            return error
+
+        words = last.told, last.mu, last.mu_next, course.relax, course.two_sided
+        return Argument(
+            self.journal, np.broadcast_to(argument.dtype.type(0), argument.shape), "step", *words, judge=judge
         )
-        low = LowRank(vectors["basis"], vectors["values"], level, True)
-        self.rank, self.top = low.rank, float(low.values[0]) if low.rank else self.top
-        return low, found
 
-    def above(self, square: np.ndarray, level: float) -> Answer:
-        """Singular values above a level and their right vectors, from a Gram matrix."""
-        squares, vectors = eigen_pairs(lambda: np.array(square, order="F"), self.columns, self.rank, level)
-        count = int(np.count_nonzero(squares > level * level))
-        return {"basis": np.array(vectors[:, :count], self.dtype, order="C"), "values": np.sqrt(squares[:count])}
-
-    def above_of_triangles(self, triangles: list[np.ndarray], level: float) -> Answer:
-        """The same from triangular factors, which lose nothing that is small."""
-        _, values, right = np.linalg.svd(np.linalg.qr(np.concatenate(triangles), mode="r"))
-        count = int(np.count_nonzero(values > level))
-        return {"basis": np.array(right[:count].T, self.dtype, order="C"), "values": values[:count]}
+    def _look(self, course: Course, last: Last, rough: bool) -> None:
+        """Let penalty and stopping follow the step, where they want to see it."""
+        if not (course.looks or course.watches):
+            return
+        rows = np.arange(self.like.shape[0])[lines(self.like.shape[0])]
+        seen = self.journal.ask(_joined, "sample", rows)
+        course.follow(seen["argument"], last.low, seen["following"], last.mu, last.mu_next)
+        if course.watches and not rough:
+            course.ends(seen["argument"], last.low, lambda: self.prove().gap)
 
     def prove(self) -> Proof:
         """Certificate of the last step."""
-        low, mu, mu_next = self.last
+        last = self.last
 
         def digest(answers: list[Any]) -> Answer:
-            loss, linear, quadratic, square = (sum(column) for column in zip(*answers))
-            norm = norm_bound(np.asfortranarray(square), low.basis, Crew(1))
-            return {"loss": loss, "linear": linear, "quadratic": quadratic, "norm": norm}
+            *sums, squares = zip(*answers)
+            norm = norm_bound(added(list(squares)), last.low.basis, Crew())
+            return dict(zip(("loss", "linear", "quadratic"), map(sum, sums))) | {"norm": norm}
 
-        found = self.journal.ask(digest, "dual", low, mu, mu_next)
+        found = self.journal.ask(digest, "dual", last.told, last.mu, last.mu_next)
         sums = (float(found[name]) for name in ("loss", "linear", "quadratic", "norm"))
-        return proof_of(float(np.sum(low.shrunk)), *sums)
+        return proof_of(float(np.sum(last.low.shrunk)), *sums)
+
+    def is_complete(self, proof: Proof) -> bool:
+        """Decide whether no singular value above the threshold was missed, as the core does."""
+        last, tol = self.last, self.request.tol
+        if (self.reason and self.solver.growth == 1) or proof.gap <= 10 * tol:
+            return True
+        if last.low.exact:
+            return last.error <= tol or self.solver.growth == 1 or not self.guessed
+        largest = proof.dual_norm + last.mu_next * last.violated
+        return largest <= 1 + MISSED + 10 * tol * last.mu * self.matrix.norm or self._misses_nothing(last)
+
+    def _misses_nothing(self, last: Last) -> bool:
+        """See `rpca_affect.engine.answer.complete`."""
+
+        def digest(answers: list[Any]) -> Answer:
+            return {"below": np.array(norm_is_below(added(answers), 1 + MISSED))}
+
+        return bool(self.journal.ask(digest, "rest", last.told, last.mu)["below"])
 
 
 def _joined(answers: list[Any]) -> Answer:
@@ -181,5 +281,5 @@ def _joined(answers: list[Any]) -> Answer:
     return {"argument": argument, "following": following}
 
 
-def _norm(answers: list[Any]) -> Answer:
-    return {"norm": exact_norm(np.array(sum(answers), order="F"))}
+def _norm(answers: list[Seen]) -> Answer:
+    return {"norm": exact_norm(added([seen.square for seen in answers]))}

@@ -1,10 +1,9 @@
 """Some rows of the matrix and the state of the iteration on them: what a worker holds, and what it is asked to do."""
 
-import math
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -12,60 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import Observed, as_floating, yes_or_no
+from rpca_affect.distributed.layout import Layout
+from rpca_affect.distributed.steps import ALONE, MOVE, Seen, Steps, Wish
 from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.cells.source import Source
-from rpca_affect.engine.spectrum.gram import gram, triangle_of
 from rpca_affect.engine.spectrum.lowrank import LowRank
-from rpca_affect.engine.threads import Crew
 from rpca_affect.extremes import EXTREME
 from rpca_affect.request import Limits
 
-__all__ = ["DRAFT", "PARTS", "Facts", "Layout", "Shard", "observed_of", "reserve"]
+__all__ = ["DRAFT", "PARTS", "Facts", "Shard", "observed_of", "parts_of"]
 
 DRAFT = ".npy.part"  # ending of a file of parts that is not complete
 PARTS = ("low_rank", "sparse", "noise")
-GROUP = 1 << 21  # bytes of the rows whose Gram matrix is added while they are in the cache
-ALONE = Crew(1)
+SHOWN = 1 << 27  # bytes of a block of the answer
+STRIP = 1 << 21  # bytes of the rows that are worked on at a time where a copy is needed
 GROWING = Lock()
-
-
-class Layout(NamedTuple):
-    """Which rows a shard has, and where it keeps them.
-
-    Attributes
-    ----------
-    start, stop : int
-        Rows of the whole matrix.
-    columns : int
-    dtype : str
-    spill : str or None
-        Folder for files that take the place of memory.
-    """
-
-    start: int
-    stop: int
-    columns: int
-    dtype: str
-    spill: str | None
-
-    def room(self, dtype: str) -> np.ndarray:
-        """A matrix of the shard's shape, in memory or in a file that is gone with it."""
-        shape = (self.stop - self.start, self.columns)
-        if self.spill is None:
-            return np.zeros(shape, dtype)
-        os.makedirs(self.spill, exist_ok=True)
-        with tempfile.TemporaryFile(dir=self.spill) as file:
-            reserve(file, math.prod(shape) * np.dtype(dtype).itemsize, self.spill)
-            return np.memmap(file, dtype, "w+", shape=shape)
-
-
-def reserve(file: Any, size: int, where: Any) -> None:
-    """Take room on the disk now: a write to mapped memory that finds none ends the process."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            raise OSError(error.errno, f"{where} has no room for {size / 1e6:.3g} MB more: {error.strerror}") from error
 
 
 class Facts(NamedTuple):
@@ -88,21 +48,36 @@ class Facts(NamedTuple):
 
 
 class Shard:
-    """Rows of one matrix, their argument of the singular-value threshold, and room for the next argument.
+    """Rows of one matrix, their argument of the singular-value threshold, and how far the last step moved it.
 
     Every method answers with sums that are added up over the shards. The mathematics of a step is that of
-    `rpca_affect.engine.cells.blocks`.
+    `rpca_affect.engine.cells.blocks`. First steps may be taken in single precision: data and argument then lie in the
+    memory of the argument.
     """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.values, self.a, self.out = (layout.room(layout.dtype) for _ in range(3))
+        self.values, self.a = (layout.room(layout.dtype) for _ in range(2))
+        self.moved = layout.room(MOVE.str)
         self.known: np.ndarray | None = None
         self.unit = 1.0
-        self.moved = False  # whether the next argument lies in `out`
+        self.steps: Any = None
+        self.last: Any = None  # of what the parts are made
         # Gigantic cells: where they are, what they were, and what is read instead.
         self.far: tuple[np.ndarray, np.ndarray] = (np.empty(0, np.int64), np.empty(0, np.int64))
         self.were = self.read = np.empty(0, layout.dtype)
+
+    def __sizeof__(self) -> int:
+        return sum(x.nbytes for x in (self.values, self.a, self.moved))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "passes": None, "steps": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Once it is known of what the parts are made, a shard may be sent to another worker."""
+        self.__dict__.update(state)
+        self.passes = self._passes(self.values)
+        self.steps = self._exact()
 
     def put(self, start: int, block: Any, mask: Any = None) -> int | None:
         """Take some rows in; return the place of the first infinite cell that counts as observed."""
@@ -191,13 +166,16 @@ class Shard:
             for rows in self._strips():
                 self.values[rows] *= self.unit / unit
             self.unit = unit
-        self.passes = Passes(Source(self.values), self.known, kind, ALONE)
-        self.passes.set_model(lam, slack)
-        height = self.passes.blocks[0].stop
-        step = max(1, GROUP // (height * self.layout.columns * self.values.itemsize))
-        blocks = self.passes.blocks
-        self.groups = [blocks[k : k + step] for k in range(0, len(blocks), step)]
+        self.weights = kind, lam, slack
+        self.passes = self._passes(self.values)
         return self.passes.norm**2
+
+    def _passes(self, values: np.ndarray, rows: Any = slice(None)) -> Passes:
+        """Passes over some rows of these values, with the weights of the model."""
+        kind, lam, slack = self.weights
+        found = Passes(Source(values), None if self.known is None else self.known[rows], kind, ALONE)
+        found.set_model(lam, slack)
+        return found
 
     def unclip(self) -> None:
         """Read gigantic cells as they were given."""
@@ -205,101 +183,120 @@ class Shard:
         self.far = (self.far[0][:0], self.far[1][:0])
         self.were = self.read = self.were[:0]
 
-    def begin(self, stretch: float, mu: float) -> np.ndarray:
-        """Set the first argument, the data (``stretch`` 0) or the kept part of a multiple; return its Gram matrix."""
+    def begin(self, rough: bool, stretch: float, mu: float, wish: Wish) -> Seen:
+        """Set the first argument, the data (``stretch`` 0) or the kept part of a multiple."""
+        self.steps = self._rough() if rough else self._exact()
         if stretch:
-            self.passes.start(self.a, stretch, mu)
+            self.steps.passes.start(self.steps.argument, stretch, mu)
         else:
-            np.copyto(self.a, self.values)
-        self.moved = False
-        return self._gram(self.a)
+            np.copyto(self.steps.argument, self.steps.passes.values)
+        return self.steps.look(wish)
 
-    def gram_of_values(self) -> np.ndarray:
-        """Return ``M^T M``."""
-        return self._gram(self.values)
+    def hand_over(self, rough: bool, low: LowRank, mu: float, mu_next: float, first: float, wish: Wish) -> Seen:
+        """Make ``L + Y / first`` of the last step the next argument."""
+        self.steps.start(low, mu, mu_next, first, self.moved if rough else self.a)
+        if rough:
+            self.steps = self._rough()
+            np.copyto(self.steps.argument, self.moved)
+        return self.steps.look(wish)
 
-    def step(
-        self, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool
-    ) -> tuple[float, float, np.ndarray]:
-        """Go on by one step; return its sums, and the Gram matrix of the next argument."""
-        self._advance()
-        violated = kept = 0.0
-        square = self._square()
-        for group, rows in self._groups():
-            sums = self.passes.step(self.a, self.out, low, mu, mu_next, relax, weigh, group)
-            violated, kept = violated + sums.violated, kept + sums.kept
-            square += gram(self.out[rows], ALONE)
-        self.moved = True
-        return violated, kept, square
+    def widen(self, back: bool, wish: Wish) -> Seen:
+        """Go on in double precision, from the argument or from that of the last step."""
+        if back:
+            self.moved += self.steps.argument
+        else:
+            np.copyto(self.moved, self.steps.argument)
+        np.copyto(self.a, self.moved)
+        self.steps = self._exact()
+        return self.steps.look(wish)
 
-    def triangle(self) -> np.ndarray:
-        """Return R with ``R^T R`` the Gram matrix of the next argument, for where that loses what is small."""
-        return triangle_of(self.out if self.moved else self.a, ALONE)
+    def _exact(self) -> Steps:
+        return Steps(self.passes, self.a, self.moved)
+
+    def _rough(self) -> Steps:
+        values, argument = self.a.reshape(-1).view(np.float32).reshape(2, *self.a.shape)
+        np.copyto(values, self.values, casting="same_kind")
+        return Steps(self._passes(values), argument, self.moved)
+
+    def look_at_values(self, wish: Wish) -> Seen:
+        """Look at the data, as if they were the argument."""
+        return Steps(self.passes, self.values, self.moved).look(wish)
+
+    def step(self, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool, wish: Wish) -> Seen:
+        """Go on by one step, see `rpca_affect.distributed.steps.Steps`."""
+        seen: Seen = self.steps.step(low, mu, mu_next, relax, weigh, wish)
+        return seen
+
+    def look(self, wish: Wish) -> Seen:
+        """Look at the argument."""
+        seen: Seen = self.steps.look(wish)
+        return seen
 
     def sample(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return those of some rows that are here, of the argument of the last step and of the next one."""
         mine = self._mine(rows)
-        return self.a[mine], self.out[mine]
+        return self.steps.before(mine), self.steps.argument[mine]
 
-    def dual(self, low: LowRank, mu: float, mu_next: float) -> tuple[float, float, float, np.ndarray]:
-        """Return what `rpca_affect.engine.cells.blocks.Passes.weighed` adds up for the last step, and ``Y^T Y``."""
-        parts = []
-        square = self._square()
-        room = np.empty((self.groups[0][-1].stop, self.layout.columns), self.layout.dtype)
-        for group, rows in self._groups():
-            y = room[: rows.stop - rows.start]
-            parts += self.passes.dual(self.a, low, mu, mu_next, y, group)
-            square += gram(y, ALONE)
-        return (*self.passes.weighed(parts), square)
+    def dual(self, low: LowRank, mu: float, mu_next: float) -> Any:
+        """Look at the dual matrix of the last step."""
+        return self.steps.dual(low, mu, mu_next)
 
-    def hand_over(self, low: LowRank, mu: float, mu_next: float, first: float) -> np.ndarray:
-        """Make ``L + Y / first`` of the last step the next argument; return its Gram matrix."""
-        square = self._square()
-        for group, rows in self._groups():
-            y = self.out[rows]
-            self.passes.dual(self.a, low, mu, mu_next, y, group)
-            y *= 1 / first
-            y += low.of(self.a[rows])
-            square += gram(y, ALONE)
-        self.moved = True
-        return square
+    def rest(self, low: LowRank, mu: float) -> Any:
+        """Look at what the low-rank part leaves of the argument of the last step."""
+        return self.steps.rest(low, mu)
 
     def stays(self, low: LowRank, mu: float, mu_next: float) -> bool:
         """Whether every gigantic cell has a sparse part of its sign in the last step."""
         rows, place = np.unique(self.far[0], return_inverse=True)
         if not len(rows):
             return True
-        known = None if self.known is None else self.known[rows]
-        some = Passes(Source(self.values[rows]), known, self.passes.kind, ALONE)
-        some.set_model(self.passes.lam, self.passes.slack)
-        sparse = np.empty((len(rows), self.layout.columns), self.layout.dtype)
-        some.finish(self.a[rows], low, mu, mu_next, sparse, None)
+        sparse = self._parts(rows, low, mu, mu_next)[1]
         return bool(np.all(np.sign(self.were - self.read) * sparse[place, self.far[1]] > 0))
 
     def finish(self, low: LowRank, mu: float, mu_next: float, folder: str | None) -> int:
-        """Write the parts of the last step over the state, and to files where asked; count the non-zeros of S."""
-        passes, noisy = self.passes, self.passes.noisy
-        nonzero = passes.finish(self.a, low, mu, mu_next, self.out, self.values if noisy else None)
-        for part in (self.a, self.out, *([self.values] if noisy else [])):
-            if self.unit != 1.0:
-                passes.scale(part, self.unit)
-        self.out[self.far] += self.were - self.read
-        self.noisy = noisy
-        del self.passes
-        if folder is not None:
-            for name in PARTS[: 2 + noisy]:
-                whole = np.load(Path(folder, name + DRAFT), mmap_mode="r+")
-                whole[self.layout.start : self.layout.stop] = self.part(name)
-                whole.flush()
+        """Note what the parts are made of, and write them to files where asked; count the non-zeros of S."""
+        self.last = low, mu, mu_next
+        names = () if folder is None else PARTS[: 2 + self.passes.noisy]
+        nonzero = 0
+        with ExitStack() as stack:
+            files = [stack.enter_context(Path(str(folder), name + DRAFT).open("r+b")) for name in names]
+            for file in files:
+                line = self.layout.columns * self.values.itemsize
+                file.seek(-line * (self.layout.rows - self.layout.start), os.SEEK_END)
+            for rows in self._strips():
+                parts = self._parts(rows, low, mu, mu_next)
+                nonzero += int(np.count_nonzero(parts[1]))
+                self._restore(parts, rows)
+                for file, part in zip(files, parts):
+                    part.tofile(file)  # mapped, its pages would count as memory
         return nonzero
 
-    def part(self, name: str) -> np.ndarray:
-        """Return a part, once `finish` has written it."""
-        return {"low_rank": self.a, "sparse": self.out, "noise": self.values}[name]
-
     def rows_of(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Some rows of a part."""
-        return self.part(name)[start:stop]
+        """Some rows of a part, once it is known of what they are made."""
+        rows = slice(start, stop)
+        if name == PARTS[0]:
+            low: LowRank = self.last[0]
+            return low.of(self.steps.before(rows)) * self.values.dtype.type(self.unit)
+        parts = self._parts(rows, *self.last)
+        self._restore(parts, rows)
+        return parts[PARTS.index(name)]
+
+    def _parts(self, rows: Any, low: LowRank, mu: float, mu_next: float) -> tuple[np.ndarray, ...]:
+        """Rows of L, S and, where there is one, N, in the unit of the steps, without what was taken off the data."""
+        some = self._passes(self.values[rows], rows)
+        low_rank = self.steps.before(rows)
+        sparse = np.empty_like(low_rank)
+        noise = np.empty_like(low_rank) if some.noisy else None
+        some.finish(low_rank, low, mu, mu_next, sparse, noise)
+        return (low_rank, sparse) if noise is None else (low_rank, sparse, noise)
+
+    def _restore(self, parts: tuple[np.ndarray, ...], rows: slice) -> None:
+        """Bring parts into the unit of the data, and gigantic cells to their size."""
+        for part in parts:
+            part *= self.unit
+        here = slice(*np.searchsorted(self.far[0], (rows.start, rows.stop)))
+        places = self.far[0][here] - rows.start, self.far[1][here]
+        parts[1][places] += self.were[here] - self.read[here]
 
     def fingerprint(self) -> int:
         """A number that changes with the data."""
@@ -310,34 +307,22 @@ class Shard:
         return found
 
     def save(self, folder: str) -> None:
-        """Write the argument of the last step to a folder."""
-        with Path(folder, f"{self.layout.start}.npy").open("wb") as file:
-            np.save(file, self.a)
+        """Write the argument, and what the last step moved, to a folder."""
+        for name, x in (("argument", self.steps.argument), ("moved", self.moved)):
+            with Path(folder, f"{self.layout.start}-{name}.npy").open("wb") as file:
+                np.save(file, x)
 
     def load(self, folder: str) -> None:
-        """Go back to the argument in a folder."""
-        np.copyto(self.a, np.load(Path(folder, f"{self.layout.start}.npy"), mmap_mode="r"))
-        self.moved = False
-
-    def _advance(self) -> None:
-        if self.moved:
-            self.a, self.out, self.moved = self.out, self.a, False
-
-    def _square(self) -> np.ndarray:
-        return np.zeros((self.layout.columns,) * 2)
-
-    def _gram(self, x: np.ndarray) -> np.ndarray:
-        square = self._square()
-        for _, rows in self._groups():
-            square += gram(x[rows], ALONE)
-        return square
-
-    def _groups(self) -> Iterator[tuple[list[slice], slice]]:
-        for group in self.groups:
-            yield group, slice(group[0].start, group[-1].stop)
+        """Go back to what is in a folder."""
+        argument, moved = (
+            np.load(Path(folder, f"{self.layout.start}-{name}.npy"), mmap_mode="r") for name in ("argument", "moved")
+        )
+        self.steps = self._exact() if argument.dtype == self.a.dtype else self._rough()
+        np.copyto(self.steps.argument, argument)
+        np.copyto(self.moved, moved)
 
     def _strips(self) -> Iterator[slice]:
-        height = max(1, GROUP // (self.layout.columns * self.values.itemsize))
+        height = max(1, STRIP // (self.layout.columns * self.values.itemsize))
         for start in range(0, len(self.values), height):
             yield slice(start, min(start + height, len(self.values)))
 
@@ -351,3 +336,17 @@ def observed_of(pieces: list[tuple[np.ndarray, np.ndarray | None]]) -> Observed:
     if all(piece[1] is None for piece in pieces):
         return Observed(values)
     return Observed(values, np.concatenate([np.ones(x.shape, bool) if known is None else known for x, known in pieces]))
+
+
+def parts_of(shards: list[Any], layouts: list[Layout], name: str) -> Any:
+    """A part of the answer as a dask array whose blocks are made from the shards, or what stands for them."""
+    import dask
+    import dask.array as da
+
+    show, pieces = dask.delayed(Shard.rows_of, pure=False), []
+    for shard, layout in zip(shards, layouts):
+        rows, columns, dtype = layout.stop - layout.start, layout.columns, np.dtype(layout.dtype)
+        height = max(1, SHOWN // (columns * dtype.itemsize))
+        edges = [(k, min(k + height, rows)) for k in range(0, rows, height)]
+        pieces += [da.from_delayed(show(shard, name, a, b), (b - a, columns), dtype) for a, b in edges]
+    return da.concatenate(pieces)
