@@ -301,3 +301,46 @@ def test_nobody_is_sent_to_split_zeros_and_ones(tmp_path):
     steps = np.sin(np.arange(300) / 30) > 0
     timed(noise).assign(speaking=steps * 1, looking=~steps * 1, nodding=np.roll(steps, 9) * 1).to_csv(path, index=False)
     assert advise(read(path)).features is None
+
+
+@pytest.mark.parametrize("line", ["# pause", "#", "% the light changed", "# a, b"])
+@pytest.mark.parametrize("places", [[5], [1, 2, 40]])
+def test_comments_among_the_rows_are_left_out_and_named(tmp_path, line, places):
+    table = timed(intensities())
+    rows = table.to_csv(index=False).splitlines()
+    for place in reversed(places):
+        rows.insert(place, line)
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([*rows, ""]))
+    recording = read(path)
+    np.testing.assert_array_equal(recording.values, table[AUS].to_numpy())
+    assert all(str(place + 1 + i) in said(recording) for i, place in enumerate(places)) and "comment" in said(recording)
+
+
+@pytest.mark.parametrize("tail", [b"\x1a", b"\x00" * 7, b"\x00" * 100_000, b"\x1a\x00\x00"])
+@pytest.mark.parametrize("frames", [FRAMES, 5000])
+def test_zeros_behind_the_last_row_are_no_data(tmp_path, tail, frames):
+    table = timed(intensities(frames=frames))
+    path = tmp_path / "a.csv"
+    path.write_bytes(table.to_csv(index=False).encode() + tail)
+    recording = read(path)
+    np.testing.assert_array_equal(recording.values, table[AUS].to_numpy())
+    assert ("bytes of zeros" in said(recording)) == (b"\x00" in tail)
+
+
+@pytest.mark.parametrize("orient", ["split", "records", "index", "columns", "table"])
+def test_json_of_pandas_keeps_the_names(tmp_path, orient):
+    table = timed(intensities())
+    path = tmp_path / "a.json"
+    table.to_json(path, orient=orient)
+    recording = read(path)
+    assert recording.feature_names == tuple(AUS) and recording.fps == pytest.approx(25)
+    np.testing.assert_allclose(recording.values, table[AUS].to_numpy())
+
+
+def test_an_array_that_may_lie_on_its_side_says_so(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(6, 300)))
+    assert "transpose" in said(read(path))
+    np.save(path, np.random.default_rng(0).normal(size=(300, 6)))
+    assert "transpose" not in said(read(path))

@@ -163,6 +163,11 @@ def _plain(array: np.ndarray, name: str, called: str, held: Mapping) -> tuple[pd
     if rate > 0 and not said:
         frame.insert(0, "time", np.arange(len(frame)) / rate)
         said.append(f"The file says {rate:g} frames per second.")
+    rows, columns = array.shape
+    if 10 * rows < columns and rows < 30 and frame.columns[-1] == f"feature_{columns - 1}":
+        said.append(
+            f"Rows are frames, {rows} of them; if the frames lie in the {columns} columns, transpose the array."
+        )
     return frame, said
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from ..recording import RecordingError
 from .rows import DATA, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
 
-_COMMENTS = ("#", "%", "//")
+COMMENTS = ("#", "%", "//")
 HEAD_ROWS, HEAD_CHARACTERS = 400, 4_000_000
 _COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.I)
 _UNIT = re.compile(
@@ -59,7 +59,7 @@ def dialect(text: str, name: str, whole: bool = True) -> Dialect:
         if len(head) >= HEAD_ROWS or (size > HEAD_CHARACTERS and len(head) > 12):
             break
     top = 0
-    while top < len(head) and (head[top].text.startswith(_COMMENTS) or not head[top].text.strip(' "\t,;\r\n')):
+    while top < len(head) and (head[top].text.startswith(COMMENTS) or not head[top].text.strip(' "\t,;\r\n')):
         top += 1
     comments = [row for row in head[:top] if row.text.strip()]
     rows = [row for row in head[top:] if not is_blank(row.text)]
@@ -80,6 +80,9 @@ def _laid_out(name: str, rows: list[Row], comments: list[Row], given: str | None
     notices: list[str] = []
     counts = [count(text, separator) for text in texts]
     width = width or _usual(counts)
+    strays = [row for row, cells in zip(rows, counts) if row.text.startswith(COMMENTS) and cells != width > 1]
+    rows = [row for row in rows if row not in strays]
+    counts = [count(row.text, separator) for row in rows]
     start, levels, unit = _header(name, rows, counts, width, separator)
     body = rows[start:]
     skip = body[0].first - 1 if body else rows[-1].last
@@ -100,6 +103,7 @@ def _laid_out(name: str, rows: list[Row], comments: list[Row], given: str | None
     if preamble:
         said = "1 line above the header was" if lines == 1 else f"{lines} lines above the header were"
         notices.append(f"{said} skipped.")
+    notices += [f"Line {row.first} is a comment: no frame, left out." for row in strays if row.first <= skip]
     if unit:
         notices.append(f"Line {rows[start - 1].first} holds units, not a frame, and was skipped.")
     names, spare = _fitted(name, list(names), [row.text for row in body[:20]], separator, notices)

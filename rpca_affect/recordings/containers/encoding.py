@@ -24,7 +24,7 @@ def decoded(source: Source) -> tuple[bytes, tuple[str, ...]]:
                 f"{name}: the text after line {line} is not UTF-16; save the file as UTF-8."
             ) from error
         said = ("The text is UTF-16.",)
-    data = data.removeprefix(codecs.BOM_UTF8)
+    data, zeros = _ended(data.removeprefix(codecs.BOM_UTF8))
     if (zero := data.find(b"\0")) >= 0:
         line = data.count(b"\n", 0, zero) + 1
         raise RecordingError(f"{name}: line {line} holds binary bytes, expected text.")
@@ -32,7 +32,15 @@ def decoded(source: Source) -> tuple[bytes, tuple[str, ...]]:
     if data.count(b"\r") != data.count(b"\r\n"):
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     data, signs = _plain_numbers(data)
-    return data, (*said, *windows, *signs)
+    return data, (*said, *zeros, *windows, *signs)
+
+
+def _ended(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Text without the mark of its end in DOS, and without the zeros that a recorder leaves that did not close it."""
+    text = data.rstrip(b"\0\x1a")
+    zeros = data.count(b"\0", len(text))
+    said = f"The file ends in {zeros} bytes of zeros, as one does that was not closed: what stands before was read."
+    return text, (said,) if zeros else ()
 
 
 # What people's programs write into numbers beside digits, points and commas; each is said where it is found.

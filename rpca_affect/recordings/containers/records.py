@@ -77,7 +77,7 @@ def _inside(source: Source, held: dict, key: str | None) -> tuple[Any, Any]:
     ]
     if tables:
         name = max(tables, key=lambda name: len(tables[name]))
-        return tables[name], name
+        return _titled(tables[name], held), name
     nested = {k: v for k, v in held.items() if isinstance(v, dict) and any(_records(inner) for inner in v.values())}
     if nested:
         return _inside(source, next(iter(nested.values())), None)
@@ -88,6 +88,16 @@ def _inside(source: Source, held: dict, key: str | None) -> tuple[Any, Any]:
             return [{"frame": float(name), **value} for name, value in held.items()], True
         return {name: list(value.values()) for name, value in held.items()}, True
     raise RecordingError(f"{source.name} holds no list of records, expected one record for each frame.")
+
+
+def _titled(rows: list, held: dict) -> list:
+    """Rows without names as records, where a list of as many words stands beside them."""
+    widths = {len(row) for row in rows if isinstance(row, list)}
+    for words in held.values():
+        named = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
+        if named and widths == {len(words)} and len(set(words)) == len(words):
+            return [dict(zip(words, row)) for row in rows]
+    return rows
 
 
 def _records(value: Any) -> bool:

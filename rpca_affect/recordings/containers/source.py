@@ -121,7 +121,8 @@ def kind_of(name: str, data: bytes) -> str:
     if kind == "zip":
         kind = _kind_of_zip(name, data)
     if kind is None:
-        kind = _kind_of_text(start, len(data))
+        end = len(data.rstrip(b"\x00\x1a")) if data[-1:] in (b"\x00", b"\x1a") else len(data)
+        kind = _kind_of_text(start[:end], len(data))
     if kind in _REFUSED:
         raise RecordingError(f"{name} {_REFUSED[kind]}.")
     return kind

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from ..clock import UNPADDED
-from ..phrases import listed
 from ..recording import RecordingError
 from ..tables import Table
 from .below import without_notes
@@ -17,6 +16,7 @@ from .dialect import HEAD_CHARACTERS, Dialect, dialect
 from .encoding import decoded
 from .rows import MISSING, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
 from .source import Source
+from .strays import without_strays
 
 KINDS = ("text",)
 # From 3.1 on pandas reads every number exactly and warns of the option that older ones need for it.
@@ -54,7 +54,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
     start = _offset(data, form.skip)
     if not data[start : start + 65536].strip() and not data[start:].strip():
         raise RecordingError(f"{name} has a header but no rows, expected one row for each frame.")
-    data, again = _without_headers(data, start, form)
+    data, strays = without_strays(data, start, form)
     data, said = without_notes(data, start, form)
     codes = _codes(form) | _unpadded(data[start : start + _HEAD_OF_STAMPS], form)
     frame = _parsed(name, data, start, form, codes)
@@ -65,7 +65,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
         frame,
         name,
         lines,
-        (*notices, *form.notices, *again, *said, *_truncated(name, data, form, lines)),
+        (*notices, *form.notices, *strays, *said, *_truncated(name, data, form, lines)),
         {
             "separator": form.separator,
             "decimal": form.decimal,
@@ -78,22 +78,6 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
     _refuse_single_text(table)
     _refuse_unnamed_text(table, form)
     return table
-
-
-def _without_headers(data: bytes, start: int, form: Dialect) -> tuple[bytes, tuple[str, ...]]:
-    """The text with a blank line for each that repeats the header, as files that were joined have."""
-    header = data[data.rfind(b"\n", 0, start - 1) + 1 : start]
-    if not form.has_header or not header.strip() or data.find(b"\n" + header, start) < 0:
-        return data, ()
-    lines, at = [], start - 1
-    while (at := data.find(b"\n" + header, at)) >= 0:
-        lines.append(data.count(b"\n", 0, at) + 2)
-        at += len(header)
-    ended = b"\r\n" if header.endswith(b"\r\n") else b"\n"
-    data = data[: start - 1] + data[start - 1 :].replace(b"\n" + header, b"\n" + ended)
-    which = listed(map(str, lines), 4)
-    said = f"Line {which} repeats" if len(lines) == 1 else f"Lines {which} repeat"
-    return data, (f"{said} the header: no frame, left out.",)
 
 
 def _head(data: bytes) -> tuple[str, bool]:
