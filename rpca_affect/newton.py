@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, array_namespace, device
+from rpca_affect.arrays import Array, Observed, array_namespace, device, small_parts
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.tangent import Cells, Spectrum, above, derivative_at, row_space
 
@@ -37,13 +37,13 @@ TINY = float(np.finfo(np.float64).tiny)
 
 
 def suits(data: Observed, answer: Decomposition, slack: Any) -> bool:
-    """Tell whether Newton's method may go on from an answer: one matrix, few active cells, low rank, nearly optimal."""
-    if data.given.ndim != 2 or answer.dual is None or answer.gap is None or answer.low_rank is None:
+    """Tell whether Newton's method may go on from an answer: one matrix of low rank, nearly optimal or unproved."""
+    if data.given.ndim != 2 or answer.dual is None or answer.low_rank is None:
         return False
     xp = array_namespace(data.given)
     scalar = math.prod(getattr(slack, "shape", ())) == 1
     small = 0 < int(answer.rank) <= RANK * min(data.given.shape)
-    return data.given.dtype == xp.float64 and scalar and small and float(answer.gap) <= START
+    return data.given.dtype == xp.float64 and scalar and small and (answer.gap is None or float(answer.gap) <= START)
 
 
 def polished(data: Observed, answer: Decomposition, lam: float, slack: float, gap: float) -> Decomposition | None:
@@ -75,7 +75,8 @@ def polished(data: Observed, answer: Decomposition, lam: float, slack: float, ga
     if slack > 0:
         return _from(data, answer, lam, slack, gap, slack, FINER)
     xp = array_namespace(data.given)
-    size = float(xp.mean(xp.abs(answer.low_rank))) / 0.625
+    parts = (answer.low_rank[rows, :] for rows in small_parts(answer.low_rank, axis=0))
+    size = sum(float(xp.sum(xp.abs(part))) for part in parts) / (0.625 * math.prod(data.given.shape))
     tries = (_from(data, answer, lam, slack, gap, size / share, INNER) for share in FIRST)
     return next((found for found in tries if found is not None), None)
 
@@ -88,21 +89,20 @@ def _from(
     basis = row_space(answer.low_rank, int(answer.rank))
     low, errors = answer.low_rank, []
     dual: Any = answer.dual
+    shifted, argument, free = problem.room(), problem.room(), problem.room(problem.xp.bool)
     for tol in tols:
-        shifted, argument = problem.start(low, dual, nu)
-        del low, dual  # as large as the data, like what comes next
-        found = _round(problem, shifted, argument, nu, basis, tol)
+        problem.start(low, dual, nu, shifted, argument)
+        found = _round(problem, shifted, argument, free, nu, basis, tol)
         if found is None:
             return None
         spectrum, residuals = found
         errors += residuals
         basis = spectrum.right
-        low, dual, losses = problem.end(argument, spectrum, nu)
-        del argument
+        losses = problem.end(argument, shifted, spectrum, nu)
+        low, dual = argument, shifted
         proved = _gap(problem, float(problem.xp.sum(spectrum.values - nu)), dual, losses, gap)
         if proved <= gap:
-            return _answer(problem, answer, low, dual, shifted, spectrum, nu, proved, errors)
-        del shifted
+            return _answer(problem, answer, low, dual, free, spectrum, nu, proved, errors)
         nu = nu if slack > 0 else nu / 10
     return None
 
@@ -132,15 +132,13 @@ class _Problem(NamedTuple):
         """Some rows with 0 on the missing cells."""
         return x if self.known is None else self.xp.where(self.known[rows, :], x, self.xp.zeros_like(x))
 
-    def start(self, low: Array, dual: Array, nu: float) -> tuple[Array, Array]:
-        """M' and the first argument of the threshold."""
-        shifted, argument = self.room(), self.room()
+    def start(self, low: Array, dual: Array, nu: float, shifted: Array, argument: Array) -> None:
+        """Write M' and the first argument of the threshold; these may be where Y and L are."""
         for rows in self.blocks:
-            carried = nu * dual[rows, :]
-            argument[rows, :] = low[rows, :] + carried
-            part = self.values[rows, :] if self.slack > 0 else self.values[rows, :] + carried
-            shifted[rows, :] = part if self.known is None else self.xp.where(self.known[rows, :], part, low[rows, :])
-        return shifted, argument
+            part, carried = low[rows, :], nu * dual[rows, :]
+            aim = self.values[rows, :] if self.slack > 0 else self.values[rows, :] + carried
+            shifted[rows, :] = aim if self.known is None else self.xp.where(self.known[rows, :], aim, part)
+            argument[rows, :] = part + carried
 
     def look(self, shifted: Array, argument: Array, scaled: Array, right: Array, nu: float, rows: slice) -> Any:
         """L, what the argument leaves of it, what that should be, and the cells where the clip is active."""
@@ -153,11 +151,10 @@ class _Problem(NamedTuple):
             active = active & self.known[rows, :]
         return low, argument[rows, :] - low, target, active
 
-    def end(self, argument: Array, spectrum: Spectrum, nu: float) -> tuple[Array, Array, tuple[float, float, float]]:
-        """L, Y, and the loss of L, ``<M, Y>`` and ``||Y||_F^2``."""
+    def end(self, argument: Array, shifted: Array, spectrum: Spectrum, nu: float) -> tuple[float, float, float]:
+        """Write L over the argument and Y over M'; return the loss of L, ``<M, Y>`` and ``||Y||_F^2``."""
         xp, knee = self.xp, self.lam * self.slack
         scaled, right = spectrum.left * (spectrum.values - nu), xp.matrix_transpose(spectrum.right)
-        low, dual = self.room(), self.room()
         loss = linear = square = 0.0
         for rows in self.blocks:
             values, part = self.values[rows, :], scaled[rows, :] @ right
@@ -166,20 +163,21 @@ class _Problem(NamedTuple):
             cost = self.lam * (rest - knee / 2)
             if self.slack > 0:
                 cost = xp.where(rest > knee, cost, rest * rest / (2 * self.slack))
-            low[rows, :], dual[rows, :] = part, y
+            argument[rows, :], shifted[rows, :] = part, y
             loss, linear = loss + float(xp.sum(cost)), linear + float(xp.sum(values * y))
             square += float(xp.sum(y * y))
-        return low, dual, (loss, linear, square)
+        return loss, linear, square
 
 
-def _round(problem: _Problem, shifted: Array, a: Array, nu: float, basis: Array, tol: float) -> Any:
+def _round(problem: _Problem, shifted: Array, a: Array, free: Array, nu: float, basis: Array, tol: float) -> Any:
     """One proximal step by Newton's method, from the argument ``a`` of the threshold, which is overwritten.
 
-    Returns the spectrum of the last argument and the residuals; None where it fails.
+    Returns the spectrum of the last argument and the residuals; None where it fails. Writes to ``free`` which cells are
+    active or missing.
     """
     xp, blocks = problem.xp, problem.blocks
     cells = a.shape[0] * a.shape[1]
-    wrong, free = problem.room(xp.float32), problem.room(xp.bool)
+    wrong = problem.room(xp.float32)
     best, plain, residuals = float("inf"), False, []
     for step in range(STEPS):
         spectrum = above(a, nu, basis, RANK)
@@ -215,7 +213,8 @@ def _round(problem: _Problem, shifted: Array, a: Array, nu: float, basis: Array,
         for rows in blocks:  # off the cells the argument goes back to M'
             wrong[rows, :] = xp.astype(xp.where(free[rows, :], 0.0, shifted[rows, :] - a[rows, :]), xp.float32)
         rest += on.product(*derivative(wrong))
-        moved = on.taken(a) + xp.astype(on.conjugate(derivative, rest, wrong), a.dtype)
+        moved = xp.astype(on.conjugate(derivative, rest, wrong), a.dtype)
+        moved += on.taken(a)
         for rows in blocks:
             a[rows, :] = shifted[rows, :]
         on.written(a, moved)
@@ -270,7 +269,7 @@ def _answer(
     start: Decomposition,
     low: Array,
     dual: Array,
-    shifted: Array,
+    free: Array,
     spectrum: Spectrum,
     nu: float,
     gap: float,
@@ -287,8 +286,7 @@ def _answer(
             noise[rows, :] = xp.clip(rest, -knee, knee)
             part = rest - noise[rows, :]
         else:
-            active = xp.abs(shifted[rows, :] - low[rows, :]) > problem.lam * nu
-            part = xp.where(active, rest, 0.0)
+            part = xp.where(free[rows, :], rest, 0.0)
             off += float(xp.sum((rest - part) ** 2))
         sparse[rows, :] = part
         nonzero += int(xp.count_nonzero(part))

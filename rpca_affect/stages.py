@@ -57,7 +57,7 @@ class Stage(NamedTuple):
 
     def takes(self, answer: Decomposition) -> list[int] | None:
         """Places in a stack (of one matrix: 0) of the answers that it is for; None for all, of whatever gap."""
-        if math.isinf(self.above) and math.isinf(self.below):
+        if answer.gap is None or (math.isinf(self.above) and math.isinf(self.below)):
             return None
         if isinstance(answer.gap, float):
             return [0] if self.above < answer.gap <= self.below else []
@@ -112,8 +112,8 @@ def quick_first(quick: Any, exact: Any, gap: float | None, limit: float, patient
         Whether a gap at the limit is enough, so that a penalty that grows more slowly may get there.
     """
     plan = [Stage(quick, 0.0 if gap is None else AHEAD_TOL)]
-    if gap is not None:
-        plan.append(Stage(None, above=limit))
+    if gap is not None:  # an error of 1e-5 proves no smaller gap
+        plan.append(Stage(None, above=limit if gap > AHEAD_TOL else -1.0))
     elif patient:
         plan.append(Stage(replace(quick, growth=SLOWER), above=limit, below=WITHIN * limit, anew=True))
     return [*plan, Stage(exact, above=limit)]
@@ -195,14 +195,13 @@ def _asked(stage: Stage, later: Sequence[Stage], request: Request, data: Observe
     if data.given.dtype == array_namespace(data.given).float32:
         tol = max(tol, stage.solver.float32_tol)
     only_start = bool(later) and math.isinf(later[0].above)
-    following = next((one for one in later if one.solver is not None), None)
     return replace(
         request,
         tol=max(tol, stage.tol),
         max_iter=left if stage.steps is None else min(stage.steps, left),
         gap=None if only_start else request.gap if stage.gap is None or request.gap is None else stage.gap,
         calm=None if later else request.calm,
-        start_above=None if following is None else max(following.above, -1.0),
+        start_above=max(later[0].above, -1.0) if later else None,
     ), tol
 
 

@@ -134,10 +134,10 @@ class Cells(NamedTuple):
         return xp.concat(parts)
 
     def conjugate(self, derivative: Callable[[Array], tuple[Array, Array]], r: Array, room: Array) -> Array:
-        """Solve ``(I - D) x = r`` on the cells by conjugate gradients, as far as they get; overwrites ``room``."""
+        """Solve ``(I - D) x = r`` on the cells by conjugate gradients, as far as they get; overwrites r and room."""
         xp = array_namespace(r)
         room *= 0.0
-        x, p, size = xp.zeros_like(r), r, float(xp.sum(r * r))
+        x, p, size = xp.zeros_like(r), r + 0.0, float(xp.sum(r * r))
         goal = CONJUGATE**2 * size
         for _ in range(CAP):
             if size <= goal:
@@ -148,7 +148,8 @@ class Cells(NamedTuple):
             if not curvature > 0:
                 break
             step = size / curvature
-            x, r = x + step * p, r - step * image
+            x += step * p
+            r -= step * image
             size, before = float(xp.sum(r * r)), size
             p = r + (size / before) * p
         return x

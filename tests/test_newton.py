@@ -114,3 +114,20 @@ def test_admm_goes_on_where_newton_fails(monkeypatch):
     assert answer.gap <= 1e-6 and answer.solver == "admm"
     masked = ra.solve(problem((120, 90), 0.1), gap=1e-6)
     assert masked.gap <= 1e-6 and masked.solver == "admm"
+
+
+def test_steps_to_a_smaller_gap_than_they_can_prove_are_left_unproved(monkeypatch):
+    """A proof costs as much as three steps; where Newton's method fails, ADMM goes on from an answer without a gap."""
+    observed, seen = problem((150, 140)), []
+    whole = newton.polished
+
+    def told(data, start, *rest):
+        seen.append(start.gap)
+        return whole(data, start, *rest) if len(seen) < 3 else None
+
+    monkeypatch.setattr(newton, "polished", told)
+    assert ra.solve(observed, gap=1e-4).gap <= 1e-4
+    assert ra.solve(observed, gap=1e-7).solver == "newton"
+    answer = ra.solve(observed, gap=1e-7)
+    assert answer.gap <= 1e-7 and answer.solver == "admm" and answer.converged
+    assert [gap is None for gap in seen] == [False, True, True]
