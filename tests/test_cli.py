@@ -329,3 +329,11 @@ def test_every_shared_file_comes_through_the_shell(run, data_folder, tmp_path, n
     known = (mask[numbers] == 1).to_numpy()
     assert known.any()
     np.testing.assert_allclose(total[known], given[numbers].to_numpy(float)[known], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("command", ["", "inspect", "decompose", "solve", "demo", "bench", "init", "train", "predict"])
+def test_help_asks_no_value_of_a_flag_and_fills_its_lines(run, command):
+    code, text, _ = run(*command.split(), "--help")
+    assert code == 0 and "<bool>" not in text and "--help" in text
+    paragraphs = text.partition("Arguments")[0].split("\n \n")
+    assert all(len(line) > 100 for part in paragraphs for line in part.strip().splitlines()[:-1] if line.strip())

@@ -8,6 +8,7 @@ import typer
 
 from rpca_affect.cli.large import solve
 from rpca_affect.cli.options import (
+    Commands,
     Confidence,
     Digits,
     Drop,
@@ -40,6 +41,7 @@ _EXITS = (
 )
 
 app = typer.Typer(
+    cls=Commands,
     help="Separate the emotional base from transient fluctuations in per-frame features of video.",
     epilog=_EXITS,
     no_args_is_help=True,

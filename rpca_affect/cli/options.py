@@ -2,11 +2,13 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 __all__ = [
+    "Commands",
     "Confidence",
     "Digits",
     "Drop",
@@ -95,3 +97,24 @@ Export = Annotated[
     list[str] | None,
     typer.Option("--export", help="Events for annotation programs as well: elan, boris, praat, audacity."),
 ]
+
+
+class Commands(TyperGroup):
+    """Help that reads well: no value beside a flag, which takes none, and lines as wide as the terminal."""
+
+    def get_params(self, ctx: Any) -> list:
+        return _without_values(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _without_values(command.get_params(ctx))
+            command.help = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
+        return command
+
+
+def _without_values(options: list) -> list:
+    for option in options:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    return options
