@@ -1,10 +1,13 @@
 """A refusal that names settings: one record, and a sentence in the words of whichever door shows it."""
 
+import difflib
+import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rpca_affect import words
 
-__all__ = ["Refusal", "Setting"]
+__all__ = ["Refusal", "Setting", "absent"]
 
 
 class Setting(NamedTuple):
@@ -32,3 +35,25 @@ class Refusal(ValueError):
 
     def __str__(self) -> str:
         return self.sentence("python")
+
+
+def absent(path: str | os.PathLike[str], expected: str = "") -> str:
+    """Say that a file does not exist, and what beside it has nearly its name.
+
+    Examples
+    --------
+    >>> absent("nowhere/session.csv")
+    'nowhere/session.csv does not exist: there is no folder nowhere.'
+    >>> absent("recipe.toml", "a recipe in TOML")
+    'recipe.toml does not exist, expected a recipe in TOML.'
+    """
+    folder, name = Path(path).parent, Path(path).name
+    text = f"{path} does not exist" + (f", expected {expected}" if expected else "")
+    if not folder.is_dir():
+        return f"{text}: there is no folder {folder}."
+    try:
+        names = {other.casefold(): other for other in sorted(os.listdir(folder))}
+    except OSError:  # a folder that may be entered, not listed
+        names = {}
+    near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.75)
+    return f"{text}; did you mean {folder / names[near[0]]}?" if near else f"{text}."

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import rpca_affect as ra
 from rpca_affect.recordings.recording import RecordingError
-from rpca_affect.refusals import Refusal, Setting
+from rpca_affect.refusals import Refusal, Setting, absent
 from rpca_affect.study.failures import failure_of
 from rpca_affect.words import FLAGS, setting
 
@@ -84,3 +84,17 @@ def test_an_error_of_the_core_speaks_the_words_of_the_door(door, words):
     with pytest.raises(Refusal) as caught:
         ra.noise.ColumnScale.fit([[1.0, 2.0], [2.0, 1.0]], by="spread", floor=-1)
     assert failure_of(caught.value, door=door).sentence.startswith(words)
+
+
+def test_a_name_that_is_nearly_right_is_corrected(tmp_path):
+    (tmp_path / "Session_01.csv").touch()
+    (tmp_path / "readme").touch()
+    right = f"did you mean {tmp_path / 'Session_01.csv'}?"
+    for wrong in ("sesion_01.csv", "session_01.CSV", "Session_1.csv"):
+        with pytest.raises(RecordingError) as caught:
+            ra.read(tmp_path / wrong)
+        assert str(caught.value) == f"{tmp_path / wrong} does not exist; {right}"
+        with pytest.raises(ValueError, match="does not exist; did you mean"):
+            ra.decompose_many([tmp_path / wrong], tmp_path / "out")
+    assert absent(tmp_path / "other.npy").endswith("other.npy does not exist.")
+    assert absent(tmp_path / "data" / "a.csv").endswith(f"does not exist: there is no folder {tmp_path / 'data'}.")

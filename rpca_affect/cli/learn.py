@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rpca_affect.cli.console import answer, say
 from rpca_affect.recordings import recordings_in
+from rpca_affect.refusals import absent
 from rpca_affect.results.folder import FolderError, ResultsFolder
 
 __all__ = ["run_init", "run_prediction", "run_training"]
@@ -61,7 +62,7 @@ def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bo
     if not clips.is_dir():
         raise ValueError(f"{clips} is not a folder, expected one with a file for each clip.")
     if not labels.is_file():
-        raise ValueError(f"{labels} does not exist, expected a CSV file with the columns clip and {target}.")
+        raise ValueError(absent(labels, f"a CSV file with the columns clip and {target}"))
     table = pd.read_csv(labels, dtype={"clip": str})
     for column in ("clip", target):
         if column not in table:
@@ -92,7 +93,7 @@ def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bo
 def run_training(recipe: Path, out: Path, *, resume: bool, quiet: bool, as_json: bool, overwrite: bool = False) -> None:
     """Train from a recipe and print the scores; checkpoints of a run that was stopped are ours, and nothing else is."""
     if not recipe.is_file():
-        raise ValueError(f"{recipe} does not exist, expected a recipe in TOML.")
+        raise ValueError(absent(recipe, "a recipe in TOML"))
     deep = _deep()
     with ResultsFolder(out, protected=[recipe]) as folder:
         folder.claim(TRAINED, {"recipe": recipe.name}, kind="training", overwrite=overwrite)
@@ -129,7 +130,7 @@ def run_prediction(
     """Predict for one clip or a folder of them and write a table; with labels, say how well they agree."""
     for path in (model, data, *([] if labels is None else [labels])):
         if not path.exists():
-            raise ValueError(f"{path} does not exist.")
+            raise ValueError(absent(path))
     if out.is_dir():
         raise FolderError(f"{out} is a folder, expected a file for the predictions", "elsewhere")
     inputs = [model / TRAINED[0] if model.is_dir() else model, *([] if labels is None else [labels])]

@@ -34,7 +34,7 @@ class Display:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=hidden,
+            disable=hidden or not console.is_terminal,
         )
         self.tol = tol
         self.task = self.progress.add_task("", total=total, stage="")

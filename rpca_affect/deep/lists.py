@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
 from rpca_affect.recordings.searching import POINTS, TARGETS
+from rpca_affect.refusals import absent
 
 EMOTIONS = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
 # FERV39k circulates with two numberings of its seven classes; DFEW's 1..7 follow EMOTIONS.
@@ -237,7 +238,7 @@ def _read(path: str | Path, separator: str, expected: str = "a clip and a label"
     """Cells of a list, each row under the number of its line; ``fewest`` of them must be there."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist.")
+        raise FileNotFoundError(absent(path))
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     rows = {
         number: [cell.strip().strip('"') for cell in re.split(separator, line.strip())]

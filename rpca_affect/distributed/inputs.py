@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import as_floating
+from rpca_affect.refusals import absent
 
 __all__ = ["Chunk", "chunks_of", "dtype_of", "opened"]
 
@@ -89,7 +90,7 @@ def _of_path(path: Path) -> Any:
     import dask.array as da
 
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+        raise FileNotFoundError(absent(path))
     if path.suffix == ".npy":
         return _of_npy(path)
     if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zarray")):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rpca_affect.recordings.containers.arrays import clips_in, width_of_clips
 from rpca_affect.recordings.searching import SUFFIXES, recordings_in
+from rpca_affect.refusals import absent
 from rpca_affect.results.folder import Manifest
 
 __all__ = ["Found", "Source", "find"]
@@ -71,7 +72,7 @@ def find(given: list[Path]) -> Found:
     for path in given:
         if not path.is_dir():
             if not os.path.lexists(path):
-                raise ValueError(f"{path} does not exist.")
+                raise ValueError(absent(path))
             files.append((path, path.parent))
             continue
         inside = recordings_in(path, skip=_is_result)

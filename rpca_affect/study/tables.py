@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import absent
+
 __all__ = ["COUNTS", "MEASURES", "joined", "outliers", "participants_of", "row_of"]
 
 # What recordings of a study are compared by, and how each is called on the page.
@@ -91,7 +93,7 @@ def participants_of(path: Path) -> pd.DataFrame:
         If it has no rows, or two for the same key.
     """
     if not path.is_file():
-        raise ValueError(f"{path} does not exist, expected a table of participants.")
+        raise ValueError(absent(path, "a table of participants"))
     try:
         table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, UnicodeError, ValueError) as error:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpca_affect.refusals import Setting
+from rpca_affect.refusals import Setting, absent
 
 from ..recording import RecordingError
 
@@ -89,7 +89,7 @@ def open_source(path: Path, keys: Sequence[str] = ()) -> Source:
             raise RecordingError(f"{path} is a folder, expected a file with one row for each frame.")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise RecordingError(f"{path} does not exist.") from None
+        raise RecordingError(absent(path)) from None
     except OSError as error:
         raise RecordingError(f"{path} cannot be opened: {error.strerror or error}.") from error
     except MemoryError:
