@@ -91,7 +91,8 @@ def _numpy_median(values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     for k, row in enumerate(rows):
         cells = row.copy() if marks is None else row[marks[k]]
         if cells.size:
-            low, high = (cells.size - 1) // 2, cells.size // 2
-            cells.partition((low, high))
-            medians[k] = 0.5 * cells[low] + 0.5 * cells[high]
+            middle = cells.size // 2
+            cells.partition(middle)  # one place is several times faster to find than two
+            below = cells[middle] if cells.size % 2 else np.max(cells[:middle])
+            medians[k] = 0.5 * below + 0.5 * cells[middle]
     return medians.reshape((*values.shape[:-1], 1))
