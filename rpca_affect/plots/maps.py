@@ -91,7 +91,7 @@ def plot_missing(split: Any, *, observed: Any = None, ax: Any = None) -> Any:
     with style():
         ax = new_axes(size=(7.2, 1.8))[0, 0] if ax is None else ax
         whole = len(parts.mask), len(order)
-        missing = _thinned(lambda rows: (~parts.mask[rows][:, order]).astype(float), lambda rows: True, *whole)
+        missing = _thinned(lambda rows: ~_in_order(parts.mask[rows], order), lambda rows: True, *whole)
         colors = ListedColormap(["#F4F4F4", "#222222"])
         extent = (*_span(parts), len(order) - 0.5, -0.5)
         ax.imshow(missing.T, aspect="auto", cmap=colors, vmin=0, vmax=1, interpolation="nearest", extent=extent)
@@ -128,12 +128,17 @@ def _scaled(parts: Parts, name: str, order: np.ndarray) -> tuple[Rows, Rows]:
     sigma = parts.sigma[order]
 
     def values(rows: slice) -> np.ndarray:
-        return (part[rows][:, order] - centre) / sigma
+        return (_in_order(part[rows], order) - centre) / sigma
 
     def known(rows: slice) -> Any:
-        return True if name == "base" else parts.mask[rows][:, order]
+        return True if name == "base" else _in_order(parts.mask[rows], order)
 
     return values, known
+
+
+def _in_order(cells: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Columns in an order; as they stand, without a copy, where that is it."""
+    return cells if len(order) == cells.shape[1] and (order[1:] > order[:-1]).all() else cells[:, order]
 
 
 def _thinned(values: Rows, known: Rows, frames: int, features: int) -> np.ma.MaskedArray:
@@ -148,7 +153,7 @@ def _thinned(values: Rows, known: Rows, frames: int, features: int) -> np.ma.Mas
         rows = slice(start, min(start + step, frames))
         cells = values(rows)
         there = np.broadcast_to(known(rows), cells.shape)
-        thin.append(_largest(np.where(there, cells, 0.0), there, block, axis=0))
+        thin.append(_largest(np.where(there, cells, 0), there, block, axis=0))
     data, there = (np.concatenate(part) for part in zip(*thin))
     data, there = _largest(data, there, -(-features // HEIGHT), axis=1)
     return np.ma.MaskedArray(data, mask=~there)
@@ -163,8 +168,11 @@ def _largest(data: np.ndarray, there: np.ndarray, block: int, axis: int) -> tupl
     data, there = np.pad(data, padding), np.pad(there, padding)
     shape = (-1, block, data.shape[1]) if axis == 0 else (data.shape[0], -1, block)
     data, there = data.reshape(shape), there.reshape(shape)
-    place = np.argmax(np.abs(data), axis=axis + 1, keepdims=True)
-    return np.take_along_axis(data, place, axis + 1).squeeze(axis + 1), np.asarray(there.any(axis=axis + 1))
+    top = np.max(data, axis=axis + 1)
+    if data.dtype != bool:
+        low = np.min(data, axis=axis + 1)
+        top = np.where(top >= -low, top, low)
+    return top, np.any(there, axis=axis + 1)
 
 
 def _span(parts: Parts) -> tuple[float, float]:

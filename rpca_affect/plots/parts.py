@@ -70,13 +70,14 @@ class Parts(NamedTuple):
 
     def leading(self, count: int) -> list[int]:
         """Features with the most transient energy in noise units, then the most variable; yes/no features last."""
-        features = len(self.names)
-        energy, spread = np.empty(features), np.empty(features)
-        step = max(1, CELLS // max(len(self.observed), 1))
-        for first in range(0, features, step):  # a few features at a time: no copy of the recording
-            some = slice(first, first + step)
-            energy[some] = np.sum((self.transient[:, some] / self.sigma[some]) ** 2, axis=0)
-            spread[some] = np.nanstd(self.base[:, some] / self.sigma[some], axis=0)
+        energy, spread, mean = np.zeros((3, len(self.names)))
+        step = max(1, CELLS // len(self.names))
+        blocks = [slice(first, first + step) for first in range(0, len(self.base), step)]  # no copy of the recording
+        for rows in blocks:
+            energy += np.sum((self.transient[rows] / self.sigma) ** 2, axis=0)
+            mean += np.sum(self.base[rows] / self.sigma, axis=0) / len(self.base)
+        for rows in blocks:
+            spread += np.sum((self.base[rows] / self.sigma - mean) ** 2, axis=0)
         spread = np.where(self.mask.any(axis=0), spread, 0.0)
         # A presence flag jumps by its whole range whenever it moves; its curve shows nothing that its name does not.
         sample = slice(None, None, max(1, len(self.observed) // 5000))
