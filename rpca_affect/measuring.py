@@ -7,18 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device
+from rpca_affect.deviation import WINDOW, Frames, lasting_deviation, upper_median
 from rpca_affect.doubts import Doubt, merged
-from rpca_affect.lags import apart
-from rpca_affect.noise import MAD_TO_SIGMA, ColumnScale, noise_level, slack, spread
+from rpca_affect.lags import apart, stretches
+from rpca_affect.noise import MAD_TO_SIGMA, center_and_spread, noise_level, slack
 from rpca_affect.refusals import Refusal, Setting
 
 __all__ = ["Frames", "Measured", "measured_in_parts", "measured_levels", "measured_noise", "noise_weight"]
 
-WINDOW = 9  # frames of a running median: isolated outliers, one cell in ten, hardly ever fill half of it
-WINDOWS = 1000  # running medians that the deviation is measured from, evenly spread over the recording
-FAR = 20.0  # spreads from the median beyond which a stretch of a feature is looked at twice
-ROUGH = 0.3  # a stretch is garbage where it jumps, from frame to frame, by this share of its distance
-HELD = 3  # equal neighbours, in a stretch far away, that give a sentinel away
 GROSS = 30.0  # deviations from the median beyond which a cell is no value of its feature
 SHORT = 30  # frames below which order cannot be told
 UNORDERED = 0.9  # first differences of frames in order are small against those of the same frames shuffled
@@ -101,33 +97,6 @@ def measured_noise(observed: Observed, lengths: Sequence[int] | None = None) -> 
     return measured_in_parts(lambda: [observed], Frames.of(observed), Frames.of(spaced), lengths)
 
 
-class Frames(NamedTuple):
-    """A matrix of which some frames can be had.
-
-    Attributes
-    ----------
-    total : int
-        How many there are.
-    take : callable
-        Returns the frames with some indices, at most 9,000 of them.
-    """
-
-    total: int
-    take: Callable[[np.ndarray], Observed]
-
-    @classmethod
-    def of(cls, observed: Observed) -> "Frames":
-        """Those of a matrix in memory."""
-        values, mask = observed
-        xp = array_namespace(values)
-
-        def take(rows: np.ndarray) -> Observed:
-            index = xp.asarray(rows, device=device(values))
-            return Observed(xp.take(values, index, axis=0), None if mask is None else xp.take(mask, index, axis=0))
-
-        return cls(values.shape[0], take)
-
-
 def measured_in_parts(
     parts: Callable[[], Iterable[Observed]], frames: Frames, spaced: Frames, lengths: Sequence[int] | None = None
 ) -> Measured:
@@ -147,9 +116,9 @@ def measured_in_parts(
         What is trusted only where all features came in one part.
     """
     count = frames.total
-    center, size = _joined([_about_the_middle(part) for part in parts()])
+    center, size = _joined([_about_theupper_median(part) for part in parts()])
     xp = array_namespace(center)
-    deviation = xp.maximum(size, _deviation(spaced, center, size))
+    deviation = xp.maximum(size, lasting_deviation(spaced, center, size))
     reach = GROSS * xp.where(deviation > 0, deviation, xp.full_like(deviation, math.inf))
     trusted, gross, found, start = None, 0, [], 0
     for part in parts():
@@ -182,22 +151,24 @@ def _unseen(part: Observed) -> bool:
     return part.mask is not None and not bool(array_namespace(part.mask).any(part.mask))
 
 
-def _about_the_middle(part: Observed) -> tuple[Array, Array]:
+def _about_theupper_median(part: Observed) -> tuple[Array, Array]:
     """Median and spread of every feature."""
     values, mask = part
     if _unseen(part):
         return array_namespace(values).zeros_like(values[0, :]), array_namespace(values).zeros_like(values[0, :])
-    return ColumnScale.fit(values, mask, by="none").center, spread(values, mask)
+    return center_and_spread(values, mask)
 
 
 def _without_gross(part: Observed, center: Array, reach: Array) -> tuple[Array | None, int]:
     """The observed cells that are not gross, None where all cells are, and how many are gross."""
     values, mask = part
     xp = array_namespace(values)
-    far = xp.abs(values - center) > reach
+    far = xp.empty_like(values, dtype=xp.bool)
+    for rows in stretches(*values.shape):
+        far[rows, :] = xp.abs(values[rows, :] - center) > reach
     if mask is not None:
         far = far & mask
-    gross = int(xp.sum(xp.astype(far, xp.int64)))
+    gross = int(xp.count_nonzero(far))
     return (mask if not gross else (~far if mask is None else mask & ~far)), gross
 
 
@@ -271,48 +242,6 @@ def noise_weight(
     return slack(sigma, shape, share=share), ()
 
 
-def _deviation(frames: Frames, center: Array, size: Array) -> Array:
-    """Root mean square distance of running medians from the median of their feature, without garbage, (n,)."""
-    xp, count = array_namespace(size), frames.total
-    if count < 4 * WINDOW:
-        return size
-    starts = np.unique(np.linspace(0, count - WINDOW, min(WINDOWS, count - WINDOW + 1)).astype(np.int64))
-    values, mask = frames.take((starts[:, None] + np.arange(WINDOW)).reshape(-1))
-
-    def stretches(x: Array) -> Array:
-        return xp.reshape(x, (len(starts), WINDOW, x.shape[1]))
-
-    seen = stretches(values)
-    known = xp.ones(seen.shape, dtype=xp.bool, device=device(values)) if mask is None else stretches(mask)
-    middle = _middle(xp, seen, known)
-    steps = xp.abs(seen[:, 1:, :] - seen[:, :-1, :])
-    both = known[:, 1:, :] & known[:, :-1, :]
-    held = xp.sum(xp.astype(both & (steps == 0), xp.int64), axis=1)
-    away = xp.abs(middle - center)
-    far = away > FAR * size
-    enough = 2 * xp.sum(xp.astype(known, xp.int64), axis=1) > WINDOW
-    # Far away, a movement is smooth; garbage jumps, and a sentinel is the same number again and again.
-    garbage = far & ((_middle(xp, steps, both) > ROUGH * away) | (held >= HELD))
-    # Most features far away at the same time: a lost or broken frame.
-    known_here = xp.sum(xp.astype(enough, xp.int64), axis=1, keepdims=True)
-    broken = 2 * xp.sum(xp.astype(far & enough, xp.int64), axis=1, keepdims=True) > known_here
-    kept = enough & ~garbage & ~broken
-    away = xp.where(kept, away, xp.zeros_like(away))
-    top = xp.max(away, axis=0)
-    unit = xp.where(top > 0, top, xp.ones_like(top))  # the squares of gigantic values would overflow
-    number = xp.sum(xp.astype(kept, away.dtype), axis=0)
-    return unit * xp.sqrt(xp.sum((away / unit) ** 2, axis=0) / xp.where(number > 0, number, xp.ones_like(number)))
-
-
-def _middle(xp: Any, x: Array, known: Array) -> Array:
-    """Upper median over the known cells of axis 1; 0 where none is known."""
-    count = xp.sum(xp.astype(known, xp.int64), axis=1, keepdims=True)
-    ordered = xp.sort(xp.where(known, x, xp.full_like(x, math.inf)), axis=1)
-    place = xp.reshape(xp.arange(x.shape[1], device=device(x)), (1, -1, 1))
-    chosen = xp.where((place == count // 2) & (count > 0), ordered, xp.zeros_like(ordered))
-    return xp.sum(chosen, axis=1)
-
-
 def _bulk_level(values: Array, trusted: Array | None, center: Array, size: Array) -> Array:
     """Noise of every feature from singular values: scale, clip, cut off what rises above noise, look at the rest."""
     xp = array_namespace(values)
@@ -351,4 +280,4 @@ def _steadied(xp: Any, level: Array, frames: int) -> Array:
 
 def _known_median(xp: Any, x: Array, known: Array | None) -> Array:
     seen = xp.ones(x.shape, dtype=xp.bool, device=device(x)) if known is None else known
-    return _middle(xp, x[None, ...], seen[None, ...])[0, :]
+    return upper_median(xp, x[None, ...], seen[None, ...])[0, :]

@@ -9,7 +9,7 @@ from rpca_affect.arrays import Array, array_namespace, device
 from rpca_affect.medians import Block, by_feature, median
 from rpca_affect.refusals import Refusal, Setting
 
-__all__ = ["ColumnScale", "noise_level", "slack", "spread"]
+__all__ = ["ColumnScale", "center_and_spread", "noise_level", "slack", "spread"]
 
 MAD_TO_SIGMA = 1.4826  # 1 / Phi^-1(3/4): the median absolute deviation of a normal variable is sigma / 1.4826
 ROUNDING = 64.0  # variation below this many rounding errors of the largest value is rounding, not signal
@@ -93,7 +93,18 @@ def spread(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
     >>> spread(x).round(1)
     array([ 1.1, 19.9])
     """
-    return by_feature(x, mask, axis, lambda block: (_spread(block, median(block)),))[0]
+    return center_and_spread(x, mask, axis=axis)[1]
+
+
+def center_and_spread(x: Any, mask: Any = None, *, axis: int = -2) -> tuple[Array, Array]:
+    """Median of every feature, and its `spread` about it."""
+
+    def measure(block: Block) -> tuple[Array, ...]:
+        center = median(block)
+        return center[..., 0], _spread(block, center)
+
+    center, size = by_feature(x, mask, axis, measure)
+    return center, size
 
 
 def slack(sigma: Any, shape: Sequence[int], *, share: Any = 1.0) -> Any:

@@ -249,9 +249,8 @@ def _weights(data: Observed, sigma: Array, model: NoiseModel, windows: Windows) 
     rows, columns = data.values.shape
     share = 1.0
     if data.mask is not None:  # over the frames and features that were observed at all
-        rows = int(xp.sum(xp.astype(xp.any(data.mask, axis=1), xp.int64)))
-        columns = int(xp.sum(xp.astype(xp.any(data.mask, axis=0), xp.int64)))
-        share = float(xp.sum(xp.astype(data.mask, sigma.dtype))) / (rows * columns)
+        rows, columns = (int(xp.count_nonzero(xp.any(data.mask, axis=axis))) for axis in (1, 0))
+        share = int(xp.count_nonzero(data.mask)) / (rows * columns)
     if model.sparse == "frames":
         # One noise level per frame, and a frame of pure noise has length sqrt(p n) +- 0.7.
         sigma = xp.sqrt(xp.mean(sigma**2, axis=0, keepdims=True))

@@ -189,6 +189,7 @@ class Predictor:
 def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = None) -> Array:
     """Lay the base of frames without any observation on the line between their neighbours in the same sequence.
 
+    They are written over.
     Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
     base stays in the space that its frames span, so the rank does not grow.
     """
@@ -207,12 +208,13 @@ def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = Non
     right = xp.take(there, xp.clip(before + xp.astype(~seen, xp.int64), 0, last))
     gap = xp.astype(xp.maximum(right - left, xp.ones_like(left)), base.dtype)
     share = xp.clip(xp.astype(places - left, base.dtype) / gap, 0.0, 1.0)[:, None]
-    answer = xp.empty_like(base)
     for rows in stretches(*base.shape):
+        if bool(xp.all(seen[rows])):
+            continue
         one, other = xp.take(base, left[rows], axis=0), xp.take(base, right[rows], axis=0)
         line = (1 - share[rows, :]) * one + share[rows, :] * other
-        answer[rows, :] = xp.where(seen[rows][:, None], base[rows, :], line)
-    return answer
+        base[rows, :] = xp.where(seen[rows][:, None], base[rows, :], line)
+    return base
 
 
 def split_rest(rest: Array, knees: Array, sparse: str, *, whole: bool = False) -> Array:

@@ -34,7 +34,7 @@ def refitted(
     Parameters
     ----------
     scaled : array, shape (m, n)
-        Frames in the units of the solve.
+        Frames in the units of the solve; the transients are written over them.
     trusted : array of bool, shape (m, n), or None
     answer : Decomposition
         The convex optimum (of the embedded matrix where there are lags).
@@ -61,7 +61,9 @@ def refitted(
         base = _predicted(cells, right, answer, sigma)
         if turns and count < ROUNDS - 1:
             right = _turned(cells._replace(base=base, strict=True), right, base)
-    rest = scaled - base
+    rest = scaled
+    for rows in stretches(frames, scaled.shape[1]):
+        rest[rows, :] = scaled[rows, :] - base[rows, :]
     left = xp.minimum(reach, model.threshold * spread(rest, trusted)) if refits else reach
     for rows in stretches(frames, scaled.shape[1]):
         away = rest[rows, :]

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.arrays import Observed
+from rpca_affect.deviation import Frames
 from rpca_affect.distributed.shard import Facts, observed_of
 from rpca_affect.doubts import Doubt
 from rpca_affect.extremes import EXTREME, SUSPICIOUS
-from rpca_affect.measuring import Frames, measured_in_parts
+from rpca_affect.measuring import measured_in_parts
 
 __all__ = ["added", "limits_of", "measured_levels"]
 

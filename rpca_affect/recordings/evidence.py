@@ -8,6 +8,8 @@ import pandas as pd
 from .convention import ROLES, Convention
 from .tables import Table
 
+COLUMNS = 64  # that are looked at together: no second copy of the table
+
 
 @dataclass(frozen=True)
 class Role:
@@ -77,8 +79,8 @@ class Evidence:
         cells = self.table.cells
         plain_ones = [i for i in range(len(self.of)) if cells.plain(i)]
         found: dict[int, tuple[float, float, bool]] = {}
-        for start in range(0, len(plain_ones), 512):
-            part = plain_ones[start : start + 512]
+        for start in range(0, len(plain_ones), COLUMNS):
+            part = plain_ones[start : start + COLUMNS]
             block = self.table.frame.iloc[:, part].to_numpy(np.float64)
             with np.errstate(invalid="ignore", over="ignore"):
                 low, high = np.fmin.reduce(block), np.fmax.reduce(block)

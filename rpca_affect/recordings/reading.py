@@ -1,5 +1,6 @@
 """Read a file, DataFrame or array as a Recording, with the format detected or forced."""
 
+import ctypes
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -160,9 +161,16 @@ def read(
 
 
 def _give_back() -> None:
-    """Return the memory to the system that pyarrow keeps after the table is gone: as much as the recording takes."""
+    """Return the memory to the system that pyarrow and malloc keep when the table is gone, twice that of the recording.
+
+    Matrices that come later are too large to be put there.
+    """
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+        if trim is not None:
+            trim(0)
 
 
 def from_frame(

@@ -144,7 +144,8 @@ def _parsed(name: str, data: bytes, start: int, form: Dialect, codes: frozenset[
 
 def _hexadecimal(data: bytes, start: int) -> bool:
     """Whether some cell begins as a hexadecimal number: the pattern is only tried where its letters are."""
-    return any(data.find(mark, start) >= 0 for mark in (b"0x", b"0X")) and _HEX.search(data, start) is not None
+    there = any(data.find(mark, start) >= 0 and data.find(b"0" + mark, start) >= 0 for mark in (b"x", b"X"))
+    return there and _HEX.search(data, start) is not None
 
 
 @cache
@@ -170,7 +171,7 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
         try:
             table = csv.read_csv(
                 pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
-                csv.ReadOptions(column_names=columns, block_size=max(1 << 20, 16 * longest), use_threads=False),
+                csv.ReadOptions(column_names=columns, block_size=max(1 << 23, 16 * longest), use_threads=False),
                 csv.ParseOptions(delimiter=form.separator, newlines_in_values=quoted),
                 csv.ConvertOptions(
                     column_types=kinds,
@@ -187,8 +188,9 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
             break
         kinds |= dict.fromkeys(dated, pa.string())
     empty = [c for c, field in zip(columns, table.schema) if pa.types.is_null(field.type)]
-    frame = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=False)
+    frame = table.to_pandas(self_destruct=True, use_threads=False)
     del table
+    pa.default_memory_pool().release_unused()  # it keeps as much as the table takes
     frame = frame.astype(dict.fromkeys(empty, np.float64)) if empty else frame
     if any(cell[:1].isspace() for row in rows for i, cell in enumerate(row) if i in texts):
         for i in texts - codes:
