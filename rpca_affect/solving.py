@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from rpca_affect import apart, checks, engine, extremes, stages
+from rpca_affect import checks, engine, extremes, stages
+from rpca_affect.apart import doubts as doubts_about_frames
+from rpca_affect.apart import without
 from rpca_affect.arrays import (
     Observed,
     observe,
@@ -31,6 +33,7 @@ def solve(
     noise: Any = None,
     mask: Any = None,
     sparse: str = "cells",
+    apart: bool = False,
     rank: int | None = None,
     cardinality: float | None = None,
     tol: float | None = None,
@@ -70,6 +73,10 @@ def solve(
     sparse : {"cells", "frames"}
         Whether single cells or whole frames are outliers. Outlying frames that are alike are low rank themselves and
         pass for base; a doubt says so.
+    apart : bool, default False
+        With ``sparse="frames"``, one matrix: solve again without the frames that have a direction of the base to
+        themselves, outliers that are alike or a rare expression, until no others have. They cost nothing then: S takes
+        them whole, and the duality gap is that of the model of the others. A doubt says how many they are.
     rank, cardinality : optional
         For the solvers that need them: rank of L; cells in S (a float below 1 is a share).
     tol : float, optional
@@ -136,6 +143,24 @@ def solve(
             f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.given.shape)}: "
             "start from an answer of the same shape"
         )
+    if apart:
+        if sparse != "frames" or data.given.ndim > 2:
+            raise ValueError("apart=True is for one matrix with sparse='frames'")
+        given = {
+            "lam": lam,
+            "noise": noise,
+            "rank": rank,
+            "cardinality": cardinality,
+            "tol": None if calm else tol,
+            "gap": gap,
+            "max_iter": max_iter,
+            "init": init,
+            "factored": factored,
+            "keep_dual": keep_dual,
+            "callback": callback,
+            "random_state": random_state,
+        }
+        return without(data, lambda known: solve(data.given, solver, mask=known, sparse="frames", **given))
     weight, unsure = (None, ()) if noise is None else _slack(data, noise, sparse)
     numbers = {
         "lam": lam,
@@ -156,7 +181,7 @@ def solve(
     answer = _solved(plan, data, init, request)
     last = plan[-1].solver
     own = last.doubts(data, answer) if hasattr(last, "doubts") else ()
-    own = (*own, *apart.doubts(answer)) if sparse == "frames" else own
+    own = (*own, *doubts_about_frames(answer)) if sparse == "frames" else own
     noisy = not (isinstance(slack := getattr(last, "slack", 0.0), float) and slack == 0.0)
     return replace(answer, status=with_doubts(answer, data, (*unsure,), own, noisy))
 

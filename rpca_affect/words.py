@@ -212,6 +212,13 @@ def _apart(measure: Mapping[str, Any], door: Door) -> str:
     )
 
 
+def _set_apart(measure: Mapping[str, Any], door: Door) -> str:
+    return (
+        f"{measure['apart']} of {measure['frames']} frames had a direction of the base to themselves and were left out "
+        "of it: they are sparse as a whole"
+    )
+
+
 def _always(text: str) -> Callable[[Mapping[str, Any], Door], str]:
     return lambda measure, door: text
 
@@ -230,8 +237,13 @@ KINDS: dict[str, tuple[Callable[..., str], Callable[..., str]]] = {
     ),
     "apart": (
         _apart,
-        lambda measure, door: f"look at them, and mask ({setting('mask', door=door)}) what is none of it",
+        lambda measure, door: (
+            "look at them: "
+            + (f"{setting('apart', True)} sets them apart, or " if door == "python" else "")
+            + f"mask ({setting('mask', door=door)}) what is none of it"
+        ),
     ),
+    "set_apart": (_set_apart, _always("look at them: the base may miss what only they show")),
     "too_few_cells": (
         _too_few_cells,
         lambda measure, door: f"lower {setting('rank', door=door)}, or use {setting('solver', 'admm', door)}",

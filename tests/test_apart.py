@@ -73,3 +73,66 @@ def test_a_gaussian_base_has_none_in_any_unit(seed, rank, scale):
 def test_cells_are_not_asked():
     values, _ = table(SHAPES[0], "identical", 0)
     assert "apart" not in [doubt.kind for doubt in ra.solve(values).status.doubts]
+
+
+def degrees(low_rank, planted):
+    """Largest angle between the spaces of the rows, of the rank of the second."""
+    base = np.linalg.svd(planted, full_matrices=False)[2][: np.linalg.matrix_rank(planted)]
+    found = np.linalg.svd(low_rank, full_matrices=False)[2][: len(base)]
+    return float(np.degrees(np.arccos(np.clip(np.linalg.svd(base @ found.T)[1].min(), 0, 1))))
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (300, 60, 6)])
+@pytest.mark.parametrize("walk", [False, True])
+@pytest.mark.parametrize("kind", ["identical", "cluster", "line"])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_without_them_the_planted_base_is_found(shape, walk, kind, share):
+    values, hit = table(shape, kind, 0, walk, share)
+    others = np.delete(np.arange(shape[0]), hit)
+    assert degrees(ra.solve(values, sparse="frames").low_rank, values[others]) > 45
+    split = ra.solve(values, sparse="frames", apart=True)
+    assert degrees(split.low_rank, values[others]) < 0.01 and split.rank == shape[2]
+    assert np.allclose(split.low_rank + split.sparse, values, atol=1e-5) and split.gap < 1e-4
+    (told,) = [doubt for doubt in split.status.doubts if doubt.kind == "set_apart"]
+    assert 0.6 * len(hit) < told.measure["apart"] <= len(hit)
+    assert not np.abs(split.sparse[others]).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["none", "scattered"])
+@pytest.mark.parametrize("noise", [None, 0.1])
+def test_where_none_have_one_nothing_changes(kind, noise):
+    values, _ = table(SHAPES[0], kind, 1)
+    values = values + (noise or 0.0) * np.random.default_rng(0).standard_normal(values.shape)
+    plain, split = (ra.solve(values, sparse="frames", noise=noise, apart=apart) for apart in (False, True))
+    assert np.array_equal(plain.low_rank, split.low_rank) and np.array_equal(plain.sparse, split.sparse)
+    assert plain.status == split.status
+
+
+def test_noise_missing_cells_and_factors_go_with_it():
+    values, hit = table(SHAPES[1], "cluster", 0)
+    others = np.delete(np.arange(len(values)), hit)
+    rng = np.random.default_rng(0)
+    noisy = values + 0.1 * rng.standard_normal(values.shape)
+    seen = rng.random(values.shape) > 0.1
+    split = ra.solve(np.where(seen, noisy, np.nan), sparse="frames", noise=0.1, apart=True)
+    assert degrees(split.low_rank, values[others]) < 3
+    whole = split.low_rank + split.sparse + split.noise
+    assert np.allclose(whole[seen], noisy[seen], atol=1e-5) and not split.sparse[~seen].any()
+    factored = ra.solve(noisy, sparse="frames", noise=0.1, apart=True, factored=True)
+    assert factored.low_rank is None and degrees(factored.factors.matrix(), values[others]) < 3
+
+
+def test_groups_are_left_out_one_after_the_other():
+    values, hit = table((300, 60, 4), "identical", 0, share=0.1)
+    values[np.delete(np.arange(300), hit)[:40]] = np.random.default_rng(7).standard_normal(60) * 8
+    split = ra.solve(values, sparse="frames", apart=True)
+    (told,) = [doubt for doubt in split.status.doubts if doubt.kind == "set_apart"]
+    assert told.measure["apart"] == 70 and split.rank == 4
+
+
+@pytest.mark.parametrize("given", [{"sparse": "cells"}, {"sparse": "frames", "stack": True}])
+def test_it_is_refused_where_it_means_nothing(given):
+    values, _ = table(SHAPES[0], "none", 0)
+    values = np.stack([values, values]) if given.pop("stack", False) else values
+    with pytest.raises(ValueError, match=r"apart=True is for one matrix with sparse='frames'"):
+        ra.solve(values, apart=True, **given)

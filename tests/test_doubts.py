@@ -19,6 +19,7 @@ EXAMPLES = {
     "lost_frames": {"lost": 3, "frames": 90},
     "unordered": {"ratio": 1.0},
     "apart": {"apart": 40, "frames": 200},
+    "set_apart": {"apart": 40, "frames": 200},
     "too_few_cells": {"lines": "frames", "count": 1, "rank": 2},
 }
 
