@@ -9,7 +9,7 @@ from rpca_affect.arrays import Array, array_namespace, device
 from rpca_affect.medians import Block, by_feature, median
 from rpca_affect.refusals import Refusal, Setting
 
-__all__ = ["ColumnScale", "center_and_spread", "noise_level", "slack", "spread"]
+__all__ = ["ColumnScale", "noise_level", "slack", "spread"]
 
 MAD_TO_SIGMA = 1.4826  # 1 / Phi^-1(3/4): the median absolute deviation of a normal variable is sigma / 1.4826
 ROUNDING = 64.0  # variation below this many rounding errors of the largest value is rounding, not signal
