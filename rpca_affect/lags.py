@@ -180,7 +180,9 @@ def embedded(x: A, lags: int) -> A:
     given: Any = x
     if is_numpy_array(given):
         given = np.ascontiguousarray(given)
-        view: Any = np.lib.stride_tricks.as_strided(given, (rows, lags * features), given.strides, writeable=False)
+        # Strides of an axis of length 1 are arbitrary: those of a row of one feature may be 0.
+        steps = (features * given.itemsize, given.itemsize)
+        view: Any = np.lib.stride_tricks.as_strided(given, (rows, lags * features), steps, writeable=False)
         return view
     if hasattr(given, "as_strided"):
         return given.contiguous().as_strided((rows, lags * features), (features, 1))

@@ -8,10 +8,10 @@ from typing import Any
 from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import ABSENT, Decomposition
+from rpca_affect.gaps import bridged
 from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack
-from rpca_affect.projection import bridged
 from rpca_affect.ranked import given_rank, solve_of_rank
 from rpca_affect.refitting import base_rows, refitted
 from rpca_affect.solvers import GoDec, available_solvers
@@ -156,13 +156,13 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     if refit:
         if answer.factors is not None:  # these parts are not those that are reported: three matrices less to hold
             answer = replace(answer, sparse=ABSENT, noise=ABSENT)
-        base, away = refitted(scaled, trusted, answer, relative, model, windows)
+        base, away = refitted(scaled, trusted, answer, relative, model, windows, lengths)
     else:
         base = windows.mean_of(lambda rows: base_rows(answer, rows), shape[0], scaled)
+        base = bridged(base, None if trusted is None else xp.any(trusted, axis=1), lengths)
         away = answer.sparse if lags == 1 else None
     if away is not None:
         del scaled
-    base = bridged(base, None if trusted is None else xp.any(trusted, axis=1), lengths)
     transient = scale.undo(scaled - base if away is None else away)
     del away
     whole = scale.undo(base, center=True)

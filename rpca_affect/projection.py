@@ -1,15 +1,12 @@
 """Robust projection of frames on a known base: a Huber fit per frame, which an outlying cell cannot pull away."""
 
 import math
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
 from typing import Any
 
 from rpca_affect.arrays import Array, array_namespace, device
-from rpca_affect.lags import stretches
 from rpca_affect.prox import group_threshold, soft_threshold
 
-__all__ = ["KNEE", "Predictor", "bridged", "robust_scores", "split_rest", "squared_scores", "standardised_size"]
+__all__ = ["KNEE", "Predictor", "robust_scores", "split_rest", "squared_scores", "standardised_size"]
 
 # lam * slack = sqrt(2) sigma: the size from which a cell enters the sparse part of the model that learned the base.
 KNEE = math.sqrt(2.0)
@@ -184,37 +181,6 @@ class Predictor:
         gram = xp.reshape(weights @ self.outer, (-1, rank, rank)) + self.prior
         right = (weights * values / self.usable) @ self.across
         return xp.linalg.solve(gram, right[..., None])[..., 0] @ self.components
-
-
-def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = None) -> Array:
-    """Lay the base of frames without any observation on the line between their neighbours in the same sequence.
-
-    They are written over.
-    Nothing speaks for a value there, and the least nuclear norm would put the median. A line between two frames of the
-    base stays in the space that its frames span, so the rank does not grow.
-    """
-    xp = array_namespace(base)
-    if seen is None or bool(xp.all(seen)) or not bool(xp.any(seen)):
-        return base
-    if lengths is not None and len(lengths) > 1:
-        ends = [0, *accumulate(lengths)]
-        return xp.concat([bridged(base[i:j, :], seen[i:j]) for i, j in pairwise(ends)], axis=0)
-    frames = base.shape[0]
-    places = xp.arange(frames, device=device(base))
-    before = xp.cumulative_sum(xp.astype(seen, xp.int64)) - 1  # position among the seen frames
-    there = places[seen]
-    last = there.shape[0] - 1
-    left = xp.take(there, xp.clip(before, 0, last))
-    right = xp.take(there, xp.clip(before + xp.astype(~seen, xp.int64), 0, last))
-    gap = xp.astype(xp.maximum(right - left, xp.ones_like(left)), base.dtype)
-    share = xp.clip(xp.astype(places - left, base.dtype) / gap, 0.0, 1.0)[:, None]
-    for rows in stretches(*base.shape):
-        if bool(xp.all(seen[rows])):
-            continue
-        one, other = xp.take(base, left[rows], axis=0), xp.take(base, right[rows], axis=0)
-        line = (1 - share[rows, :]) * one + share[rows, :] * other
-        base[rows, :] = xp.where(seen[rows][:, None], base[rows, :], line)
-    return base
 
 
 def split_rest(rest: Array, knees: Array, sparse: str, *, whole: bool = False) -> Array:

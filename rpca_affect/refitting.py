@@ -1,9 +1,12 @@
 """Shrinkage taken back: base and transients on the space that the convex model found, without its penalties."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rpca_affect.arrays import Array, Observed, array_namespace, observed_extent, observed_share
 from rpca_affect.decomposition import Decomposition
+from rpca_affect.gaps import bridged, carry_over
 from rpca_affect.lags import Windows, embedded, stretches
 from rpca_affect.noise import spread
 from rpca_affect.projection import Predictor, squared_scores
@@ -11,6 +14,7 @@ from rpca_affect.projection import Predictor, squared_scores
 __all__ = ["base_rows", "refitted"]
 
 ROUNDS = 4  # of predicting the base, the last without its transients
+FAR = 20.0  # times its reach from which a cell says nothing about its missing neighbours
 TILT = 0.01  # share of missing cells from which the space is turned; with fewer, hidden cells are predicted as well
 
 
@@ -21,6 +25,7 @@ def refitted(
     sigma: Array,
     model: Any,
     windows: Windows,
+    lengths: Sequence[int] | None = None,
 ) -> tuple[Array, Array]:
     """Base and transients without the shrinkage of the convex model.
 
@@ -30,6 +35,10 @@ def refitted(
     would pull a base that knows time after every burst. A transient lies more than ``threshold`` standard deviations of
     the noise off; where the convex optimum calls it one, of what the base leaves. Everything is made a few frames at a
     time.
+
+    A missing cell takes the prediction from the other cells, transients included as far as Huber's weight lets them: a
+    movement that lasts does not end where a cell is missing. What the base leaves of its neighbours in time is carried
+    over (`rpca_affect.gaps`). Frames that are lost for longer than a window lie on a line between their neighbours.
 
     Parameters
     ----------
@@ -42,6 +51,8 @@ def refitted(
         Noise in the units of the solve.
     model : NoiseModel
     windows : Windows
+    lengths : sequence of int, optional
+        Frames of every sequence.
 
     Returns
     -------
@@ -56,14 +67,24 @@ def refitted(
     right = _space(answer) if refits else sigma[None, :]
     turns = refits and trusted is not None and _missing(Observed(scaled, trusted), windows) > TILT
     for count in range(ROUNDS if refits else 0):
-        strict = windows.lags > 1 or count == ROUNDS - 1
-        cells = _Cells(scaled, trusted, base, reach, strict, windows)
+        far = 1.0 if windows.lags > 1 or count == ROUNDS - 1 else math.inf
+        cells = _Cells(scaled, trusted, base, reach, far, windows)
         base = _predicted(cells, right, answer, sigma)
         if turns and count < ROUNDS - 1:
-            right = _turned(cells._replace(base=base, strict=True), right, base)
+            right = _turned(cells._replace(base=base, far=1.0), right, base)
+    filled, missed = base, None
+    if trusted is not None and refits and windows.lags > 1:
+        filled = _predicted(_Cells(scaled, trusted, base, reach, FAR, windows), right, answer, sigma)
+        missed = scaled - filled
     rest = scaled
     for rows in stretches(frames, scaled.shape[1]):
         rest[rows, :] = scaled[rows, :] - base[rows, :]
+    if trusted is not None:
+        if refits:
+            carry_over(filled, rest, rest if missed is None else missed, trusted, lengths)
+        base = base if missed is None else xp.where(trusted, base, filled)
+        base = bridged(base, _reached(trusted, windows), lengths)
+        del filled, missed
     left = xp.minimum(reach, model.threshold * spread(rest, trusted)) if refits else reach
     for rows in stretches(frames, scaled.shape[1]):
         away = rest[rows, :]
@@ -73,6 +94,18 @@ def refitted(
             chosen = chosen & trusted[rows, :]
         rest[rows, :] = xp.where(chosen, away, xp.zeros_like(reach))
     return base, rest
+
+
+def _reached(trusted: Array, windows: Windows) -> Array:
+    """Frames of which every window has seen something, shape (m,): the others are lost for longer than it spans."""
+    xp = array_namespace(trusted)
+    seen = xp.any(trusted, axis=1)
+    nothing = ~xp.any(embedded(seen[:, None], windows.lags), axis=1)
+    lost = xp.zeros_like(seen)
+    for k in range(windows.lags):
+        place = slice(k, k + nothing.shape[0])
+        lost[place] = lost[place] | nothing
+    return ~lost
 
 
 def base_rows(answer: Decomposition, rows: slice) -> Array:
@@ -87,7 +120,7 @@ class _Cells(NamedTuple):
     trusted: Array | None
     base: Array
     reach: Array
-    strict: bool
+    far: float
     windows: Windows
 
     def __call__(self, rows: slice) -> tuple[Array, Array]:
@@ -95,7 +128,7 @@ class _Cells(NamedTuple):
         frames = slice(rows.start, rows.stop + lags - 1)
         part = self.scaled[frames, :]
         known = None if self.trusted is None else self.trusted[frames, :]
-        weights = embedded(_weight(part - self.base[frames, :], known, self.reach, self.strict), lags)
+        weights = embedded(_weight(part - self.base[frames, :], known, self.reach, self.far), lags)
         if inside is not None:
             weights = weights * array_namespace(part).astype(inside[rows], part.dtype)[:, None]
         return embedded(part, lags), weights
@@ -158,12 +191,10 @@ def _space(answer: Decomposition) -> Array:
     return right[: int(xp.sum(xp.astype(values > 1e-9 * values[0], xp.int64))), :]
 
 
-def _weight(rest: Array, known: Array | None, reach: Array, strict: bool) -> Array:
-    """Huber's weight of every cell: 1 up to its reach, then falling; strictly, nothing beyond."""
+def _weight(rest: Array, known: Array | None, reach: Array, far: float) -> Array:
+    """Huber's weight of every cell, 1 up to its reach and then falling, and 0 from ``far`` times its reach on."""
     xp = array_namespace(rest)
-    size, one = xp.abs(rest), xp.ones_like(reach)
-    if strict:
-        weight = xp.astype(size <= reach, rest.dtype)
-    else:
-        weight = xp.where(size > reach, reach / xp.where(size > reach, size, one), one)
+    size = xp.abs(rest)
+    weight = reach / xp.maximum(size, reach + xp.zeros_like(size[:1, :]))
+    weight = xp.where(size <= far * reach, weight, xp.zeros_like(reach))
     return weight if known is None else xp.where(known, weight, xp.zeros_like(reach))

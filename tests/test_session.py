@@ -142,19 +142,19 @@ def test_every_sequence_is_solved_on_its_own():
 def test_missing_cells_frames_and_features():
     values, _ = face()
     holed = values.copy()
-    holed[50:60] = np.nan  # lost frames
+    holed[50:70] = np.nan  # frames lost for longer than a window
     holed[100:110, 3] = np.nan
     split = ra.decompose(holed)
     assert np.isfinite(split.base_values).all()
     # Cells that the other features tell about are predicted, whole frames lie between their neighbours.
     scale = noise_level(values)[3]
     assert np.sqrt(np.mean((split.base_values[100:110, 3] - values[100:110, 3]) ** 2)) < 4 * scale
-    before, after = split.base_values[49], split.base_values[60]
-    np.testing.assert_allclose(split.base_values[55], before + 6 / 11 * (after - before))
+    before, after = split.base_values[49], split.base_values[70]
+    np.testing.assert_allclose(split.base_values[55], before + 6 / 21 * (after - before))
     leading = holed.copy()
-    leading[:4] = np.nan
-    np.testing.assert_allclose(*(ra.decompose(leading).base_values[k] for k in (0, 4)))
-    assert "10 of 240 frames have no observed cell" in str(split.status)
+    leading[:20] = np.nan
+    np.testing.assert_allclose(*(ra.decompose(leading).base_values[k] for k in (0, 20)))
+    assert "20 of 240 frames have no observed cell" in str(split.status)
     assert (split.mask.to_numpy() == np.isfinite(holed)).all()
 
 

@@ -27,8 +27,9 @@ __all__ = ["Split", "Summary"]
 class Split:
     """A recording split into ``base + transient + residual``.
 
-    On observed cells the three add up to the input. In a missing cell the base holds its low-rank prediction (the
-    median of the feature where a whole frame is missing), transient and residual are 0, and `mask` is 0.
+    On observed cells the three add up to the input. In a missing cell the base holds its low-rank prediction and of
+    what this leaves in neighbouring frames the part that lasts (a line between its neighbours where frames are lost as
+    a whole for longer than ``lags``), transient and residual are 0, and `mask` is 0.
 
     Attributes
     ----------
