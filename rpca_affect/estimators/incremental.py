@@ -11,21 +11,23 @@ from sklearn.utils.validation import check_is_fitted
 from rpca_affect import rules
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.estimators.base import SHARED_RULES, BaseModel
+from rpca_affect.estimators.beginning import Beginning
 from rpca_affect.estimators.outliers import limits, under_drift
-from rpca_affect.estimators.spectrum import centred_rank, learned_base
-from rpca_affect.estimators.stream import Past, joined, rows_of
-from rpca_affect.lags import Windows
-from rpca_affect.noise_model import NoiseModel, split_frames
+from rpca_affect.estimators.stream import joined, rows_of
+from rpca_affect.noise_model import NoiseModel
 from rpca_affect.projection import KNEE
 from rpca_affect.rules import check_parameters
 
 __all__ = ["IncrementalRobustPCA"]
 
+LEAD = 60  # frames that arrive while the first base is learned: a second of a camera, a tenth of which that takes
+
 
 class IncrementalRobustPCA(BaseModel):
     """Robust principal components of frames that arrive over time.
 
-    The first ``n_warmup`` frames are split by the model of `RobustPCA`. From then on a block of ``batch_size`` frames
+    The first frames, three quarters of the warm-up or more, are split by the model of `RobustPCA`, in a thread of its
+    own while the rest of them arrives. From then on a block of ``batch_size`` frames
     is split on the base so far, by a robust projection (the same model with its base held fixed); what is not sparse
     updates mean and base by an incremental singular value decomposition. Directions that the base lacks are let in by
     the optimality condition of that model: what lies within reach of the base, ``N``, may have no more than the
@@ -33,9 +35,10 @@ class IncrementalRobustPCA(BaseModel):
     past is one weighted sketch of ``n_components + 10`` rows, so memory does not grow.
 
     Latency: the base that ``transform`` applies is at most ``batch_size`` frames old (a second at 60 frames per
-    second), and ``flush`` brings it up to date. The call that completes ``n_warmup`` takes one solve; every other one
-    takes an update at most, a few milliseconds. A frame by itself is transformed at once; with lags give the
-    ``lags_ - 1`` frames before it too and read the last row. ``make stream`` measures all of it.
+    second), and ``flush`` brings it up to date. Every call takes an update at most, a few milliseconds; the one that
+    completes ``n_warmup`` waits for the first base where frames came faster than that was learned. A frame by itself is
+    transformed at once; with lags give the ``lags_ - 1`` frames before it too and read the last row. ``make stream``
+    measures all of it.
 
     Parameters
     ----------
@@ -46,8 +49,9 @@ class IncrementalRobustPCA(BaseModel):
     batch_size : int, default 60
         Frames gathered for an update. Those that do not fill a block yet wait for the next call of ``partial_fit``
         (``fit`` leaves none waiting). How frames are handed over makes no difference.
-    n_warmup : int, default 200
-        Frames gathered before the first base is learned. ``fit`` makes do with fewer.
+    n_warmup : int, default 260
+        Frames until there is a base. It is learned from all but the last 60 of them (or a quarter, where that is less),
+        which update it. ``fit`` makes do with fewer.
     lam, noise, threshold, floor, lags : as in `RobustPCA`
         ``"auto"`` noise and lags are measured in the warm-up; the noise is followed afterwards by what the base leaves
         over, which needs no order in time.
@@ -114,7 +118,7 @@ class IncrementalRobustPCA(BaseModel):
         *,
         half_life: float | None = None,
         batch_size: int = 60,
-        n_warmup: int = 200,
+        n_warmup: int = 260,
         lam: float | None = None,
         noise: Any = "auto",
         threshold: float = 2.0,
@@ -216,7 +220,7 @@ class IncrementalRobustPCA(BaseModel):
 
     def _restart(self) -> None:
         self._begun = {name: getattr(self, name) for name in ("n_components", "sparse", "lags", "noise")}
-        for name in ("components_", "noise_scale_"):
+        for name in ("components_", "noise_scale_", "_beginning"):
             self.__dict__.pop(name, None)
         self.n_samples_seen_ = 0
         self.n_iter_ = 0
@@ -232,7 +236,14 @@ class IncrementalRobustPCA(BaseModel):
             self._learn(rows_of(whole, slice(0, size)))
 
     def _block_size(self) -> int:
-        return self.batch_size if hasattr(self, "components_") else self.n_warmup
+        if hasattr(self, "components_"):
+            return self.batch_size
+        return self.n_warmup - self._first_block() if hasattr(self, "_beginning") else self._first_block()
+
+    def _first_block(self) -> int:
+        """Frames that the first base is learned from while the rest of the warm-up arrives."""
+        first = self.n_warmup - min(LEAD, self.n_warmup // 4)
+        return first if self.n_components is None else min(max(first, self.n_components + 1), self.n_warmup)
 
     def flush(self) -> Self:
         """Learn from the frames that wait, and end their sequence.
@@ -245,51 +256,45 @@ class IncrementalRobustPCA(BaseModel):
         IncrementalRobustPCA
         """
         waiting = getattr(self, "_waiting", [])
-        if waiting and (hasattr(self, "components_") or sum(part.values.shape[0] for part in waiting) > 1):
+        begun = hasattr(self, "components_") or hasattr(self, "_beginning")
+        if waiting and (begun or sum(part.values.shape[0] for part in waiting) > 1):
             self._waiting = []
             self._learn(joined(waiting))
+        if hasattr(self, "_beginning"):
+            self._begun_base()
         if hasattr(self, "components_"):
             self._past.tail = None
         return self
 
     def _learn(self, block: Observed) -> None:
-        if hasattr(self, "components_"):
-            self._past.learn(block, self._reach(), self.sparse, self.half_life)
-            self._read_base()
-        else:
-            self._warm_up(block)
+        if not hasattr(self, "components_") and not hasattr(self, "_beginning"):
+            self._begin(block)
+            if block.values.shape[0] == self.n_warmup:
+                self._begun_base()
+            return
+        if hasattr(self, "_beginning"):
+            self._begun_base()
+        self._past.learn(block, self._reach(), self.sparse, self.half_life)
+        self._read_base()
         self.n_iter_ += 1
 
-    def _warm_up(self, block: Observed) -> None:
-        """The model of `RobustPCA` on the first frames."""
-        most = min(block.values.shape)
+    def _begin(self, block: Observed) -> None:
+        """Let the first base be learned from a block."""
+        frames, features = block.values.shape
+        most = min(frames - 1, features)  # the mean takes a direction
         if self.n_components is not None and self.n_components > most:
-            raise ValueError(f"n_components is {self.n_components!r}: the first {most} frames cannot give as many")
+            raise ValueError(f"n_components is {self.n_components!r}: the first {frames} frames give at most {most}")
         lags = 1 if self.lags == "auto" and self.n_components is not None else self.lags
-        model = NoiseModel(
-            noise=self.noise,
-            threshold=self.threshold,
-            lam=self.lam,
-            sparse=self.sparse,
-            floor=self.floor,
-            lags=lags,
-            options={"tol": self.tol},
-        )
-        found = split_frames(block, model)
-        xp = array_namespace(found.base)
-        self.status_, self.lags_ = found.decomposition.status, found.lags
-        cleaned = block.values - found.transient
-        if block.mask is not None:
-            cleaned = xp.where(block.mask, cleaned, found.base)
-        rank = self.n_components
-        if rank is None:
-            rank = centred_rank(found.base) if found.lags == 1 else max(1, int(found.decomposition.rank))
-        base = learned_base(block, found.base, cleaned, rank, Windows(found.lags))
-        self.n_components_ = base.components.shape[0]
-        # What a cell must exceed is known in units of the noise; what the base leaves over says how that changes.
-        share = xp.ones_like(found.sigma) if self.noise is None else found.sigma / base.noise_scale
-        self._past = Past(block, cleaned, self.n_components_, found.lags, base.noise_scale, share)
+        words = {name: getattr(self, name) for name in ("noise", "threshold", "lam", "sparse", "floor")}
+        self._beginning = Beginning(block, self.n_components, NoiseModel(**words, lags=lags, options={"tol": self.tol}))
+
+    def _begun_base(self) -> None:
+        """Take the first base over, which is waited for."""
+        self._past, self.status_ = self._beginning.result()
+        del self._beginning
+        self.lags_, self.n_components_ = self._past.lags, self._past.rank
         self._read_base()
+        self.n_iter_ += 1
 
     def _reach(self) -> float:
         """Deviations of the noise from which a cell is none of the base."""

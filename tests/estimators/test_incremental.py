@@ -1,5 +1,8 @@
 """IncrementalRobustPCA: it follows the batch answer, forgets, and does not grow."""
 
+import copy
+import pickle
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 import rpca_affect as ra
+from rpca_affect.estimators import beginning
 
 
 def frames(base, count, first=0, seed=0, share=0.05):
@@ -47,14 +51,13 @@ def test_single_frames_do_what_batches_do():
     (base,) = bases(1)
     whole = frames(base, 400)
     whole[7] = np.nan  # a lost frame on its own
-    together = (
-        ra.IncrementalRobustPCA(2, batch_size=100, n_warmup=200).partial_fit(whole[:200]).partial_fit(whole[200:300])
-    )
-    singly = ra.IncrementalRobustPCA(2, batch_size=100, n_warmup=200)
+    words = {"batch_size": 100, "n_warmup": 200}
+    together = ra.IncrementalRobustPCA(2, **words).partial_fit(whole[:200]).partial_fit(whole[200:300])
+    singly = ra.IncrementalRobustPCA(2, **words)
     for frame in whole[:300]:
         singly.partial_fit(frame[None, :])
     assert np.allclose(singly.components_, together.components_)
-    assert singly.n_iter_ == together.n_iter_ == 2
+    assert singly.n_iter_ == together.n_iter_ == 3
 
 
 def test_warm_up_is_waited_for():
@@ -63,6 +66,54 @@ def test_warm_up_is_waited_for():
     with pytest.raises(NotFittedError, match="60 of its 100"):
         model.transform(frames(base, 5))
     assert model.partial_fit(frames(base, 60, 60)).transform(frames(base, 5)).shape == (5, 2)
+
+
+def test_the_first_base_is_learned_beside_the_calls(monkeypatch):
+    """No call does more than an update; a copy or a stored model knows what the first one would have known."""
+    (base,) = bases(1)
+    whole, threads, split = frames(base, 400), [], beginning.split_frames
+
+    def watched(*words):
+        threads.append(threading.current_thread())
+        return split(*words)
+
+    monkeypatch.setattr(beginning, "split_frames", watched)
+    model = ra.IncrementalRobustPCA(2, n_warmup=240)
+    for row in range(239):
+        model.partial_fit(whole[row : row + 1])
+    assert len(threads) == 1 and threads[0] is not threading.current_thread()
+    with pytest.raises(NotFittedError, match="239 of its 240"):
+        model.transform(whole[:5])
+    others = copy.deepcopy(model), pickle.loads(pickle.dumps(model))
+    for each in (model, *others):
+        each.partial_fit(whole[239:])
+    assert len(threads) == 1 and model.n_iter_ == 4
+    assert all(np.array_equal(model.components_, other.components_) for other in others)
+    batch = ra.RobustPCA(2).fit(whole)
+    assert error(model, base) < 1.5 * error(batch, base)
+
+
+def test_a_failed_beginning_is_told_by_the_call_that_needs_it(monkeypatch):
+    def failing(*words):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(beginning, "split_frames", failing)
+    model = ra.IncrementalRobustPCA(2, n_warmup=40).partial_fit(frames(bases(1)[0], 39))
+    with pytest.raises(MemoryError, match="no room"):
+        model.partial_fit(frames(bases(1)[0], 1))
+
+
+@pytest.mark.parametrize("n_warmup, n_components", [(2, 1), (4, 3), (6, 5), (5, None)])
+def test_the_shortest_warm_ups(n_warmup, n_components):
+    seen = np.random.default_rng(0).standard_normal((30, 6))
+    singly = ra.IncrementalRobustPCA(n_components, n_warmup=n_warmup, batch_size=1)
+    for row in range(30):
+        singly.partial_fit(seen[row : row + 1])
+        assert hasattr(singly, "components_") == (row + 1 >= n_warmup)
+    whole = ra.IncrementalRobustPCA(n_components, n_warmup=n_warmup, batch_size=1).fit(seen)
+    assert np.array_equal(singly.components_, whole.components_)
+    with pytest.raises(ValueError, match="n_components is 5: the first 5 frames give at most 4"):
+        ra.IncrementalRobustPCA(5, n_warmup=5).fit(seen)
 
 
 def test_a_change_of_base_is_followed_with_forgetting_only():
@@ -129,7 +180,7 @@ def test_how_frames_are_handed_over_makes_no_difference(sizes, lags):
             many.partial_fit(whole[first:last])
     many.flush()
     assert np.array_equal(one.components_, many.components_) and np.array_equal(one.noise_scale_, many.noise_scale_)
-    assert one.n_iter_ == many.n_iter_ == 1 + -(-(420 - 150) // 60)
+    assert one.n_iter_ == many.n_iter_ == 2 + -(-(420 - 150) // 60)
 
 
 def slow(count, first=0, seed=0):
@@ -161,7 +212,7 @@ def test_lags_in_a_stream_are_those_of_the_batch():
 
 def test_flush_leaves_nothing_waiting_and_ends_the_sequence():
     (base,) = bases(1)
-    model = ra.IncrementalRobustPCA(2, lags=3).partial_fit(frames(base, 230))
+    model = ra.IncrementalRobustPCA(2, lags=3).partial_fit(frames(base, 290))
     before = model.n_iter_
     assert model.flush().n_iter_ == before + 1 and model.flush().n_iter_ == before + 1
     assert model._past.tail is None
@@ -233,7 +284,7 @@ def test_mean_and_variances_are_those_of_frames_that_fade(half_life):
         return scores @ axes + 0.1 * rng.standard_normal((count, 12))
 
     before, after = stretch(300, 0.0, 5.0), stretch(300, 3.0, 2.0)
-    model = ra.IncrementalRobustPCA(2, half_life=half_life, batch_size=60, n_warmup=300)
+    model = ra.IncrementalRobustPCA(2, half_life=half_life, batch_size=60, n_warmup=360)
     model.partial_fit(before).partial_fit(after)
     weights = np.ones(300)
     for _ in range(5):
