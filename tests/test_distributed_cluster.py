@@ -66,6 +66,21 @@ def test_workers_give_the_answer_of_threads(client, whole, tmp_path):
     assert set(held.values()) == {0}
 
 
+def never(*words):
+    raise AssertionError("a shard has left its worker")
+
+
+def test_shards_stay_on_their_workers(client):
+    from rpca_affect.distributed.shard import Shard
+
+    client.run(setattr, Shard, "__reduce_ex__", never)
+    try:
+        split = distributed.solve(M, **WORDS, scheduler=client)
+    finally:
+        client.run(delattr, Shard, "__reduce_ex__")
+    assert isinstance(split.low_rank, da.Array)
+
+
 def test_the_current_client_is_used_as_everywhere_in_dask(client, whole, tmp_path):
     split = distributed.solve(in_blocks(tmp_path), **WORDS, out=tmp_path / "out")
     assert isinstance(split.low_rank, da.Array)

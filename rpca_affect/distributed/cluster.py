@@ -26,7 +26,7 @@ SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they 
 MOVING = {"begin", "step", "hand_over", "widen", "finish", "load"}  # commands that change the state
 LOST = "lost"
 PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
-SHORTEST, LONGEST = 0.0005, 0.02  # seconds between looks whether an answer is there
+SHORTEST, LONGEST = 0.0005, 0.004  # seconds between looks whether an answer is there
 LOOK, PATIENCE = 0.5, 300.0  # seconds between looks at who is there, and until nobody is waited for any longer
 
 
@@ -162,6 +162,11 @@ class Cluster:
         )
 
     def _results(self, futures: list[Any], place: int) -> list[Any]:
+        """Wait for tasks of one worker, and fetch what they return."""
+        self._wait(futures, place)
+        return self.client.gather(futures)
+
+    def _wait(self, futures: list[Any], place: int) -> None:
         """Wait for tasks of one worker; raise `_Gone` where it is lost meanwhile."""
         looked, pause = time.monotonic(), SHORTEST
         while not all(future.done() for future in futures):  # dask's own wait keeps futures alive when it times out
@@ -174,7 +179,6 @@ class Cluster:
                     raise _Gone
         if any(future.status in ("cancelled", "lost") for future in futures):
             raise _Gone
-        return self.client.gather(futures)
 
     def ask(self, command: str, *arguments: Any) -> list[Any]:
         """Let every shard answer, in their order."""
@@ -229,7 +233,7 @@ class Cluster:
         for place in range(len(self.layouts)):
             here = {"workers": [self.owners[place]], "pure": False}
             futures.append(self.client.submit(_shard, self.run, place, **here))
-            self._results(futures[-1:], place)
+            self._wait(futures[-1:], place)
         return futures
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ __all__ = ["DRAFT", "PARTS", "Facts", "Shard", "observed_of", "parts_of"]
 DRAFT = ".npy.part"  # ending of a file of parts that is not complete
 PARTS = ("low_rank", "sparse", "noise")
 SHOWN = 1 << 27  # bytes of a block of the answer
-STRIP = 1 << 21  # bytes of the rows that are worked on at a time where a copy is needed
+STRIP = 1 << 19  # bytes of the rows that are worked on at a time where a copy is needed
 GROWING = Lock()
 
 
