@@ -21,7 +21,7 @@ from rpca_affect.study.failures import failure_of
 from rpca_affect.study.inputs import find
 from rpca_affect.study.many import _clear, _unheard
 from rpca_affect.study.one import Job
-from rpca_affect.study.tables import joined, outliers, participants_of
+from rpca_affect.study.tables import outliers
 
 
 def recording(path: Path, seed: int = 0, frames: int = 60) -> None:
@@ -218,23 +218,6 @@ def test_results_are_no_input(study, tmp_path):
     assert len(find([study]).sources) == 6
     with pytest.raises(ValueError, match="holds results of an earlier run"):
         find([study / "out"])
-
-
-@pytest.mark.parametrize("file, owner", [("sub-01_rest", "sub-01"), ("sub-011", None), ("x/SUB-01/s", "sub-01"),
-                                         ("01/s", "sub-01"), ("sub-01/sub-02", None), ("p", None)])  # fmt: skip
-def test_participants_are_found_as_whole_words(tmp_path, file, owner):
-    (tmp_path / "p.csv").write_text("participant_id,age\nsub-01,3\nsub-02,4\n")
-    table, _ = joined(pd.DataFrame({"recording": [file], "file": [file + ".csv"]}), participants_of(tmp_path / "p.csv"))
-    found = table["participant_id"].iloc[0]
-    assert (None if pd.isna(found) else found) == owner
-
-
-def test_participants_that_cannot_be_used(tmp_path):
-    with pytest.raises(ValueError, match="does not exist"):
-        participants_of(tmp_path / "none.tsv")
-    (tmp_path / "twice.tsv").write_text("participant_id\tage\na\t1\na\t2\n")
-    with pytest.raises(ValueError, match="holds 'a' twice"):
-        participants_of(tmp_path / "twice.tsv")
 
 
 def test_outliers_need_company():

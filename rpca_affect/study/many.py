@@ -20,8 +20,9 @@ from rpca_affect.study.failures import Failure
 from rpca_affect.study.inputs import find
 from rpca_affect.study.one import Job, Outcome, Stage, refuse_changed, run, settings_of
 from rpca_affect.study.page import write_page
+from rpca_affect.study.people import joined, participants_of, path_of
 from rpca_affect.study.study import FILES, LONG, NOTES, PAGE, TABLE, Study
-from rpca_affect.study.tables import COUNTS, joined, outliers, participants_of, row_of
+from rpca_affect.study.tables import COUNTS, outliers, row_of
 from rpca_affect.words import Door
 
 __all__ = ["StudyFolder", "decompose_many", "outcomes_from", "outcomes_of", "plan"]
@@ -250,7 +251,11 @@ class StudyFolder:
         self, work: list[Job], out: Path, notes: Iterable[str], participants: Path | None, overwrite: bool = False
     ):
         self.work, self.notes, self.overwrite = work, list(notes), overwrite
-        self.people = None if participants is None else participants_of(participants)
+        self.people = (
+            None
+            if participants is None
+            else participants_of(participants, [path_of(job.name, job.shown or job.source) for job in work])
+        )
         inputs = [job.source for job in work]
         self._folder = ResultsFolder(out, [*inputs, *([] if participants is None else [participants])])
 
@@ -280,7 +285,7 @@ class StudyFolder:
             table, more = joined(table, self.people)
             told = told + more
             if len(long):
-                long = table.iloc[:, : 1 + len(self.people.columns)].merge(long, on="recording", how="right")
+                long = table.iloc[:, : 1 + len(self.people.table.columns)].merge(long, on="recording", how="right")
         study = Study(self._folder.path, table, long, tuple(told))
         about = [{"name": outcome.job.name, **_identity(outcome.job.source)} for outcome in done]
         with self._folder.replacing(

@@ -1,16 +1,12 @@
 """The tables of a study: one row for each recording, one for each feature of each, and what is known of the people."""
 
-import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rpca_affect.refusals import absent
-
-__all__ = ["COUNTS", "MEASURES", "joined", "outliers", "participants_of", "row_of"]
+__all__ = ["COUNTS", "MEASURES", "outliers", "row_of"]
 
 # What recordings of a study are compared by, and how each is called on the page.
 MEASURES = {
@@ -71,93 +67,6 @@ def _predicted(summary: dict[str, Any]) -> float | None:
         if isinstance(summary.get(name), (int, float)):
             return float(summary[name])
     return None
-
-
-def participants_of(path: Path) -> pd.DataFrame:
-    """Read a table with one row for each participant (or recording), as BIDS has it.
-
-    Parameters
-    ----------
-    path : Path
-        Separated by tabs, commas or semicolons; ``n/a`` is missing. The column ``participant_id``, or ``file``, or
-        otherwise the first one, tells whose a row is.
-
-    Returns
-    -------
-    DataFrame
-        The first column is the key, as text.
-
-    Raises
-    ------
-    ValueError
-        If it has no rows, or two for the same key.
-    """
-    if not path.is_file():
-        raise ValueError(absent(path, "a table of participants"))
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, UnicodeError, ValueError) as error:
-        raise ValueError(f"{path} is no table of participants: {error}.") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    names = {name.casefold(): name for name in table.columns}
-    key = next((names[n] for n in ("participant_id", "file", "filename", "recording") if n in names), table.columns[0])
-    table = table[[key, *(name for name in table.columns if name != key)]]
-    table[key] = table[key].str.strip()
-    if table.empty:
-        raise ValueError(f"{path} has no rows, expected one for each participant.")
-    twice = table[key][table[key].duplicated()]
-    if len(twice):
-        raise ValueError(f"{path}: column {key!r} holds {twice.iloc[0]!r} twice, expected one row for each.")
-    for name in table.columns[1:]:
-        column = table[name].replace({"n/a": None, "": None, "NA": None})
-        numbers = pd.to_numeric(column, errors="coerce")
-        if numbers.notna().equals(column.notna()):
-            whole = (numbers.dropna() % 1 == 0).all()
-            column = numbers.astype("Int64") if whole else numbers
-        table[name] = column
-    return table
-
-
-def joined(table: pd.DataFrame, people: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Put what is known of the participants before the measures of their recordings.
-
-    A recording belongs to the participant whose key stands in its path as a whole word (``sub-01`` in
-    ``study/sub-01_rest.csv``, and not in ``sub-011.csv``); the longest key counts.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With columns ``recording`` and ``file``.
-    people : DataFrame
-        As `participants_of` returns it.
-
-    Returns
-    -------
-    DataFrame, list of str
-        The table, and sentences about recordings and participants without each other.
-    """
-    key = people.columns[0]
-    whose = [
-        _owner(f"{name}\n{file}", people[key]) for name, file in zip(table["recording"], table["file"].astype(str))
-    ]
-    taken = set(table.columns)
-    fresh = people.rename(columns={name: f"participant_{name}" for name in people.columns if name in taken})
-    rows = fresh.set_index(fresh.columns[0]).reindex(whose)
-    rows = rows.reset_index(names=fresh.columns[0]).set_index(table.index)
-    notes = [f"No participant is known for {name}." for name, owner in zip(table["recording"], whose) if owner is None]
-    notes += [f"No recording was found for {name}." for name in people[key] if name not in whose]
-    return pd.concat([table[["recording"]], rows, table.drop(columns="recording")], axis=1), notes
-
-
-def _owner(text: str, keys: Iterable[str]) -> str | None:
-    found = [
-        (len(spelling), key)
-        for key in keys
-        for spelling in dict.fromkeys((key, key.removeprefix("sub-")))
-        if spelling and re.search(rf"(?<![^\W_]){re.escape(spelling)}(?![^\W_])", text, re.IGNORECASE)
-    ]
-    longest = {key for length, key in found if length == max(found)[0]}
-    return longest.pop() if len(longest) == 1 else None
 
 
 def outliers(table: pd.DataFrame, measures: Sequence[str] = tuple(MEASURES)) -> list[list[str]]:
