@@ -1,9 +1,10 @@
-"""The whole job, stage by stage: reading, noise, solving, events, writing, report; seconds and peak memory.
+"""The whole job, stage by stage: reading, noise, solving, parts, results with report; seconds and peak memory.
 
 ``python -m benchmarks.job`` writes tables of made-up landmarks, splits each in a process of its own, and prints what
 every stage took, beside plain pandas reading the same file and writing the same tables. ``--against FOLDER`` runs the
-same with the package of another checkout in that folder, in turns on the same machine. ``--write`` keeps what is
-printed in ``benchmarks/results/job.md``.
+same with the package of another checkout in that folder, in turns on the same machine. Then the same as one command in
+a shell, from start to end, with at most ``--limit`` GB of address space. ``--write`` keeps what is printed in
+``benchmarks/results/job.md``.
 """
 
 import argparse
@@ -15,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.job_stages import STAGES
 
 SIZES = {
     "1,200 x 184": (1200, 184),
@@ -29,8 +32,8 @@ SIZES = {
     "108,000 x 709": (108000, 709),
 }
 ROOT = Path(__file__).parents[1]
+STAGED = ROOT / "benchmarks/job_stages.py"
 RESULTS = ROOT / "benchmarks/results/job.md"
-STAGES = ("reading", "noise", "solving", "parts", "events", "writing", "report")
 
 
 def recording(path: Path, frames: int, features: int, seed: int = 0) -> int:
@@ -57,133 +60,46 @@ def recording(path: Path, frames: int, features: int, seed: int = 0) -> int:
     return frames * features * 8
 
 
-# ---------------------------------------------------------------- one job, in a process of its own
+@dataclass(frozen=True)
+class Command:
+    """What a command took from start to end: seconds, CPU seconds and largest resident memory in MB."""
+
+    seconds: float
+    cpu: float
+    peak: float
+    error: str
+
+    @classmethod
+    def run(cls, command: list[str], root: Path, limit: float | None = None) -> "Command":
+        """Run a command with the package of a checkout, in so many GB of address space."""
+        bound = None if limit is None else (lambda: resource.setrlimit(resource.RLIMIT_AS, 2 * (int(limit * 2**30),)))
+        with tempfile.TemporaryFile("w+") as said:
+            start = time.perf_counter()
+            process = subprocess.Popen(command, env=_environment(root), stdout=said, stderr=said, preexec_fn=bound)
+            _, code, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(code)
+            seconds = time.perf_counter() - start
+            said.seek(0)
+            error = (said.read().strip().splitlines() or [f"exit {code}"])[-1][-100:] if code else ""
+        return cls(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, error)
+
+    def row(self, *labels: str) -> str:
+        """Its line of a table."""
+        cells = [self.error] if self.error else [f"{self.seconds:.1f}", f"{self.cpu:.1f}", f"{self.peak:.0f}"]
+        return f"| {' | '.join((*labels, *cells))} |"
 
 
-def _peak() -> float:
-    """Largest resident memory since `_forget`, in MB (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+def _environment(root: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _forget() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-class Clock:
-    """Seconds and peak memory of named stages."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
-        self.cpu: dict[str, float] = dict.fromkeys(STAGES, 0.0)
-        self.peak: dict[str, float] = {}
-
-    def run(self, stage: str, call: Callable[[], Any]) -> Any:
-        _forget()
-        wall, cpu = time.perf_counter(), time.process_time()
-        answer = call()
-        self.seconds[stage] += time.perf_counter() - wall
-        self.cpu[stage] += time.process_time() - cpu
-        self.peak[stage] = max(self.peak.get(stage, 0.0), _peak())
-        return answer
-
-
-def _inside(clock: Clock, stage: str, name: str) -> None:
-    """Time every call of a function of this name in the package, wherever it was imported to."""
-    import functools
-
-    for module in [m for key, m in sys.modules.items() if key.startswith("rpca_affect") and hasattr(m, name)]:
-        function = getattr(module, name)
-        if not callable(function) or hasattr(function, "timed"):
-            continue
-
-        @functools.wraps(function)
-        def timed(*args: Any, _function: Any = function, **words: Any) -> Any:
-            if clock.seconds.get("inside"):  # one of these calls another: count the outer one
-                return _function(*args, **words)
-            clock.seconds["inside"] = 1.0
-            start, cpu = time.perf_counter(), time.process_time()
-            try:
-                return _function(*args, **words)
-            finally:
-                clock.seconds["inside"] = 0.0
-                clock.seconds[stage] += time.perf_counter() - start
-                clock.cpu[stage] += time.process_time() - cpu
-
-        timed.timed = True  # type: ignore[attr-defined]
-        setattr(module, name, timed)
-
-
-def job(source: Path, out: Path) -> dict[str, Any]:
-    """Split one file as the shell does, timing the stages."""
-    clock = Clock()
-    import rpca_affect as ra
-    from rpca_affect import session  # noqa: F401
-    from rpca_affect.recordings import read
-
-    base = _peak()
-    recording_ = clock.run("reading", lambda: read(source))
-    values = recording_.values.nbytes / 2**20
-    for name, stage in (("solve", "solving"), ("noise_level", "noise"), ("spread", "noise"), ("_noise_scale", "noise")):
-        _inside(clock, stage, name)
-    split = clock.run("parts", lambda: ra.decompose(recording_))
-    for sums in (clock.seconds, clock.cpu):
-        sums["parts"] -= sums["noise"] + sums["solving"]
-    clock.run("events", lambda: (split.events(), split.summary()))
-    out.mkdir(parents=True, exist_ok=True)
-    clock.run("writing", lambda: _write(split, out))
-    clock.run("report", lambda: split.report(out / "report.html"))
-    clock.seconds.pop("inside", None)
-    written = sum(path.stat().st_size for path in out.iterdir()) / 2**20
-    return {
-        "seconds": clock.seconds,
-        "cpu": clock.cpu,
-        "peak": clock.peak,
-        "import": base,
-        "values": values,
-        "written": written,
-    }
-
-
-def _write(split: Any, out: Path) -> None:
-    try:
-        from rpca_affect.results.tables import write_tables
-    except ImportError:  # of a checkout before there was a home for tables
-        from rpca_affect.cli.outputs import save_split  # type: ignore[attr-defined]
-
-        save_split(split, out, report=False, settings={})
-    else:
-        write_tables(split, out)
-
-
-def plain(source: Path, out: Path) -> dict[str, Any]:
-    """Pandas reading the file and writing four tables of its size."""
-    import pandas as pd
-
-    clock, base = Clock(), _peak()
-    out.mkdir(parents=True, exist_ok=True)
-    table = clock.run("reading", lambda: pd.read_csv(source))
-    numbers = table.iloc[:, 4:]
-    parts = [numbers - 0.123456789, numbers * 0.0, numbers * 0.0123456789, numbers.notna().astype("int8")]
-    clock.run("writing", lambda: [part.to_csv(out / f"{k}.csv", index=False) for k, part in enumerate(parts)])
-    return {
-        "seconds": clock.seconds,
-        "cpu": clock.cpu,
-        "peak": clock.peak,
-        "import": base,
-        "values": numbers.size * 8 / 2**20,
-    }
-
-
-# ---------------------------------------------------------------- all jobs
+def _shell(*words: str) -> list[str]:
+    return [sys.executable, "-c", "from rpca_affect.cli import main; main()", "decompose", *words]
 
 
 def _child(root: Path, kind: str, source: Path, out: Path) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, str(Path(__file__).resolve()), "--child", kind, str(source), str(out)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(STAGED), kind, str(source), str(out)]
+    done = subprocess.run(command, env=_environment(root), capture_output=True, text=True, check=False)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["killed"])[-1][:100]}
     return json.loads(done.stdout.splitlines()[-1])
@@ -221,15 +137,9 @@ def imports() -> list[str]:
         "`import sklearn.decomposition`": "import sklearn.decomposition",
     }
     lines = ["", "| starting | CPU seconds |", "|---|---|"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     for called, text in code.items():
-        took = []
-        for _ in range(3):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, check=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        lines.append(f"| {called} | {min(took):.2f} |")
+        took = min(Command.run([sys.executable, "-c", text], ROOT).cpu for _ in range(3))
+        lines.append(f"| {called} | {took:.2f} |")
     return lines
 
 
@@ -247,16 +157,9 @@ def folder(files: int, jobs: list[int], place: Path) -> list[str]:
         "|---|---|---|",
     ]
     for count in jobs:
-        code = "from rpca_affect.cli import main; main()"
         out, more = place / f"out-{count}", ["--jobs", str(count)] if count > 1 else []
-        command = [sys.executable, "-c", code, "decompose", str(inputs), "-o", str(out), "-q", *more]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        took, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        said = f"{60 * files / took:.0f} | {cpu / files:.2f}"
-        lines.append(f"| {count} | {done.stderr.strip()[-80:] if done.returncode else said} |")
+        done = Command.run(_shell(str(inputs), "-o", str(out), "-q", *more), ROOT)
+        lines.append(f"| {count} | {done.error or f'{60 * files / done.seconds:.0f} | {done.cpu / files:.2f}'} |")
     return lines
 
 
@@ -277,31 +180,26 @@ HEAD = """# The whole job
 
 `python -m benchmarks.job {words}` on {cores} cores, load {load:.1f} at the start: where
 that is more than 1, ratios within the run count, seconds do not. Tables of made-up landmarks, the split with default
-settings and the check of hidden cells, all tables as text, and the report, in one process. *All* and *CPU* are sums of
-the stages in seconds, by the clock and by what the process computed; both are given in units of the solve as well. The
-last column is the largest resident memory above that of the imports in units of the values as doubles; libraries that
-load later count too, which is what small tables show. *pandas* reads the same file and writes four tables of its size,
-*other* is another checkout.
+settings and the check of hidden cells, all tables as text beside the drawing of the report, in one process. *All* and
+*CPU* are sums of the stages in seconds, by the clock and by what the process computed; both are given in units of the
+solve as well. The last column is the largest resident memory above that of the imports in units of the values as
+doubles; libraries that load later count too, which is what small tables show. *pandas* reads the same file and writes
+four tables of its size, *other* is another checkout.
 """
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--against", type=Path, help="another checkout of the package")
     parser.add_argument("--files", type=int, default=200, help="files of the folder; 0 leaves it out")
     parser.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--most-against", type=int, default=20000, help="frames up to which the other checkout runs")
     parser.add_argument("--most-pandas", type=int, default=200_000, help="frames up to which pandas reads and writes")
+    parser.add_argument("--limit", type=float, help="GB of address space for one command in a shell")
     parser.add_argument("--write", action="store_true", help="keep the tables in benchmarks/results/job.md")
     words = parser.parse_args()
-    if words.child:
-        kind, source, out = words.child
-        answer = {"job": job, "plain": plain}[kind](Path(source), Path(out))
-        print(json.dumps(answer))
-        return
     roots = {"this": ROOT} | ({"other": words.against.resolve()} if words.against else {})
     page = Page(RESULTS if words.write else None)
     given = " ".join(f'"{word}"' if " " in word else Path(word).name for word in sys.argv[1:])
@@ -313,6 +211,7 @@ def main() -> None:
         if words.files:
             page.add(*folder(words.files, words.jobs, place))
         page.add("", f"| table | who | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns))
+        whole = ["", "| one command, from start to end | who | seconds | CPU | peak (MB) |", "|---|---|---|---|---|"]
         memory = ["", f"| peak / values | {' | '.join(STAGES)} |", "|---|" + "---|" * len(STAGES)]
         for label in words.sizes:
             frames, features = SIZES[label]
@@ -323,11 +222,16 @@ def main() -> None:
                     found = _child(root, "job", source, place / "out")
                     page.add(_row(label, who, found))
                     memory += [_peaks(label, found)] if who == "this" else []
+                    command = _shell(str(source), "-o", str(place / f"shell-{who}"), "--report", "-q")
+                    whole.append(Command.run(command, root, words.limit).row(label, who))
+                    shutil.rmtree(place / f"shell-{who}", ignore_errors=True)
             if frames <= words.most_pandas:
                 page.add(_row(label, "pandas", _child(ROOT, "plain", source, place / "plain")))
+                plainly = [sys.executable, str(STAGED), "plain", str(source)]
+                whole.append(Command.run([*plainly, str(place / "plain")], ROOT).row(label, "pandas"))
             for name in ("out", "plain"):
                 shutil.rmtree(place / name, ignore_errors=True)
-        page.add(*memory)
+        page.add(*memory, *whole)
 
 
 if __name__ == "__main__":

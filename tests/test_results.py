@@ -1,6 +1,7 @@
 """Tables on disk: they come back as they were, in the digits that are stated, in the form of the input."""
 
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import rpca_affect as ra
 from rpca_affect.recordings import read
 from rpca_affect.results import tables, writers
 from rpca_affect.results.numerals import PAD, numerals, shortest
-from rpca_affect.results.tables import Digits, TableForm, guarded, table_names, write_tables
+from rpca_affect.results.tables import Digits, TableForm, guarded, table_names, tables_beside
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -30,6 +31,12 @@ def session(seed=0, frames=60, decimals=3, holes=True):
     table.insert(0, "timestamp", np.round(np.arange(frames) / 25, 3))
     table.insert(3, "note", ["a", "b,c", 'd"e', None, "-1"] * (frames // 5))
     return table
+
+
+def write_tables(split, folder, form=None):
+    """Write the tables with nothing beside."""
+    with tables_beside(split, folder, form) as about:
+        return about
 
 
 def written(split, folder, **form):
@@ -148,6 +155,15 @@ def test_the_same_text_is_written_where_pyarrow_is_missing(tmp_path, monkeypatch
     assert [(tmp_path / name).read_bytes() for name in files] == texts
     with pytest.raises(ValueError, match="Parquet needs pyarrow"):
         write_tables(split, tmp_path, TableForm("parquet"))
+
+
+def test_tables_end_where_what_is_done_beside_them_fails(tmp_path, monkeypatch):
+    split, whole = ra.decompose(session()), tables._cells
+    monkeypatch.setattr(tables, "CHUNK", 1)
+    monkeypatch.setattr(tables, "_cells", lambda *given: (time.sleep(0.02), whole(*given))[1])
+    with pytest.raises(KeyboardInterrupt), tables_beside(split, tmp_path):
+        raise KeyboardInterrupt
+    assert (tmp_path / "base.csv").read_text().count("\n") < split.recording.n_frames
 
 
 def test_parquet_holds_the_same_numbers(tmp_path):

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect.lags import stretches
+
 __all__ = ["FEATURES", "feature_table"]
 
 FEATURES = "features.csv"
@@ -34,16 +36,17 @@ def feature_table(split: Any) -> pd.DataFrame:
     minutes = recording.n_frames / recording.fps / 60 if recording.fps else np.nan
     sigma = np.mean([part.sigma for part in split.sequences], axis=0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        base_mean, residual_mean = (_moments(part, known)[0] for part in (split.base_values, split.residual_values))
         table = {
             "feature": recording.feature_names,
             "group": [groups.get(i, "") for i in range(recording.n_features)],
             "frames": frames,
             "missing": (~known).mean(axis=0),
-            "base_mean": _mean(split.base_values, known),
-            "base_sd": _sd(split.base_values, known),
-            "transient_density": _mean(split.transient_values != 0, known),
-            "transient_rms": np.sqrt(_mean(split.transient_values**2, known)),
-            "residual_sd": _sd(split.residual_values, known),
+            "base_mean": base_mean,
+            "base_sd": np.sqrt(_moments(split.base_values, known, base_mean)[1]),
+            "transient_density": _moments(split.transient_values != 0, known)[0],
+            "transient_rms": np.sqrt(_moments(split.transient_values, known)[1]),
+            "residual_sd": np.sqrt(_moments(split.residual_values, known, residual_mean)[1]),
             "noise_sd": sigma,
             "events": events,
             "events_per_minute": events / minutes,
@@ -51,9 +54,12 @@ def feature_table(split: Any) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return np.sum(values, axis=0, where=known, dtype=np.float64) / known.sum(axis=0)
-
-
-def _sd(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return np.sqrt(_mean((values - _mean(values, known)) ** 2, known))
+def _moments(values: np.ndarray, known: np.ndarray, center: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of a part over the observed cells of every feature, and of its square about a centre."""
+    total, square = np.zeros((2, values.shape[1]))
+    for rows in stretches(*values.shape):
+        seen = known[rows]
+        total += np.sum(values[rows], axis=0, where=seen)
+        square += np.sum((values[rows] - center) ** 2, axis=0, where=seen)
+    count = known.sum(axis=0)
+    return total / count, square / count

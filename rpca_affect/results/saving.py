@@ -13,7 +13,7 @@ from rpca_affect.results.features import FEATURES, feature_table
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.identity import identity, plain
 from rpca_affect.results.settings import difference, settings_of
-from rpca_affect.results.tables import TableForm, table_names, write_tables
+from rpca_affect.results.tables import TableForm, table_names, tables_beside
 
 __all__ = ["REPORT", "SUMMARY", "bytes_needed", "planned", "room_for", "save", "write_files", "write_json"]
 
@@ -58,15 +58,15 @@ def write_files(
     -------
     dict
     """
-    summary = {**split.summary(), "settings": settings}
-    summary["tables"] = write_tables(split, folder, TableForm(**form))
-    feature_table(split).to_csv(folder / FEATURES, index=False, encoding="utf-8", lineterminator="\n")
-    for program in export:
-        export_events(split, folder / EXPORTS[program], program)
-    if report:
-        if stage is not None:
-            stage("report")
-        split.report(folder / REPORT)
+    with tables_beside(split, folder, TableForm(**form)) as tables:
+        summary = {**split.summary(), "settings": settings, "tables": tables}
+        feature_table(split).to_csv(folder / FEATURES, index=False, encoding="utf-8", lineterminator="\n")
+        for program in export:
+            export_events(split, folder / EXPORTS[program], program)
+        if report:
+            if stage is not None:
+                stage("report")
+            split.report(folder / REPORT)
     write_json(summary, folder / SUMMARY)
     return summary
 

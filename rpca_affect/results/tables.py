@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +14,10 @@ import pandas as pd
 
 from rpca_affect.results.writers import Column, Dialect, open_table
 
-__all__ = ["PARTS", "Digits", "TableForm", "guarded", "table_names", "unguarded", "write_tables"]
+__all__ = ["PARTS", "Digits", "TableForm", "guarded", "table_names", "tables_beside", "unguarded"]
 
 PARTS = ("base", "transient", "residual", "mask")
-CHUNK = 1 << 19  # cells that are rounded and written at a time: a few megabytes for each table
+CHUNK = 1 << 18  # cells that are rounded and written at a time: a few megabytes for each table
 SAMPLE = 1000  # frames that tell how many decimals the input has
 GUARD = 2  # decimals beyond those of the input
 BELOW_NOISE = 7  # decimal places below the noise, where the input has no last digit of its own
@@ -52,7 +54,7 @@ class TableForm:
 
 
 def table_names(recording: Any, table: str = "csv") -> tuple[str, ...]:
-    """Names of the files that `write_tables` writes: ``.tsv`` where the input is separated by tabs.
+    """Names of the files that `tables_beside` writes: ``.tsv`` where the input is separated by tabs.
 
     Parameters
     ----------
@@ -70,8 +72,9 @@ def table_names(recording: Any, table: str = "csv") -> tuple[str, ...]:
     return (*(f"{name}.{ending}" for name in PARTS), "events.csv")
 
 
-def write_tables(split: Any, folder: Path, form: TableForm | None = None) -> dict[str, Any]:
-    """Write base, transient, residual and mask side by side, and the events.
+@contextmanager
+def tables_beside(split: Any, folder: Path, form: TableForm | None = None) -> Iterator[dict[str, Any]]:
+    """Write the events, and base, transient, residual and mask beside what is done in the context: whole at its end.
 
     Parameters
     ----------
@@ -80,8 +83,8 @@ def write_tables(split: Any, folder: Path, form: TableForm | None = None) -> dic
         Where the files of `table_names` are written; files of these names are replaced.
     form : TableForm, optional
 
-    Returns
-    -------
+    Yields
+    ------
     dict
         What the summary says about the tables: ``table``, ``digits``, ``decimals`` (fewest and most, where digits is
         "auto"), ``missing``, ``files`` and ``guarded`` (cells of events.csv that begin with =, +, - or @ and were given
@@ -90,20 +93,28 @@ def write_tables(split: Any, folder: Path, form: TableForm | None = None) -> dic
     form = TableForm() if form is None else form
     digits = Digits.of(split, form.digits)
     names = table_names(split.recording, form.table)
+    stop = Event()
     with ThreadPoolExecutor(min(len(PARTS), os.cpu_count() or 1)) as pool:
-        jobs = [pool.submit(_write_part, split, part, folder / file, form, digits) for part, file in zip(PARTS, names)]
-        events, changed = guarded(_rounded_events(split.events(), form.digits))
-        events.to_csv(folder / names[-1], index=False, encoding="utf-8", lineterminator="\n")
-        for job in jobs:
-            job.result()
-    return {
-        "table": form.table,
-        "digits": form.digits,
-        "decimals": digits.range,
-        "missing": form.missing,
-        "files": list(names),
-        "guarded": changed,
-    }
+        try:
+            jobs = [
+                pool.submit(_write_part, split, part, folder / file, form, digits, stop)
+                for part, file in zip(PARTS, names)
+            ]
+            events, changed = guarded(_rounded_events(split.events(), form.digits))
+            events.to_csv(folder / names[-1], index=False, encoding="utf-8", lineterminator="\n")
+            yield {
+                "table": form.table,
+                "digits": form.digits,
+                "decimals": digits.range,
+                "missing": form.missing,
+                "files": list(names),
+                "guarded": changed,
+            }
+            for job in jobs:
+                job.result()
+        except BaseException:
+            stop.set()  # nobody waits for tables that will be thrown away
+            raise
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def _decimals(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _write_part(split: Any, part: str, path: Path, form: TableForm, digits: Digits) -> None:
+def _write_part(split: Any, part: str, path: Path, form: TableForm, digits: Digits, stop: Event) -> None:
     recording = split.recording
     frames, features = recording.values.shape
     step = max(1, CHUNK // max(features, 1))
@@ -190,6 +201,8 @@ def _write_part(split: Any, part: str, path: Path, form: TableForm, digits: Digi
     decimals = 0 if part == "mask" else digits.most
     with open_table(path, form.table, columns, np.dtype(kind), dialect, decimals) as write:
         for start in range(0, frames, step):
+            if stop.is_set():
+                return
             rows = slice(start, min(start + step, frames))
             write(rows, _cells(split, part, rows, form, digits))
 
