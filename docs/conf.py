@@ -34,6 +34,7 @@ exclude_patterns = [
     "sg_execution_times.rst",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
+highlight_language = "none"  # a block without a language is a command or a formula
 suppress_warnings = ["config.cache"]  # sphinx-gallery's own options hold functions
 
 # The API: one page per public name, from its docstring.

@@ -1,4 +1,4 @@
-"""The type of an array, whatever its library, for those who check types."""
+"""The protocol of an array of any library, for type checkers."""
 
 from typing import Any, Protocol
 

@@ -1,4 +1,4 @@
-"""Parameters checked by name, at every door in the same words."""
+"""Parameters checked by name: every entry point refuses a wrong value in the same words."""
 
 import math
 import numbers

@@ -1,4 +1,4 @@
-"""Gigantic cells: taken in for the solve, given back after it, so that one broken number cannot ruin a split."""
+"""Gigantic cells: clipped for the solve and restored after it, so that one broken number cannot ruin a split."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Frames beside their neighbours: the time-delay embedding, without a copy, and the mean over the copies of a cell."""
+"""The time-delay embedding of a table, without a copy, and the mean over the copies of a cell."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a recording says about its own noise: gross cells, order in time, and how noisy every feature is."""
+"""The noise of a recording, measured: gross cells, order in time, and the standard deviation of every feature."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How noisy each feature is, the weight that follows for the noise part, and scales that make features comparable."""
+"""Noise levels of features, the weight of the noise part that follows, and scales that make features comparable."""
 
 import math
 from collections.abc import Hashable, Sequence

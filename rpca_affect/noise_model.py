@@ -1,4 +1,4 @@
-"""The noise-aware model of one unbroken sequence, shared by every door: scale, solve, refit, and back to the units."""
+"""The noise-aware model of one unbroken sequence, for every entry point: scale, solve, refit, back to the units."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Shrinkage taken back: base and transients on the space that the convex model found, without its penalties."""
+"""Base and transients without the shrinkage of the convex model: robust least squares on the space it found."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A refusal that names settings: one record, and a sentence in the words of whichever door shows it."""
+"""A refusal that names settings: one record, spelled as arguments in Python and as flags in the shell."""
 
 import difflib
 import os

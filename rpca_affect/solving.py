@@ -1,4 +1,4 @@
-"""The front door of the solvers: from a matrix and a few words to a `Decomposition` that knows how good it is."""
+"""`solve`: a matrix and a few options in, a `Decomposition` with its certificate out."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Doubts and endings of solves in the words of the door that shows them: arguments in Python, flags in the shell."""
+"""Doubts and endings of solves as sentences, which name arguments in Python and flags in the shell."""
 
 import shlex
 from collections.abc import Callable, Mapping

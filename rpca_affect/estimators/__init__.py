@@ -1,4 +1,4 @@
-"""Estimators in scikit-learn's grammar: one matrix, many sequences, a stream, descriptors, and the choice of lambda."""
+"""Estimators by scikit-learn's conventions: one matrix, many sequences, a stream, descriptors, the choice of lambda."""
 
 from rpca_affect.estimators.choice import Choice, choose_lambda
 from rpca_affect.estimators.descriptors import SequenceDescriptors

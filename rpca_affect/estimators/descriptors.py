@@ -1,4 +1,4 @@
-"""From sequences of different length to one row each: what the base and the transients of a clip are like."""
+"""Sequences of different length as one row of descriptors each: measures of the base and of the transients."""
 
 import sys
 from collections.abc import Hashable, Sequence

@@ -1,4 +1,4 @@
-"""Robust PCA in scikit-learn's grammar: learn a base from some frames, apply it to others."""
+"""Robust PCA by scikit-learn's conventions: learn a base from some frames, apply it to others."""
 
 import warnings
 from typing import Any, ClassVar, NamedTuple, Self

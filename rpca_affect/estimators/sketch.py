@@ -1,4 +1,4 @@
-"""What a stream keeps of its past: a weighted sketch of its frames, and directions that ask to be let in."""
+"""The past of a stream: a weighted sketch of its frames, and candidates for new directions of the base."""
 
 import math
 

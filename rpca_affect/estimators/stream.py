@@ -1,4 +1,4 @@
-"""How a stream learns: frames split on the base so far, directions let in, noise followed."""
+"""Updates of a stream: frames are split on the current base, directions admitted, the noise level tracked."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How good a split is when the answer is known, and how much it explains when it is not."""
+"""Measures of a split: its error where the answer is known, what it explains where it is not."""
 
 from rpca_affect.metrics.matching import EventScores, interval_iou, match_events
 from rpca_affect.metrics.splits import (

@@ -1,4 +1,4 @@
-"""Do two lists of events agree: overlap, one-to-one matching, precision and recall."""
+"""Agreement of two lists of events: overlap, one-to-one matching, precision and recall."""
 
 from typing import Any, NamedTuple
 

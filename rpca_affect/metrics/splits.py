@@ -1,4 +1,4 @@
-"""How close a split is to a known answer, and what it leaves unexplained when there is none."""
+"""The error of a split against a known answer, and what it leaves unexplained where there is none."""
 
 import math
 from typing import Any, Literal, NamedTuple

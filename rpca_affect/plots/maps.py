@@ -1,4 +1,4 @@
-"""The whole recording at a glance: heat maps of the four parts on one scale, and the map of missing cells."""
+"""Heat maps of the four parts of a recording on one scale, and the map of its missing cells."""
 
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Every error as a kind and one sentence in the words of a door, for the table of a study and for the shell."""
+"""Every error as a kind and one sentence, for the table of a study and for the shell."""
 
 import errno
 from dataclasses import dataclass

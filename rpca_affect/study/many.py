@@ -1,4 +1,4 @@
-"""The front door for studies: find the recordings, split each, in several processes if wanted, and sum them up."""
+"""`decompose_many`: find the recordings of a study, split each, in several processes if wanted, and sum them up."""
 
 import os
 import signal
