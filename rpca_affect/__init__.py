@@ -16,7 +16,7 @@ _HOMES = {
     "Study": "study",
     "solve": "solving",
     "lambda_path": "solving",
-    "pad_clips": "arrays",
+    "pad_clips": "clips",
     "solve_levels": "levels",
     "Decomposition": "decomposition",
     "Status": "decomposition",
@@ -68,7 +68,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect import recordings as recordings
     from rpca_affect import solvers as solvers
     from rpca_affect import synthetic as synthetic
-    from rpca_affect.arrays import pad_clips as pad_clips
+    from rpca_affect.clips import pad_clips as pad_clips
     from rpca_affect.decomposition import Decomposition as Decomposition
     from rpca_affect.decomposition import Status as Status
     from rpca_affect.estimators import IncrementalRobustPCA as IncrementalRobustPCA

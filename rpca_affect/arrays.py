@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ __all__ = [
     "observe",
     "observed_extent",
     "observed_share",
-    "pad_clips",
     "power_of_two",
     "refuse_gradients",
     "refuse_lazy",
@@ -272,47 +271,6 @@ def observed_extent(observed: Observed) -> tuple[Array, Array]:
     frames = xp.astype(xp.any(observed.mask, axis=-1, keepdims=True), values.dtype)
     features = xp.astype(xp.any(observed.mask, axis=-2, keepdims=True), values.dtype)
     return xp.sum(frames, axis=-2, keepdims=True), xp.sum(features, axis=-1, keepdims=True)
-
-
-def pad_clips(clips: Sequence[Any]) -> Array:
-    """Stack clips of different length: frames that a clip does not have are NaN, that is missing.
-
-    Parameters
-    ----------
-    clips : sequence of arrays, each of shape (frames_i, features)
-        Of one array library, device and number of features.
-
-    Returns
-    -------
-    array, shape (clips, max(frames_i), features)
-        Cut an answer back with ``x[i, : len(clips[i])]``.
-
-    Raises
-    ------
-    ValueError
-        If there is no clip, or the clips do not have the same features.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> pad_clips([np.ones((2, 3)), np.ones((4, 3))]).shape
-    (2, 4, 3)
-    """
-    arrays = [as_floating(clip) for clip in clips]
-    if not arrays:
-        raise ValueError("there is no clip to stack: give at least one")
-    features = {x.shape[-1] if x.ndim == 2 else None for x in arrays}
-    if len(features) > 1 or None in features:
-        shapes = ", ".join(str(tuple(x.shape)) for x in arrays[:4])
-        raise ValueError(f"clips of shapes {shapes} do not stack: each must be frames x the same features")
-    xp = array_namespace(*arrays)
-    longest = max(x.shape[0] for x in arrays)
-
-    def padded(x: Array) -> Array:
-        missing = xp.full((longest - x.shape[0], x.shape[1]), xp.nan, dtype=x.dtype, device=device(x))
-        return xp.concat([x, missing]) if x.shape[0] < longest else x
-
-    return xp.stack([padded(x) for x in arrays])
 
 
 def frobenius(x: Array) -> Array:

@@ -7,14 +7,8 @@ from typing import Any
 from rpca_affect import checks, engine, extremes, stages
 from rpca_affect.apart import doubts as doubts_about_frames
 from rpca_affect.apart import without
-from rpca_affect.arrays import (
-    Observed,
-    observe,
-    observed_extent,
-    observed_share,
-    pad_clips,
-    power_of_two,
-)
+from rpca_affect.arrays import Observed, observe, observed_extent, observed_share, power_of_two
+from rpca_affect.clips import pad_clips
 from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit
 from rpca_affect.doubts import Doubt
 from rpca_affect.measuring import measured_levels, noise_weight

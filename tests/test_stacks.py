@@ -9,7 +9,8 @@ from problems import off, planted
 
 import rpca_affect as ra
 from rpca_affect import engine
-from rpca_affect.arrays import observe, observed_extent, pad_clips
+from rpca_affect.arrays import observe, observed_extent
+from rpca_affect.clips import pad_clips
 from rpca_affect.engine import jit, stacks
 from rpca_affect.engine.cells import compiled
 
