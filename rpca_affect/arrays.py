@@ -219,15 +219,16 @@ def refuse_gradients(x: Any) -> None:
 
 
 def refuse_lazy(x: Any) -> None:
-    """Refuse a dask array, or an xarray object over one, with a TypeError that says where it belongs."""
+    """Refuse a dask or zarr array, or an xarray object over one, with a TypeError that says where it belongs."""
     kind = type(x).__module__.partition(".")[0]
-    lazy = kind == "dask" and hasattr(x, "rechunk")
+    lazy = (kind == "dask" and hasattr(x, "rechunk")) or (kind == "zarr" and hasattr(x, "chunks"))
     if kind == "xarray":
         lazy = any(getattr(variable, "chunks", None) for variable in (x, *getattr(x, "data_vars", {}).values()))
     if lazy:
+        whole = "x[:]" if kind == "zarr" else "x.compute()"
         raise TypeError(
             f"the data are a lazy {kind} {type(x).__name__}, and all of it would be loaded here: call "
-            "rpca_affect.distributed.solve(x), which never does that, or give x.compute() where it fits in memory"
+            f"rpca_affect.distributed.solve(x), which never does that, or give {whole} where it fits in memory"
         )
 
 

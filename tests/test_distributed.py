@@ -274,7 +274,7 @@ def test_nothing_and_next_to_nothing():
     lambda x: ra.RobustPCA().fit(np.ones((40, 6))).transform(x), lambda x: ra.IncrementalRobustPCA().partial_fit(x),
 ])  # fmt: skip
 def test_other_doors_say_where_lazy_arrays_belong(door):
-    xarray = pytest.importorskip("xarray")
+    xarray, zarr = pytest.importorskip("xarray"), pytest.importorskip("zarr")
 
     def never():
         raise AssertionError("loaded in silence")
@@ -282,7 +282,7 @@ def test_other_doors_say_where_lazy_arrays_belong(door):
     import dask
 
     lazy = da.from_delayed(dask.delayed(never)(), (40, 6), float)
-    for x in (lazy, xarray.DataArray(lazy, dims=("time", "feature"))):
+    for x in (lazy, xarray.DataArray(lazy, dims=("time", "feature")), zarr.zeros(shape=(40, 6), chunks=(10, 6))):
         with pytest.raises(TypeError, match=r"call rpca_affect.distributed.solve\(x\)"):
             door(x)
 
