@@ -28,6 +28,8 @@ CHANGES = {
     "one stage": {"n_stages": 1},
     "two levels": {"widths": (16, 1)},
     "no track": {"track": False},
+    "own weights for transients": {"robust": False, "track": True},
+    "no SEM, no DDM": {"model": "identity"},
 }
 
 
@@ -47,7 +49,11 @@ def main():
     parser.add_argument("--data", default="emodb", help="a set with people, see deep/sets.py")
     parser.add_argument("--model", default="lsef", help="identity and tcn are cheaper stand-ins")
     parser.add_argument("--changes", nargs="+", choices=list(CHANGES), default=list(CHANGES), metavar="CHANGE")
+    parser.add_argument(
+        "--level", choices=["training", "person"], default="training", help="that all changes start from"
+    )
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=1, help="each with folds of its own")
     parser.add_argument("--folds", type=int, default=4)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -61,9 +67,10 @@ def main():
     X = [data.X[i] for i in rows]
     for name in args.changes:
         options = dict(CHANGES[name])
-        level = options.pop("level", "training")
+        level = options.pop("level", args.level)
         seen, clean, loss = levelled(X, person, level), [], []
-        for fold, (train, held) in enumerate(benchmark.parts(y, person, args.folds, 1)):
+        parts = [part for seed in range(args.seeds) for part in benchmark.parts(y, person, args.folds, seed + 1)]
+        for fold, (train, held) in enumerate(parts):
             model = LSEFClassifier(
                 **{"model": args.model, "epochs": args.epochs, "batch_size": 16, "random_state": fold, **options},
                 class_weight="balanced",
@@ -72,7 +79,11 @@ def main():
             for kind in KINDS:
                 broken = levelled(corrupt([X[i] for i in held], 0.3, kind), person[held], level)
                 loss.append(clean[-1] - uar(y[held], model.predict(broken)))
-        print(f"{data.name}, {args.model}, {name}: {np.mean(clean):.3f}, loss {np.mean(loss):.3f}", flush=True)
+        spread = np.std(clean, ddof=1) / np.sqrt(len(clean))
+        print(
+            f"{data.name}, {args.model}, {name}: {np.mean(clean):.3f} (s.e. {spread:.3f}), loss {np.mean(loss):.3f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
