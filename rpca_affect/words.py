@@ -186,7 +186,7 @@ def _short(measure: Mapping[str, Any], door: Door) -> str:
 
 def _lost(measure: Mapping[str, Any], door: Door) -> str:
     return (
-        f"{measure['lost']} of {measure['frames']} frames have no observed cell: their base runs straight between "
+        f"{measure['lost']} of {measure['frames']} frames have no observed cell: their base is filled in from their "
         "neighbours, which is no measurement"
     )
 

@@ -42,6 +42,26 @@ def test_fitted_and_held_out_cells_have_the_same_spread_once_divided(features, r
     assert abs(other / one - 1) < 0.12
 
 
+@pytest.mark.parametrize("size", [0.3, 0.5, 1.0])
+def test_noise_that_features_share_raises_no_more_alarms_than_asked(size):
+    near, beyond, listed = [], [], 0
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        shared = size * rng.standard_normal((3600, 4)) @ rng.standard_normal((4, 20))
+        noise = shared + rng.standard_normal((3600, 20))
+        split = ra.decompose(from_array(noise, fps=30.0), check=False)
+        left = Remainder(split.transient_values, split.residual_values, errors=split._chance[0][0])
+        sizes = np.abs(left.deviation(slice(0, None)))
+        sizes /= 1.4826 * np.median(sizes, axis=0)
+        near.append(np.mean((sizes > 2.0) & (sizes < 2.5)))
+        beyond.append(np.mean(sizes > 3.0))
+        listed += len(split.events(false_alarms=3.0))
+    # As often as normal noise, on both sides of the threshold: 0.0331 and 0.0027.
+    assert 0.028 < np.mean(near) < 0.038
+    assert np.mean(beyond) < 0.004
+    assert listed <= 30  # 12 are asked in four minutes
+
+
 def test_a_missing_neighbour_makes_a_prediction_less_certain():
     table, _ = planted(0, 12, 3)
     table[300, 0] += 40.0

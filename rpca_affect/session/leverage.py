@@ -19,13 +19,15 @@ def measured_chance(split: Any, part: SequenceSplit) -> tuple[StandardErrors | N
     """Standard errors of the cells of one sequence of a split, and what noise alone does in their units."""
     parts = split.base_values, split.transient_values, split.residual_values, split.recording.mask
     base, brief, rest, known = (whole[part.stretch] for whole in parts)
-    errors = standard_errors(part, base, brief != 0, known) if split.parameters.get("refit") else None
+    errors = None
+    if split.parameters.get("refit"):
+        errors = standard_errors(part, base, brief, known, split.parameters["threshold"])
     left = Remainder(brief, rest, split.recording.values[part.stretch], errors)
     return errors, measure_noise(left, sigma=part.sigma, fps=split.recording.fps)
 
 
 def standard_errors(
-    part: SequenceSplit, base: np.ndarray, support: np.ndarray, known: np.ndarray
+    part: SequenceSplit, base: np.ndarray, transient: np.ndarray, known: np.ndarray, threshold: float
 ) -> StandardErrors | None:
     r"""Standard errors of the cells of one sequence, from the space of its base.
 
@@ -38,10 +40,13 @@ def standard_errors(
     Parameters
     ----------
     part : SequenceSplit
-    base : ndarray, shape (frames, n_features)
+    base, transient : ndarray, shape (frames, n_features)
         In the units of the input.
-    support, known : ndarray of bool, shape (frames, n_features)
-        Transient and observed cells.
+    known : ndarray of bool, shape (frames, n_features)
+        Observed cells.
+    threshold : float
+        Standard deviations of the noise beyond which the fit holds a cell out; transients that only the convex optimum
+        calls so lie nearer, and were fitted.
 
     Returns
     -------
@@ -69,9 +74,13 @@ def standard_errors(
     design = right * spread[:, None] / np.tile(np.where(sigma > 0, sigma, np.inf), part.lags)
     leverage, shared = _fitted(design, part.lags)
     fitted = np.sqrt(np.maximum(1 - (2 - shared) * leverage, LEAST))
-    away = _held_out(design, support, known & ~support, part.lags)
-    held_out = np.sqrt(1 + shared[np.nonzero(support)[1]] * away)
-    return StandardErrors(fitted, held_out, np.r_[0, np.cumsum(np.count_nonzero(support, axis=1))])
+    support = transient != 0
+    out = np.abs(transient) > threshold * part.sigma
+    feature = np.nonzero(support)[1]
+    errors, beyond = fitted[feature], out[support]
+    away = _held_out(design, out, known & ~out, part.lags)
+    errors[beyond] = np.sqrt(1 + shared[feature[beyond]] * away)
+    return StandardErrors(fitted, errors, np.r_[0, np.cumsum(np.count_nonzero(support, axis=1))])
 
 
 def _fitted(design: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:

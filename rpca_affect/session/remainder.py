@@ -22,7 +22,7 @@ class StandardErrors(NamedTuple):
     fitted : ndarray, shape (n_features,)
         Of cells that the base was fitted to.
     held_out : ndarray, shape (count of transient cells,)
-        Of the transient cells, row by row.
+        Of the transient cells, row by row; as fitted where the fit did not hold them out.
     starts : ndarray of int, shape (n_frames + 1,)
         Where the cells of every row begin in ``held_out``.
     """
