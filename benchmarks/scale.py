@@ -20,6 +20,7 @@ import numpy as np
 
 import rpca_affect as ra
 from rpca_affect import distributed
+from rpca_affect.distributed.steps import MOVE
 
 SIZES = [(60_000, 200), (200_000, 136)]
 NOISE, TOL = 0.1, 1e-6
@@ -226,10 +227,11 @@ def cost(part: float) -> None:
                     print(row(name, f"{workers} workers", "", wall), flush=True)
     cells, cell = 10_000_000 * 709, each[frames // 2, 709]
     step = cells * cell / 1e9
+    held = [(2 * itemsize + MOVE.itemsize) * cells / 16 / 1e9 for itemsize in (8, 4)]
     print(
         f"ESTIMATE for 10 million x 709 on 16 workers of one thread, from {cell:.1f} ns: {step:.0f} CPU s a step, "
-        f"{step / 16:.0f} s on 16, 55 steps {55 * step / 16 / 60:.0f} min; {3 * cells * 8 / 16 / 1e9:.1f} GB for each "
-        f"worker ({3 * cells * 4 / 16 / 1e9:.1f} in float32); back in every step 16 x {709**2 * 8 / 1e6:.0f} MB"
+        f"{step / 16:.0f} s on 16, 55 steps {55 * step / 16 / 60:.0f} min; {held[0]:.1f} GB for each worker "
+        f"({held[1]:.1f} in float32); back in most steps 16 x {709 * 70 * 8 / 1e6:.1f} MB, a subspace of 70 directions"
     )
 
 

@@ -10,6 +10,7 @@ import numpy.ma  # loaded on first use otherwise: a fork meanwhile would wait fo
 from array_api_compat import array_namespace, device, is_array_api_obj, is_cupy_array, is_numpy_array, size
 
 from rpca_affect.array_type import Array
+from rpca_affect.lazy import refuse_lazy
 
 __all__ = [
     "Array",
@@ -27,7 +28,6 @@ __all__ = [
     "observed_share",
     "power_of_two",
     "refuse_gradients",
-    "refuse_lazy",
     "size",
     "small_parts",
     "to_numpy",
@@ -215,20 +215,6 @@ def refuse_gradients(x: Any) -> None:
         raise TypeError(
             "the matrix is a tensor that asks for gradients, which no solver gives: give x.detach(), or train the "
             "layers of rpca_affect.deep"
-        )
-
-
-def refuse_lazy(x: Any) -> None:
-    """Refuse a dask or zarr array, or an xarray object over one, with a TypeError that says where it belongs."""
-    kind = type(x).__module__.partition(".")[0]
-    lazy = (kind == "dask" and hasattr(x, "rechunk")) or (kind == "zarr" and hasattr(x, "chunks"))
-    if kind == "xarray":
-        lazy = any(getattr(variable, "chunks", None) for variable in (x, *getattr(x, "data_vars", {}).values()))
-    if lazy:
-        whole = "x[:]" if kind == "zarr" else "x.compute()"
-        raise TypeError(
-            f"the data are a lazy {kind} {type(x).__name__}, and all of it would be loaded here: call "
-            f"rpca_affect.distributed.solve(x), which never does that, or give {whole} where it fits in memory"
         )
 
 

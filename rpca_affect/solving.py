@@ -11,6 +11,7 @@ from rpca_affect.arrays import Observed, observe, observed_extent, observed_shar
 from rpca_affect.clips import pad_clips
 from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit
 from rpca_affect.doubts import Doubt
+from rpca_affect.lazy import is_lazy
 from rpca_affect.measuring import measured_levels, noise_weight
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers import available_solvers
@@ -50,7 +51,8 @@ def solve(
     observed : array-like, shape (..., m, n)
         Frames x features, a stack of such matrices, or a list of them (padded with missing frames to the longest,
         which changes no answer); NaN marks a missing cell. NumPy, CuPy or torch: the result is
-        of the same library and on the same device. Never modified.
+        of the same library and on the same device. Never modified. One lazy matrix (dask, zarr, xarray over dask) is
+        never loaded: `rpca_affect.distributed.solve` solves it, and its parts are dask arrays.
     solver : str or solver object, default "auto"
         ``"ialm"``, ``"admm"``, ``"godec"``, ``"altproj"``, or a configured instance. ``"auto"``: GoDec when ``rank``
         and ``cardinality`` are given, alternating projections when only ``rank`` is, ADMM when there is noise, a
@@ -120,6 +122,13 @@ def solve(
     >>> bool(np.allclose(low_rank, base, atol=1e-5)), int((abs(sparse) > 1).sum())
     (True, 4)
     """
+    if is_lazy(observed):
+        kept = {"factored": factored or None, "keep_dual": keep_dual or None}
+        _refuse_for_shards({"rank": rank, "cardinality": cardinality, "init": init} | kept)
+        from rpca_affect import distributed
+
+        words = {"lam": lam, "noise": noise, "mask": mask, "sparse": sparse, "tol": tol, "gap": gap}
+        return distributed.solve(observed, solver, **words, max_iter=max_iter, callback=callback)
     if isinstance(observed, (list, tuple)) and all(getattr(clip, "ndim", 0) == 2 for clip in observed) and observed:
         observed = pad_clips(observed)
     data = observe(observed, mask)
@@ -208,6 +217,16 @@ def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **op
         before = answers[-1] if answers else options.get("init")
         answers.append(solve(observed, solver, **{**options, "lam": lam, "init": before, "keep_dual": True}))
     return answers if options.get("keep_dual") else [replace(answer, dual=None) for answer in answers]
+
+
+def _refuse_for_shards(words: dict[str, Any]) -> None:
+    """Refuse what a matrix that is never loaded cannot be given."""
+    given = [name for name, value in words.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)}: not for a lazy matrix, which rpca_affect.distributed.solve solves: leave that out, "
+            "or load the matrix"
+        )
 
 
 def _slack(data: Observed, noise: Any, sparse: str) -> tuple[Any, tuple[Doubt, ...]]:

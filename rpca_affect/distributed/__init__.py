@@ -54,8 +54,8 @@ def solve(
     """Split a tall matrix that is never in one place into low-rank, sparse and noise parts.
 
     The model, its parameters and the answer are those of `rpca_affect.solve`: the same steps on shards of rows. Every
-    worker holds its rows and their state; in a step the singular vectors above the threshold travel out, and sums and
-    a Gram matrix (n x n) come back. Every block of the input is read once.
+    worker holds its rows and their state; in a step some directions (n x k) travel out, and sums and their images come
+    back, or a Gram matrix (n x n) where a subspace would not pay. Every block of the input is read once.
 
     Parameters
     ----------

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe, refuse_lazy
+from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe
+from rpca_affect.lazy import refuse_lazy
 
 __all__ = ["checked", "is_foreign"]
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect import checks
-from rpca_affect.arrays import refuse_gradients, refuse_lazy
+from rpca_affect.arrays import refuse_gradients
 from rpca_affect.lags import stretches
+from rpca_affect.lazy import refuse_lazy
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
