@@ -11,7 +11,7 @@ from rpca_affect.distributed.journal import Answer, Journal
 from rpca_affect.distributed.spectrum import Argument, OnShards, added
 from rpca_affect.distributed.steps import GRAM, Seen
 from rpca_affect.engine.answer import Proof, proof_of
-from rpca_affect.engine.rules import Course
+from rpca_affect.engine.monitor import Monitor
 from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound, norm_is_below
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
@@ -195,13 +195,13 @@ class _Stage:
         travel: Travel | None,
     ) -> bool:
         """Step on from an argument; return False where values were missed that only exact steps would have found."""
-        course = Course(self.solver, request, self.matrix.norm, history, self.matrix.magnitude, travel)
+        monitor = Monitor(self.solver, request, self.matrix.norm, history, self.matrix.magnitude, travel)
         rough = argument.dtype != self.like.dtype
         low = threshold(argument, 1 / mu)
         while True:
             self.guessed |= not low.exact
-            mu_next, last = course.mu_after(mu), Last(low, threshold.told, mu, 0.0)
-            argument = self._following(argument, course, last._replace(mu_next=mu_next))
+            mu_next, last = monitor.mu_after(mu), Last(low, threshold.told, mu, 0.0)
+            argument = self._following(argument, monitor, last._replace(mu_next=mu_next))
             # Where the next threshold is beyond squares every step will be exact: the ones before may not have been.
             extreme = threshold.is_extreme(1 / mu_next)
             if extreme:
@@ -209,40 +209,40 @@ class _Stage:
             else:
                 low = threshold(argument, 1 / mu_next)
             last = self.last
-            self._look(course, last, rough)
-            if course.ended or (extreme and rough and not last.low.exact):
+            self._look(monitor, last, rough)
+            if monitor.ended or (extreme and rough and not last.low.exact):
                 break
             if extreme:
                 if not last.low.exact and not self._misses_nothing(last):
                     return False
                 low = threshold(argument, 1 / mu_next)
             mu = mu_next
-        self.stopped |= course.stopped
-        self.reason = course.reason
+        self.stopped |= monitor.stopped
+        self.reason = monitor.reason
         return True
 
-    def _following(self, argument: Argument, course: Course, last: Last) -> Argument:
+    def _following(self, argument: Argument, monitor: Monitor, last: Last) -> Argument:
         """What a step makes, which is taken when that is looked at."""
 
         def judge(sums: Any) -> float:
-            violated, error = course.judge(sums, last.low.rank, last.mu_next)
+            violated, error = monitor.judge(sums, last.low.rank, last.mu_next)
             self.last = last._replace(violated=violated, error=error)
             return error
 
-        words = last.told, last.mu, last.mu_next, course.relax, course.two_sided
+        words = last.told, last.mu, last.mu_next, monitor.relax, monitor.two_sided
         return Argument(
             self.journal, np.broadcast_to(argument.dtype.type(0), argument.shape), "step", *words, judge=judge
         )
 
-    def _look(self, course: Course, last: Last, rough: bool) -> None:
+    def _look(self, monitor: Monitor, last: Last, rough: bool) -> None:
         """Let penalty and stopping follow the step, where they want to see it."""
-        if not (course.looks or course.watches):
+        if not (monitor.looks or monitor.watches):
             return
         rows = np.arange(self.like.shape[0])[lines(self.like.shape[0])]
         seen = self.journal.ask(_joined, "sample", rows)
-        course.follow(seen["argument"], last.low, seen["following"], last.mu, last.mu_next)
-        if course.watches and not rough:
-            course.ends(seen["argument"], last.low, lambda: self.prove().gap)
+        monitor.follow(seen["argument"], last.low, seen["following"], last.mu, last.mu_next)
+        if monitor.watches and not rough:
+            monitor.ends(seen["argument"], last.low, lambda: self.prove().gap)
 
     def prove(self) -> Proof:
         """Certificate of the last step."""

@@ -8,7 +8,7 @@ import numpy as np
 from rpca_affect.acceleration import Anderson
 from rpca_affect.engine.answer import Step, prove
 from rpca_affect.engine.cells.blocks import Passes, Sums, square_length
-from rpca_affect.engine.rules import Course
+from rpca_affect.engine.monitor import Monitor
 from rpca_affect.engine.spectrum.gram import eigh_descending, gram
 from rpca_affect.engine.spectrum.lowrank import SQUARE, LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
@@ -25,7 +25,7 @@ def suits(passes: Passes) -> bool:
 def advance(
     passes: Passes,
     threshold: Thresholder,
-    course: Course,
+    monitor: Monitor,
     argument: np.ndarray,
     spare: np.ndarray,
     mu: float,
@@ -38,15 +38,15 @@ def advance(
     passes : Passes
     threshold : Thresholder
         Asked where squares lose what it keeps.
-    course : Course
+    monitor : Monitor
     argument, spare : array, shape (m, n)
     mu : float
     accelerate : Anderson, optional
     """
-    values, noisy, relax = passes.values, passes.noisy, course.relax
+    values, noisy, relax = passes.values, passes.noisy, monitor.relax
     base, kept = passes.pair(0)
     while True:
-        level, mu_next = 1 / mu, course.mu_after(mu)
+        level, mu_next = 1 / mu, monitor.mu_after(mu)
         if threshold.is_extreme(level):
             low = threshold.by_svd(argument, level)
             basis, singular = low.basis, low.values
@@ -67,20 +67,20 @@ def advance(
             kept *= passes.give(mu_next)
         limit = passes.lam / mu_next
         kept.clip(-limit, limit, out=kept)
-        own = square_length(kept) if course.two_sided else 0.0
+        own = square_length(kept) if monitor.two_sided else 0.0
         base += carried
         kept -= carried
         np.multiply(kept, relax, out=carried)
         carried += base
-        violated, error = course.judge(Sums(square_length(kept), own), rank, mu_next)
+        violated, error = monitor.judge(Sums(square_length(kept), own), rank, mu_next)
         changes = False
-        if course.ended or course.looks or course.watches:
+        if monitor.ended or monitor.looks or monitor.watches:
             found = LowRank(np.array(basis, dtype=values.dtype, order="C"), singular, level, True)
-            changes = course.follow(argument, found, spare, mu, mu_next)
-            if course.watches:
+            changes = monitor.follow(argument, found, spare, mu, mu_next)
+            if monitor.watches:
                 memory = np.empty_like(spare)
-                course.ends(argument, found, lambda: prove(passes, argument, found, mu, mu_next, memory).gap)  # noqa: B023
-        if course.ended:
+                monitor.ends(argument, found, lambda: prove(passes, argument, found, mu, mu_next, memory).gap)  # noqa: B023
+        if monitor.ended:
             return Step(argument, spare, found, mu, mu_next, violated, error)
         if accelerate is not None and changes:
             accelerate.forget()

@@ -14,7 +14,7 @@ from rpca_affect.engine import small
 from rpca_affect.engine.answer import Step
 from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.problem import Problem, accepts
-from rpca_affect.engine.rules import Course
+from rpca_affect.engine.monitor import Monitor
 from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
@@ -103,19 +103,19 @@ class _Solve(Problem):
         request: Request,
     ) -> Any:
         """Step on from ``argument`` to ``spare`` and back; return the last step, see `_in_blocks`."""
-        course = Course(self.solver, request, passes.norm, history, self.magnitude, self.travel)
+        monitor = Monitor(self.solver, request, passes.norm, history, self.magnitude, self.travel)
         accelerate = None if passes is not self.passes else anderson(self.solver, argument.shape)
         advance = small.advance if small.suits(passes) else self._in_blocks
-        step = advance(passes, threshold, course, argument, spare, mu, accelerate)
-        self.stopped |= course.stopped
-        self.reason = course.reason
+        step = advance(passes, threshold, monitor, argument, spare, mu, accelerate)
+        self.stopped |= monitor.stopped
+        self.reason = monitor.reason
         return step
 
     def _in_blocks(
         self,
         passes: Passes,
         threshold: Thresholder,
-        course: Course,
+        monitor: Monitor,
         argument: np.ndarray,
         spare: np.ndarray,
         mu: float,
@@ -126,7 +126,7 @@ class _Solve(Problem):
         The last step is None where values were missed that only exact steps would have found. A lean threshold that
         gives up ends the steps too.
         """
-        step, errors = None, course.history["error"]
+        step, errors = None, monitor.history["error"]
         error = errors[-1] if errors else float(not self.near)
         while True:
             # From here on every step will be exact; that must not hide that the ones before were not.
@@ -142,15 +142,15 @@ class _Solve(Problem):
                 nothing = LowRank(np.empty((argument.shape[1], 0), argument.dtype), np.empty(0), 1 / mu, True)
                 return Step(spare, argument, nothing, mu, mu, math.inf, math.inf)
             self.guessed |= not low.exact
-            mu_next = course.mu_after(mu)
-            sums = passes.step(argument, spare, low, mu, mu_next, course.relax, course.two_sided)
+            mu_next = monitor.mu_after(mu)
+            sums = passes.step(argument, spare, low, mu, mu_next, monitor.relax, monitor.two_sided)
             low = low.after(spare)
-            violated, error = course.judge(sums, low.rank, mu_next)
+            violated, error = monitor.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
-            changes = course.follow(argument, low, spare, mu, mu_next)
-            if passes is self.passes and course.watches and self._proves(course, step):
-                passes.step(argument, spare, low, mu, mu_next, course.relax, course.two_sided)  # written over by it
-            if course.ended:
+            changes = monitor.follow(argument, low, spare, mu, mu_next)
+            if passes is self.passes and monitor.watches and self._proves(monitor, step):
+                passes.step(argument, spare, low, mu, mu_next, monitor.relax, monitor.two_sided)  # written over by it
+            if monitor.ended:
                 return step
             if accelerate is not None and changes:
                 accelerate.forget()
@@ -158,9 +158,9 @@ class _Solve(Problem):
                 np.copyto(spare, accelerate(argument, spare))
             argument, spare, mu = spare, argument, mu_next
 
-    def _proves(self, course: Course, step: Step) -> bool:
+    def _proves(self, monitor: Monitor, step: Step) -> bool:
         """Let a proof end the run; return whether the next argument has been written over."""
-        return course.ends(step.argument, step.low, lambda: self.prove(step).gap)
+        return monitor.ends(step.argument, step.low, lambda: self.prove(step).gap)
 
     def answer(self) -> Decomposition:
         """Iterate, check, and write the parts over the working memory."""

@@ -13,10 +13,10 @@ from rpca_affect.penalty import Travel, lines, multiplier
 from rpca_affect.request import Progress, Request
 from rpca_affect.stopping import Watch
 
-__all__ = ["Course"]
+__all__ = ["Monitor"]
 
 
-class Course:
+class Monitor:
     """How the penalty moves, what the error of a step is, and when to stop.
 
     Attributes
