@@ -12,7 +12,7 @@ from problems import off, planted
 import rpca_affect as ra
 from rpca_affect.engine.spectrum import gram as squares
 from rpca_affect.engine.spectrum import panels
-from rpca_affect.engine.threads import crew
+from rpca_affect.engine.threads import hired
 
 
 def problem(rows, columns, rank):
@@ -33,8 +33,8 @@ def peak_of(observed, wishes):
 
 def more_workers():
     """What workers beyond two may take of a small input."""
-    with crew() as team:
-        return 0.0 if team.size <= 2 else 0.5
+    with hired() as crew:
+        return 0.0 if crew.size <= 2 else 0.5
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_the_order_in_memory_does_not_matter(shape, wishes):
 def test_the_triangle_is_accurate_at_every_scale(more, columns, range_, seed):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((columns + more, columns)) @ np.diag(10.0 ** -np.linspace(0, range_, columns))
-    with crew() as team, mock.patch.object(squares, "CHUNK", 1):  # blocks as short as they can be
-        triangle = squares.triangle_of(x, team)
+    with hired() as crew, mock.patch.object(squares, "CHUNK", 1):  # blocks as short as they can be
+        triangle = squares.triangle_of(x, crew)
     exact = np.linalg.qr(x, mode="r")
     np.testing.assert_allclose(np.abs(triangle), np.abs(exact), rtol=1e-6, atol=1e-12 * 10.0**-range_)
 
@@ -167,8 +167,8 @@ def test_the_gram_matrix_is_the_same_in_any_memory(rows, columns, dtype, kind, c
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, columns)).astype(dtype)
     memory = None if kind is None else np.empty(cells + 1, kind)[1:]  # half of the time not aligned for doubles
-    with crew() as team, mock.patch.object(squares, "CHUNK", 1):
-        square = squares.gram(x, team, memory)
+    with hired() as crew, mock.patch.object(squares, "CHUNK", 1):
+        square = squares.gram(x, crew, memory)
     exact = x.astype(np.float64).T @ x.astype(np.float64)
     np.testing.assert_allclose(square, exact, rtol=1e-12, atol=1e-12 * rows)
     assert square.flags.f_contiguous
@@ -193,8 +193,8 @@ def test_panels_are_the_gram_matrix(rows, columns, height, dtype, seed):
     def fill(blocks, out):
         out[:] = y[blocks[0].start : blocks[-1].stop]
 
-    with crew() as team:
-        square = panels.Panels(fill, parts, np.empty_like(y), team)
+    with hired() as crew:
+        square = panels.Panels(fill, parts, np.empty_like(y), crew)
         np.testing.assert_allclose(square @ block, exact @ block, rtol=1e-10, atol=1e-10 * top)
         assert square.norm_is_below(1.0001 * top)
         assert not square.norm_is_below(0.9999 * top)

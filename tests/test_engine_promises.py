@@ -20,7 +20,7 @@ from rpca_affect.engine.spectrum import gram as squares
 from rpca_affect.engine.spectrum import threshold
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
-from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.threads import Crew, hired
 from rpca_affect.prox import keep_largest, singular_value_threshold
 
 
@@ -55,8 +55,8 @@ def test_threshold_is_exact_or_flagged(seed, kind):
         "tiny": np.concatenate([[1e5, 1.1], np.linspace(0.8, 0, columns - 2)]),
     }[kind]
     a = (left * spectrum) @ right
-    with crew() as team:
-        passes = Passes(Source(a.copy()), None, "cells", team)
+    with hired() as crew:
+        passes = Passes(Source(a.copy()), None, "cells", crew)
         thresholder = Thresholder(passes)
         for _ in range(3):
             low = thresholder(a, 1.0)
@@ -84,8 +84,8 @@ def test_two_gram_matrices_resolve_what_one_loses(shape, depth, dtype):
     u, s, vt = np.linalg.svd(a.astype(np.float64), full_matrices=False)
     expected = (u * np.maximum(s - level, 0)) @ vt
     before = a.copy()
-    with crew() as team:
-        thresholder = Thresholder(Passes(Source(a), None, "cells", team))
+    with hired() as crew:
+        thresholder = Thresholder(Passes(Source(a), None, "cells", crew))
         errors = []
         for route in (thresholder.by_two_grams, thresholder.by_gram):
             for thresholder.memory in (np.empty_like(a), None):
@@ -109,8 +109,8 @@ def test_certificate_sees_a_missing_singular_value():
         _, s, vt = np.linalg.svd(a, full_matrices=False)
         count = int((s > 1.5).sum())
         assert count == 3
-        with crew() as team:
-            passes = Passes(Source(a.copy()), None, "cells", team)
+        with hired() as crew:
+            passes = Passes(Source(a.copy()), None, "cells", crew)
             spare = np.empty_like(a)
             whole = LowRank(np.ascontiguousarray(vt[:3].T), s[:3], 1.5, False)
             holed = LowRank(np.ascontiguousarray(vt[[0, 2]].T), s[[0, 2]], 1.5, False)
@@ -181,7 +181,7 @@ def test_blas_threads_come_back():
 
     with pytest.raises(KeyboardInterrupt):
         ra.solve(problem(60, 40), "ialm", callback=fails)
-    with crew() as outer, crew() as inner:
+    with hired() as outer, hired() as inner:
         assert outer.size == inner.size
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
     assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
@@ -202,10 +202,10 @@ def test_an_error_in_a_worker_is_raised():
     def work(worker, block):
         raise ZeroDivisionError(block)
 
-    team = Crew(2)
+    crew = Crew(2)
     with pytest.raises(ZeroDivisionError):
-        team.run(work, [1, 2, 3])
-    team.close()
+        crew.run(work, [1, 2, 3])
+    crew.close()
 
 
 def test_a_crew_keeps_the_order_and_nothing_else():
@@ -213,14 +213,14 @@ def test_a_crew_keeps_the_order_and_nothing_else():
         pass
 
     large = Large()
-    alive, team = weakref.ref(large), Crew(3)
-    assert team.run(lambda worker, block, known=large: (block, worker < 2), [4, 5]) == [(4, True), (5, True)]
-    assert team.run(lambda worker, block: block * block, range(50)) == [i * i for i in range(50)]
-    team.run(lambda worker, block, known=large: None, range(9))
+    alive, crew = weakref.ref(large), Crew(3)
+    assert crew.run(lambda worker, block, known=large: (block, worker < 2), [4, 5]) == [(4, True), (5, True)]
+    assert crew.run(lambda worker, block: block * block, range(50)) == [i * i for i in range(50)]
+    crew.run(lambda worker, block, known=large: None, range(9))
     del large
     gc.collect()
     assert alive() is None, "a helper that waits holds what its last function knew"
-    team.close()
+    crew.close()
 
 
 @settings(max_examples=40, deadline=None)

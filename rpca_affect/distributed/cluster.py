@@ -18,7 +18,7 @@ from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
 from rpca_affect.distributed.layout import Layout
 from rpca_affect.distributed.shard import Shard, parts_of
-from rpca_affect.engine.threads import crew
+from rpca_affect.engine.threads import hired
 
 __all__ = ["Cluster", "cluster", "each"]
 
@@ -54,7 +54,7 @@ def _ask(run: str, place: int, number: int, command: str, arguments: tuple) -> A
     if held is None or held.number not in (number - 1, number):
         return LOST
     if held.number < number:  # a question that was answered already is not worked on again
-        with crew():  # BLAS on one thread, as everywhere
+        with hired():  # BLAS on one thread, as everywhere
             held.answer = getattr(held.shard, command)(*arguments)
         held.number = number
     return held.answer
@@ -62,7 +62,7 @@ def _ask(run: str, place: int, number: int, command: str, arguments: tuple) -> A
 
 def _replay(run: str, place: int, number: int, log: list[tuple[str, tuple]]) -> None:
     held = HELD[run, place]
-    with crew():
+    with hired():
         for command, arguments in log:
             getattr(held.shard, command)(*arguments)
     held.number = number

@@ -8,7 +8,7 @@ from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
 from rpca_affect.distributed.layout import Layout
 from rpca_affect.distributed.shard import Shard, parts_of
-from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.threads import Crew, hired
 
 __all__ = ["Threads", "threads"]
 
@@ -18,8 +18,8 @@ LEAST = 1 << 14  # cells of a shard that is worth a thread
 class Threads:
     """Shards in the memory of this process, one for each thread that BLAS was allowed, or as many as were said."""
 
-    def __init__(self, team: Crew, shards: int | None = None) -> None:
-        self.team, self.size = team, shards or team.size
+    def __init__(self, crew: Crew, shards: int | None = None) -> None:
+        self.crew, self.size = crew, shards or crew.size
         self.shards: list[Shard] = []
         self.chunks: list[Chunk] = []
 
@@ -54,11 +54,11 @@ class Threads:
                     found = place if found is None else found
             return found
 
-        return self.team.run(read, self.chunks)
+        return self.crew.run(read, self.chunks)
 
     def ask(self, command: str, *arguments: Any) -> list[Any]:
         """Let every shard answer, in their order."""
-        return self.team.run(lambda _, shard: getattr(shard, command)(*arguments), self.shards)
+        return self.crew.run(lambda _, shard: getattr(shard, command)(*arguments), self.shards)
 
     def saved(self, folder: str) -> None:
         """The state was written to a folder: nothing to do where nobody is lost."""
@@ -71,5 +71,5 @@ class Threads:
 @contextmanager
 def threads(shards: int | None = None) -> Iterator[Threads]:
     """Lend the threads of this process."""
-    with crew() as team:
-        yield Threads(team, shards)
+    with hired() as crew:
+        yield Threads(crew, shards)

@@ -1,4 +1,4 @@
-"""The rules of a run of steps, and what has happened in it so far."""
+"""The monitor of a run of steps: the penalty, the error of a step, when to stop, the history."""
 
 import math
 from collections.abc import Callable

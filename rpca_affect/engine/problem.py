@@ -79,7 +79,7 @@ class Problem:
     """
 
     def __init__(
-        self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
+        self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, crew: Crew
     ) -> None:
         rows, columns = data.given.shape
         self.unit = safe_unit(unit)
@@ -88,7 +88,7 @@ class Problem:
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
         frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
-        self.passes = Passes(self.source(known), known, frames, team)
+        self.passes = Passes(self.source(known), known, frames, crew)
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
         self.mixed = not self.near and data.given.dtype == np.float64 and data.given.size >= MIXED

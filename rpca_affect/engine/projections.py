@@ -10,7 +10,7 @@ from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
 from rpca_affect.engine.cells.blocks import square_length
 from rpca_affect.engine.cells.selection import kth_largest, median_size
 from rpca_affect.engine.problem import in_unit, safe_unit
-from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.threads import Crew, hired
 from rpca_affect.engine.tuning import PROJECTED
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.altproj import AltProj
@@ -30,23 +30,23 @@ def accepts(data: Observed, solver: Any) -> bool:
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     """Do what `rpca_affect.loop.run` does for one matrix; see `accepts`."""
-    with crew() as team:
+    with hired() as crew:
         kind = _GoDec if type(solver) is GoDec else _AltProj
-        return kind(data, float(unit[0, 0]), solver, request, team).answer(init)
+        return kind(data, float(unit[0, 0]), solver, request, crew).answer(init)
 
 
 class _Projections:
     """What both share: the data, the projection on rank r, the loop, and the answer."""
 
-    def __init__(self, data: Observed, unit: float, solver: Any, request: Request, team: Crew) -> None:
-        self.unit, self.request, self.team, self.known = safe_unit(unit), request, team, data.mask
+    def __init__(self, data: Observed, unit: float, solver: Any, request: Request, crew: Crew) -> None:
+        self.unit, self.request, self.crew, self.known = safe_unit(unit), request, crew, data.mask
         self.values = np.ascontiguousarray(in_unit(data.values, self.unit))
         self.borrowed = np.shares_memory(self.values, data.values)
         self.solver = solver.rescaled(self.unit).tuned(data)
         rows, columns = data.values.shape
         height = max(1, min(rows, PROJECTED // columns))
         self.blocks = [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
-        if len(self.blocks) < 4 * team.size:
+        if len(self.blocks) < 4 * crew.size:
             self.blocks = [slice(0, rows)]
         self.norm = math.sqrt(self.total(lambda rows: square_length(self.values[rows])))
         self.filled = np.empty_like(self.values)  # what is projected next; the low-rank part in the end
@@ -59,7 +59,7 @@ class _Projections:
 
     def total(self, work: Any) -> float:
         """Sum of ``work(rows)`` over the blocks."""
-        return sum(self.team.run(lambda _, rows: work(rows), self.blocks))
+        return sum(self.crew.run(lambda _, rows: work(rows), self.blocks))
 
     def observed(self, x: np.ndarray, rows: slice) -> np.ndarray:
         """Put 0 on missing cells, in place."""
@@ -70,16 +70,16 @@ class _Projections:
     def project(self) -> None:
         """Power steps on the filled matrix: it becomes ``left @ basis.T``."""
         x, basis = self.filled, self.basis
-        shares = self.team.shares(x.shape[0]) if len(self.blocks) > 1 else [slice(0, x.shape[0])]
+        shares = self.crew.shares(x.shape[0]) if len(self.blocks) > 1 else [slice(0, x.shape[0])]
         left = np.empty((x.shape[0], basis.shape[1]), x.dtype)
 
         def forward() -> None:
-            self.team.run(lambda _, rows: np.matmul(x[rows], basis, out=left[rows]), shares)
+            self.crew.run(lambda _, rows: np.matmul(x[rows], basis, out=left[rows]), shares)
 
         for _ in range(self.solver.power + 1):
             forward()
             left[:] = np.linalg.qr(left)[0]
-            back = self.team.run(lambda _, rows: x[rows].T @ left[rows], shares)
+            back = self.crew.run(lambda _, rows: x[rows].T @ left[rows], shares)
             basis = np.linalg.qr(sum(back[1:], start=back[0]))[0]
         forward()
         self.left, self.basis = left, basis
@@ -126,7 +126,7 @@ class _Projections:
                     x[rows] *= self.unit
             return sums
 
-        sums = self.team.run(lambda _, rows: finish(rows), self.blocks)
+        sums = self.crew.run(lambda _, rows: finish(rows), self.blocks)
         cells = values.size if self.known is None else int(np.count_nonzero(self.known))
         factors = self._factors()
         return Decomposition(
@@ -167,7 +167,7 @@ class _GoDec(_Projections):
                 np.copyto(self.rest[rows], self.values[rows])
                 self.observed(self.rest[rows], rows)
             self.find_level()
-            gross = GROSS * median_size(self.rest, self.team, self.blocks)
+            gross = GROSS * median_size(self.rest, self.crew, self.blocks)
             for rows in self.blocks:
                 cells = self.rest[rows]
                 taken = self.part(rows, cells)
@@ -190,13 +190,13 @@ class _GoDec(_Projections):
         if self.solver.level is not None:
             self.level = float(np.asarray(self.solver.level).reshape(()))
         else:
-            self.level, self.last = kth_largest(self.rest, int(self.solver.cardinality), self.team, self.blocks)
+            self.level, self.last = kth_largest(self.rest, int(self.solver.cardinality), self.crew, self.blocks)
 
     def move(self) -> float:
         old_left, old_basis = self.left, self.basis
         self.project()
         values, filled, rest = self.values, self.filled, self.rest
-        self.team.run(
+        self.crew.run(
             lambda _, rows: self.observed(
                 np.subtract(values[rows], np.matmul(self.left[rows], self.basis.T, out=rest[rows]), out=rest[rows]),
                 rows,
@@ -242,7 +242,7 @@ class _AltProj(_Projections):
         filled = self.filled
         for rows in self.blocks:
             self.observed(np.subtract(self.values[rows], low_rank[rows], out=filled[rows]), rows)
-        self.level = self.solver.start * median_size(filled, self.team, self.blocks)
+        self.level = self.solver.start * median_size(filled, self.crew, self.blocks)
         for rows in self.blocks:
             filled[rows][np.abs(filled[rows]) > self.level] = 0
             filled[rows] += low_rank[rows]

@@ -13,12 +13,12 @@ from rpca_affect.engine import answer as ending
 from rpca_affect.engine import small
 from rpca_affect.engine.answer import Step
 from rpca_affect.engine.cells.blocks import Passes
-from rpca_affect.engine.problem import Problem, accepts
 from rpca_affect.engine.monitor import Monitor
+from rpca_affect.engine.problem import Problem, accepts
 from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
-from rpca_affect.engine.threads import Crew, crew
+from rpca_affect.engine.threads import Crew, hired
 from rpca_affect.engine.tuning import ROUGH
 from rpca_affect.penalty import Travel
 from rpca_affect.request import Request
@@ -28,17 +28,17 @@ __all__ = ["accepts", "run"]
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
     """Do what `rpca_affect.loop.run` does for one matrix; see `accepts`."""
-    with crew() as team:
-        return _Solve(data, float(unit[0, 0]), solver, init, request, team).answer()
+    with hired() as crew:
+        return _Solve(data, float(unit[0, 0]), solver, init, request, crew).answer()
 
 
 class _Solve(Problem):
     """One solve, from the data to the answer."""
 
     def __init__(
-        self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, team: Crew
+        self, data: Observed, unit: float, solver: Any, init: Decomposition | None, request: Request, crew: Crew
     ) -> None:
-        super().__init__(data, unit, solver, init, request, team)
+        super().__init__(data, unit, solver, init, request, crew)
         self.travel: Travel | None = None
         self.moves_penalty = solver.moves_penalty
         self.guessed = False  # whether a step trusted a subspace

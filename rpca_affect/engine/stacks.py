@@ -9,7 +9,7 @@ from rpca_affect.arrays import Observed, largest_cell
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.engine.cells import compiled
 from rpca_affect.engine.cells.batch import Answer, Group, empty, gap, gram, iterate, length, shrink
-from rpca_affect.engine.threads import crew
+from rpca_affect.engine.threads import hired
 from rpca_affect.engine.tuning import COMPILED_CLIPS, GROUP_CELLS, SMALLER_SIDE
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Request
@@ -64,8 +64,8 @@ def run(data: Observed, unit: np.ndarray, solver: Any, init: Decomposition | Non
             answer = iterate(group, answer, request)
         result.take(block, group, answer)
 
-    with crew() as team:
-        team.run(work, blocks)
+    with hired() as crew:
+        crew.run(work, blocks)
     return result.decomposition()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import scipy.linalg  # noqa: F401  (its BLAS must be loaded before the controller looks for libraries)
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["Crew", "crew"]
+__all__ = ["Crew", "hired"]
 
 
 class Crew:
@@ -127,11 +127,11 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def crew() -> Iterator[Crew]:
+def hired() -> Iterator[Crew]:
     """Lend a crew as large as BLAS was allowed to be (so OMP_NUM_THREADS counts), and one BLAS thread to each."""
-    team = Crew(_gate.enter())
+    crew = Crew(_gate.enter())
     try:
-        yield team
+        yield crew
     finally:
-        team.close()
+        crew.close()
         _gate.leave()

@@ -8,7 +8,7 @@ from rpca_affect.engine.tuning import SAMPLE
 __all__ = ["kth_largest", "median_size"]
 
 
-def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> tuple[float, int]:
+def kth_largest(x: np.ndarray, count: int, crew: Crew, blocks: list[slice]) -> tuple[float, int]:
     """Find the absolute value above which fewer than ``count`` cells lie, and where the cells at it stop counting.
 
     Parameters
@@ -16,7 +16,7 @@ def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> t
     x : array, shape (m, n)
     count : int
         From 0 to m n.
-    team : Crew
+    crew : Crew
     blocks : list of slice
         Row blocks of ``x``.
 
@@ -29,8 +29,8 @@ def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> t
     """
     if count == 0:
         return np.inf, -1
-    level = _order_statistic(x, count, team, blocks)
-    above = sum(team.run(lambda _, rows: int(np.count_nonzero(np.abs(x[rows]) > level)), blocks))
+    level = _order_statistic(x, count, crew, blocks)
+    above = sum(crew.run(lambda _, rows: int(np.count_nonzero(np.abs(x[rows]) > level)), blocks))
     wanted = count - above
     for rows in blocks:
         ties = np.flatnonzero(np.abs(x[rows]) == level)
@@ -40,7 +40,7 @@ def kth_largest(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> t
     return level, x.size
 
 
-def _order_statistic(x: np.ndarray, count: int, team: Crew, blocks: list[slice]) -> float:
+def _order_statistic(x: np.ndarray, count: int, crew: Crew, blocks: list[slice]) -> float:
     """The ``count``-th largest absolute value: a sample brackets it, and only the bracket is sorted."""
     flat = x.reshape(-1)
     stride = max(1, x.size // SAMPLE) | 1
@@ -55,7 +55,7 @@ def _order_statistic(x: np.ndarray, count: int, team: Crew, blocks: list[slice])
         absolute = np.abs(x[rows])
         return int(np.count_nonzero(absolute > high)), absolute[(absolute >= low) & (absolute <= high)]
 
-    parts = team.run(gather, blocks)
+    parts = crew.run(gather, blocks)
     wanted = count - sum(part[0] for part in parts)
     inside = np.concatenate([part[1] for part in parts])
     if not 1 <= wanted <= len(inside):  # the sample misled: sort everything
@@ -63,7 +63,7 @@ def _order_statistic(x: np.ndarray, count: int, team: Crew, blocks: list[slice])
     return float(np.partition(inside, len(inside) - wanted)[len(inside) - wanted])
 
 
-def median_size(x: np.ndarray, team: Crew, blocks: list[slice]) -> float:
+def median_size(x: np.ndarray, crew: Crew, blocks: list[slice]) -> float:
     """Median absolute value of the cells that are not 0; 0 for a zero matrix."""
-    nonzero = sum(team.run(lambda _, rows: int(np.count_nonzero(x[rows])), blocks))
-    return _order_statistic(x, nonzero - nonzero // 2, team, blocks) if nonzero else 0.0
+    nonzero = sum(crew.run(lambda _, rows: int(np.count_nonzero(x[rows])), blocks))
+    return _order_statistic(x, nonzero - nonzero // 2, crew, blocks) if nonzero else 0.0
