@@ -113,8 +113,7 @@ class LSEF(nn.Module):
         Before the head.
     split_share : float
         Share of the training batches, drawn at random, whose gradient reaches SEM and DDM: they have few weights, and
-        the gradient through them takes most of the time.
-
+        a step with their gradient takes half as long again.
     widths : sequence of int
         Frames in a block of every level of the split, slowest first, the last 1; see `rpca_affect.solve_levels`. Each
         slower level has stages of its own.

@@ -128,7 +128,8 @@ def _shrunk(a, b, u, w, numbers, known, v, s):
         level = u * w[d]
         v[d] = a[d] - share * b[d] if known[d] else 0
         size = abs(v[d])
-        s[d] = np.copysign(min((1 + numbers[1]) * max(size - level, 0), size), v[d])
+        # Asked this way round, what is no number stays none.
+        s[d] = 0 if size <= level else np.copysign(min((1 + numbers[1]) * (size - level), size), v[d])
         square += s[d] * s[d]
         total += level
     return square, total

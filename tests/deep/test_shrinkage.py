@@ -44,6 +44,15 @@ def test_compiled_form_is_torchs(seed, shape, numbers, missing):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
 
 
+def test_what_is_no_number_stays_none():
+    (argument, base, level, weight, numbers), _ = problem(0, (1, 6, 4), (0.0, 0.5, 0.0), 0.0)
+    numbers = numbers.detach()
+    argument.data[0, [2, 3], 1] = float("nan")  # with a base, and without one
+    for numbers[2] in (0.0, 0.2):
+        out = shrinkage.sparse_group_shrink(argument, base, level, weight, numbers)
+        assert out[0, [2, 3], 1].isnan().all() and not out[0, [0, 1, 4, 5]].isnan().any()
+
+
 @pytest.mark.parametrize("form", ["compiled", "torch"])
 def test_gradient_is_that_of_the_values(form, monkeypatch):
     if form == "torch":
