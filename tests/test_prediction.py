@@ -11,8 +11,9 @@ from scipy.ndimage import gaussian_filter1d
 
 import rpca_affect as ra
 from rpca_affect.recordings import from_frame
+from rpca_affect.session import prediction
 from rpca_affect.session.advice import advise
-from rpca_affect.session.prediction import LIMIT, Prediction, hidden_stretches, predict_hidden, straight_lines
+from rpca_affect.session.prediction import KNOWN, LIMIT, Prediction, hidden_stretches, predict_hidden, straight_lines
 
 
 def smooth(rng, frames, columns, width=8.0):
@@ -101,6 +102,28 @@ def test_noise_and_unrelated_features_are_told_from_shared_structure(columns, se
         assert split.summary()["doubts"][0]["finding"].startswith("Meaningless split: the base predicts")
     assert related.prediction.predicted > 2 * LIMIT
     assert not any(doubt.severe for doubt in related.status.doubts)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fewer_frames_say_what_all_frames_say(monkeypatch, seed):
+    rng, cells = np.random.default_rng(seed), 24_000
+    common = planted(rng, 2000, 12, 2)
+    tables = {
+        "shared": common,
+        "weakly shared": common + 5 * rng.standard_normal(common.shape),
+        "unrelated": 4 * smooth(rng, 2000, 12) + rng.standard_normal((2000, 12)),
+        "noise": rng.standard_normal((2000, 12)),
+    }
+    monkeypatch.setattr(prediction, "CELLS", cells)
+    for kind, table in tables.items():
+        told = []
+        for few in (cells // 4, cells):
+            monkeypatch.setattr(prediction, "FEW", few)
+            told.append(ra.decompose(table, lags=1).prediction)
+        first, whole = told
+        said = [(found.doubt() is None, found.predicted < KNOWN) for found in told]
+        assert said[0] == said[1], kind
+        assert (first != whole) == (kind == "shared"), f"{kind}: all frames are asked where few are not clear"
 
 
 def test_the_check_can_be_left_out_and_changes_nothing_else():

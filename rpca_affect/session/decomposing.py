@@ -130,8 +130,8 @@ def decompose(
         is near. Without it the solve ends at ``tol``, or where the base stands still: the status says which.
     check : bool, default True
         Hide some of the cells and ask the base what they were (`rpca_affect.session.prediction`): a base that predicts
-        no more than the median of each feature must not be interpreted, and the status says so. Takes about the time
-        of the solve once more, less for long recordings.
+        no more than the median of each feature must not be interpreted, and the status says so. Takes up to the
+        time of the solve once more; half of it where the base predicts well, and less for long recordings.
     **options
         Passed on to `rpca_affect.solve`: ``rank``, ``cardinality``, ``max_iter``, ``callback``, ``random_state``.
 
