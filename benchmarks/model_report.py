@@ -98,8 +98,9 @@ SECTIONS = (
      "two seconds. Doubts with ! forbid an interpretation. Recordings of about a second say too little: most that are "
      "flagged are such.", lambda t: markdown(t)),
     ("Planted bursts", "model-bursts",
-     "30 bursts (1-10 frames, 1-8 features, 3-10 standard deviations of the frame-to-frame noise) in every recording: "
-     "share found, other cells that become transient, density before, share of the amplitude that comes back.\n\n"
+     "30 bursts (1-10 frames, 1-8 features, 3-10 standard deviations of the frame-to-frame noise) in every recording, "
+     "fewer where these would strike more than 5 % of its cells: share found, other cells that become transient, "
+     "density before, share of the amplitude that comes back.\n\n"
      "Measured with `--frames 500`, that is on at most 500 frames of each recording.", bursts),
     ("False alarms", "events-alarms",
      "Events per minute that pure noise raises, 20 features, by what was asked; of noise that is correlated over time "

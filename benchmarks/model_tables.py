@@ -25,6 +25,7 @@ from rpca_affect.session.prediction import hidden_stretches, straight_lines
 from rpca_affect.synthetic import make_session
 
 HERE = Path(__file__).parent
+STRUCK = 0.05  # share of the cells of a table that bursts may strike
 GROUPS = ("AU_r", "AU", "blendshapes", "landmarks_2d")
 OPTIONS = set(inspect.signature(decompose).parameters)
 
@@ -175,7 +176,10 @@ def hidden(folder: str | None, most: int | None = None) -> pd.DataFrame:
 
 
 def plant(values: np.ndarray, sigma: np.ndarray, seed: int, bursts: int = 30) -> tuple[np.ndarray, list]:
-    """Bursts of 1-10 frames, 1-8 features and 3-10 sigma; what was added, and (rows, columns) of each."""
+    """Bursts of 1-10 frames, 1-8 features and 3-10 sigma; what was added, and (rows, columns) of each.
+
+    Fewer than ``bursts`` where these would strike more than `STRUCK` of the cells: thirty strike a third of 100 x 11.
+    """
     rng = np.random.default_rng(seed)
     frames, features = values.shape
     added = np.zeros_like(values)
@@ -185,6 +189,8 @@ def plant(values: np.ndarray, sigma: np.ndarray, seed: int, bursts: int = 30) ->
         start = int(rng.integers(0, frames - length + 1))
         columns = rng.choice(features, int(rng.integers(1, min(9, features // 2 + 1))), replace=False)
         block = np.ix_(np.arange(start, start + length), columns)
+        if places and np.count_nonzero(added) + added[block].size > STRUCK * added.size:
+            break
         added[block] = sigma[columns] * rng.uniform(3, 10) * rng.choice([-1.0, 1.0], len(columns))
         places.append(block)
     return added, places

@@ -206,20 +206,23 @@ def doubts_about(
     m, n = shape[-2:]
     rank, density = largest(answer.rank), largest(answer.sparsity)
     found = []
+    # A cell that fits by chance costs a free number of L; a split of outliers and a low rank has far more of them.
+    freedom, fitted = int(rank * (m + n - rank)), round((1 - density) * m * n)
+    vouched = freedom > 0 and fitted >= FITTED_LIMIT * freedom
     if answer.gap is None:
-        # The rank was given. A cell that fits by chance costs a free number of L; an exact split has far more of them.
-        freedom, fitted = rank * (m + n - rank), round((1 - density) * m * n)
-        if density > DENSITY_LIMIT and fitted < FITTED_LIMIT * freedom:
-            found.append(Doubt("interpolated", {"fitted": fitted, "freedom": int(freedom)}, severe=True))
+        if density > DENSITY_LIMIT and fitted < FITTED_LIMIT * freedom:  # the rank was given
+            found.append(Doubt("interpolated", {"fitted": fitted, "freedom": freedom}, severe=True))
     elif not noisy:
         measure: dict[str, Any] = {}
         # Up to rank 2 nothing can be said: every 3 x 3 matrix would be suspect.
         if rank > max(2.0, RANK_LIMIT * min(m, n)):
             measure |= {"rank": int(rank), "smaller": min(m, n)}
-        if density > DENSITY_LIMIT:
+        if density > DENSITY_LIMIT and (measure or not vouched):
             measure["density"] = density
         if measure:
             found.append(Doubt("dense", measure, severe=True))
+        elif density > DENSITY_LIMIT:
+            found.append(Doubt("many_outliers", {"density": density, "fitted": fitted, "freedom": freedom}))
     if answer.gap is not None and largest(answer.gap) > limit:
         found.append(Doubt("not_optimal", {"gap": largest(answer.gap), "solver": answer.solver}))
     return tuple(found)

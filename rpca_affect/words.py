@@ -147,6 +147,14 @@ def _dense(measure: Mapping[str, Any], door: Door) -> str:
     return f"{' and '.join(found)} is what dense noise looks like where the model has no part for it"
 
 
+def _many_outliers(measure: Mapping[str, Any], door: Door) -> str:
+    times = measure["fitted"] / measure["freedom"]
+    return (
+        f"{100 * measure['density']:.0f} % of the cells are in the sparse part: outliers, not noise, as {times:.0f} "
+        "cells lie on the low rank for each of its free numbers, but so many outliers may tilt a convex base"
+    )
+
+
 def _use_noise(measure: Mapping[str, Any], door: Door) -> str:
     return f"use the noise-aware model ({setting('noise', 'auto', door)})"
 
@@ -226,6 +234,10 @@ def _always(text: str) -> Callable[[Mapping[str, Any], Door], str]:
 # kind -> finding and remedy, both from the numbers of the doubt and the door; the fragments start in lower case.
 KINDS: dict[str, tuple[Callable[..., str], Callable[..., str]]] = {
     "dense": (_dense, _use_noise),
+    "many_outliers": (
+        _many_outliers,
+        lambda measure, door: f"compare it with {setting('solver', 'altproj', door)} at this rank",
+    ),
     "interpolated": (_open, lambda measure, door: f"lower {setting('rank', door=door)}, or use the noise-aware model"),
     "predicts_nothing": (_predicts_nothing, _related),
     "not_optimal": (_not_optimal, _go_on),

@@ -12,6 +12,7 @@ from rpca_affect.doubts import Doubt, merged
 # One of every kind, with the numbers it needs.
 EXAMPLES = {
     "dense": {"rank": 20, "smaller": 30, "density": 0.5},
+    "many_outliers": {"density": 0.4, "fitted": 3000, "freedom": 300},
     "interpolated": {"fitted": 100, "freedom": 200},
     "predicts_nothing": {"predicted": -0.1, "line": 0.0},
     "not_optimal": {"gap": 0.02, "solver": "ialm"},
@@ -68,3 +69,18 @@ def test_a_split_of_given_rank_is_doubted_only_where_anything_would_fit():
     assert exact.sparsity > 0.4 and not exact.status.severe
     noise = ra.solve(rng.standard_normal(base.shape), "altproj", rank=2)
     assert [doubt.kind for doubt in noise.status.doubts if doubt.severe] == ["interpolated"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "share"), [((200, 100), 0.32), ((200, 100), 0.36), ((100, 200), 0.34), ((300, 120), 0.33)]
+)
+def test_an_exact_split_of_many_outliers_is_no_dense_noise(shape, share):
+    rng = np.random.default_rng(round(100 * share) + shape[1])
+    rank = max(1, min(shape) // 30)
+    low = rng.standard_normal((shape[0], rank)) @ rng.standard_normal((rank, shape[1]))
+    outliers = np.where(rng.random(shape) < share, rng.uniform(-5, 5, shape), 0.0)
+    answer = ra.solve(low + outliers)
+    assert np.linalg.norm(answer.low_rank - low) < 1e-3 * np.linalg.norm(low)
+    assert [(doubt.kind, doubt.severe) for doubt in answer.status.doubts] == [("many_outliers", False)]
+    for noise in (rng.standard_normal(shape), low + 0.1 * rng.standard_normal(shape)):
+        assert [(doubt.kind, doubt.severe) for doubt in ra.solve(noise).status.doubts] == [("dense", True)]
