@@ -170,7 +170,7 @@ def _covariances(x: Array, y: Array, known: Array, ends: Sequence[int]) -> tuple
     chance = SURE / xp.maximum(pairs, xp.ones_like(pairs))  # square of a correlation that noise shows
 
     def correlation(total: Array) -> Array:
-        found = xp.clip(weight * total / unit, 0, 1)
+        found = xp.clip(weight * total / unit, 0.0, 1.0)
         square = xp.maximum(found * found, chance)
         return xp.matrix_transpose(xp.concat([found * (1 - chance / square), xp.zeros_like(unit)], axis=0))
 

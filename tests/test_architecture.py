@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,14 @@ def test_files_can_be_read_in_one_sitting():
         if (lines := len(path.read_text().splitlines())) > 360
     }
     assert not set(too_long) - set(reasons), too_long
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for():
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needs = {*asked["dependencies"], *asked["optional-dependencies"]["cli"]}
+    recipe = ROOT / "packaging/conda/recipe.yaml"
+    if not recipe.exists():
+        pytest.skip("the source distribution has no conda recipe")
+    run = recipe.read_text().partition("  run:\n")[2].partition("\ntests:")[0]
+    listed = {line.strip(" -").replace(" ", "").replace("matplotlib-base", "matplotlib") for line in run.splitlines()}
+    assert listed - {"", f"python{asked['requires-python']}"} == needs

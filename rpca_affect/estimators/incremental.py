@@ -209,7 +209,8 @@ class IncrementalRobustPCA(BaseModel):
     def _check_begun(self) -> None:
         """Refuse to go on under other settings than those that the base so far was made with."""
         for name, value in self._begun.items():
-            if not np.array_equal(getattr(self, name), value):
+            now, then = (np.asarray(x, dtype=object) for x in (getattr(self, name), value))
+            if not np.array_equal(now, then):  # as objects: a word and a number compare in every version of NumPy
                 raise ValueError(
                     f"{name} was {value!r} when the stream began and is {getattr(self, name)!r}: set it back, or begin "
                     "anew with fit"

@@ -88,7 +88,8 @@ def test_the_first_base_is_learned_beside_the_calls(monkeypatch):
     for each in (model, *others):
         each.partial_fit(whole[239:])
     assert len(threads) == 1 and model.n_iter_ == 4
-    assert all(np.array_equal(model.components_, other.components_) for other in others)
+    for other in others:  # memory that lies elsewhere may round a product otherwise
+        np.testing.assert_allclose(other.components_, model.components_, rtol=0, atol=1e-12)
     batch = ra.RobustPCA(2).fit(whole)
     assert error(model, base) < 1.5 * error(batch, base)
 
