@@ -98,12 +98,12 @@ faces: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.faces
 
 # The default model in figures: gross errors, hidden cells, planted bursts, ranks of noise, events, and the curve of
-# doubt (the recordings need RPCA_AFFECT_DATA).
+# doubt (the recordings need RPCA_AFFECT_DATA). QUICK=1 takes about a quarter of the time; the page says what was run.
 model: $(VENV)/all.stamp
-	$(BIN)/python -m benchmarks.model_tables --frames 500
-	$(BIN)/python -m benchmarks.model_checks
-	$(BIN)/python -m benchmarks.alarms
-	$(BIN)/python -m benchmarks.doubt_curve --repeats 6
+	$(BIN)/python -m benchmarks.model_tables --frames 500 $(if $(QUICK),--clips 3 --seeds 1)
+	$(BIN)/python -m benchmarks.model_checks $(if $(QUICK),--count 40 --largest 20000)
+	$(BIN)/python -m benchmarks.alarms $(if $(QUICK),--seeds 1)
+	$(BIN)/python -m benchmarks.doubt_curve --repeats $(if $(QUICK),3 --columns 4 8 17 40 --frames 150 600,6)
 	$(BIN)/python -m benchmarks.model_report
 
 # 10,000 clips of 16 x 512 against the best other package (needs the environment that `make benchmark` makes).

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
+from benchmarks.commands import tables
 from rpca_affect import decompose
 from rpca_affect.metrics import match_events
 from rpca_affect.recordings import from_array
@@ -97,20 +98,19 @@ def demo(seeds: Sequence[int] = UNSEEN, seconds: float = 40.0) -> pd.DataFrame:
 def main(argv: list[str] | None = None) -> int:
     """Print the tables, and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=["demo", "bursts", "alarms", []], help="all of them when left out")
     parser.add_argument("--small", action="store_true", help="seconds instead of minutes")
-    parser.add_argument("--seeds", type=int, default=2, help="draws of every noise, two minutes each")
+    parser.add_argument(
+        "--seeds", type=int, default=2, help="draws of every noise, two minutes each, and of the bursts"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results")
     given = parser.parse_args(argv)
-    given.out.mkdir(parents=True, exist_ok=True)
     makers = {
         "demo": lambda: demo(UNSEEN[:1], 8.0) if given.small else demo(),
-        "bursts": lambda: bursts((8,), (4,), 1, 600, 12) if given.small else bursts(),
+        "bursts": lambda: bursts((8,), (4,), 1, 600, 12) if given.small else bursts(seeds=given.seeds),
         "alarms": lambda: alarms(1, 600, 8) if given.small else alarms(given.seeds),
     }
-    for name, make in makers.items():
-        table = make()
-        table.to_csv(given.out / f"events-{name}.csv", index=False, float_format="%.3g")
-        print(f"\n{name}\n{table.round(2).to_string(index=False)}", flush=True)
+    tables(makers, given, "benchmarks.alarms", "events")
     return 0
 
 

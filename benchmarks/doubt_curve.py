@@ -6,6 +6,7 @@ noise, unrelated smooth columns) and how many with structure are called meaningl
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
+from benchmarks.commands import note
 from rpca_affect import decompose
 from rpca_affect.session.prediction import LIMIT
 
@@ -116,10 +118,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     given = parser.parse_args(argv)
     sizes = ((8, 40), (600,)) if given.small else (tuple(given.columns), tuple(given.frames))
+    started = time.perf_counter()
     table = measure(2 if given.small else given.repeats, *sizes)
     given.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(given.out / "doubt-curve.csv", index=False, float_format="%.3f")
     draw(table, given.out / "doubt-curve.png")
+    note("doubt-curve", "python -m benchmarks.doubt_curve", given, started)
     print(f"{'limit':>6}{'false alarms':>14}{'misses':>9}   (all tables)")
     for limit in (0.05, 0.1, LIMIT, 0.2, 0.25, 0.3):
         alarms, misses = rates(table, limit)

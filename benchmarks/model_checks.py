@@ -155,15 +155,17 @@ def main(argv: list[str] | None = None) -> int:
     """Print the tables, and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them when left out")
+    parser.add_argument("--count", type=int, default=120, help="siblings: tables")
+    parser.add_argument("--largest", type=int, default=150_000, help="siblings: cells of the largest table")
     parser.add_argument("--small", action="store_true", help="seconds instead of minutes")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     given = parser.parse_args(argv)
     makers: dict[str, Callable[[], pd.DataFrame]] = {
-        "siblings": lambda: siblings(8, 6000) if given.small else siblings(),
+        "siblings": lambda: siblings(8, 6000) if given.small else siblings(given.count, given.largest),
         "zhou": lambda: zhou(1),
         "real": lambda: real(*(None if given.small else os.environ.get(f"RPCA_AFFECT_{k}") for k in ("DATA", "CASES"))),
     }
-    tables(makers, given.parts or PARTS, given.out)
+    tables(makers, given, "benchmarks.model_checks")
     return 0
 
 

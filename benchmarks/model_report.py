@@ -100,11 +100,9 @@ SECTIONS = (
     ("Planted bursts", "model-bursts",
      "30 bursts (1-10 frames, 1-8 features, 3-10 standard deviations of the frame-to-frame noise) in every recording, "
      "fewer where these would strike more than 5 % of its cells: share found, other cells that become transient, "
-     "density before, share of the amplitude that comes back.\n\n"
-     "Measured with `--frames 500`, that is on at most 500 frames of each recording.", bursts),
+     "density before, share of the amplitude that comes back.", bursts),
     ("False alarms", "events-alarms",
-     "Events per minute that pure noise raises, 20 features, by what was asked; of noise that is correlated over time "
-     "or shared one draw of two minutes, of the others five.",
+     "Events per minute that pure noise raises, 20 features, by what was asked.",
      lambda t: markdown(t)),
     ("Events by amplitude and duration", "events-bursts",
      "Bursts of 4 of 40 features in white noise on a base of rank 4, default rate of false alarms.",
@@ -125,14 +123,18 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     page = [
         "# The default model in figures\n",
-        "`python -m benchmarks.model_report` writes this page from the CSV tables.\n",
+        "`python -m benchmarks.model_report` writes this page from the CSV tables; below each stands the command that "
+        "made it.\n",
     ]
-    made = given.tables / "model-made.md"  # in what runs the tables were made, where it was not one of `make model`
-    page += [made.read_text(encoding="utf-8")] if made.exists() else []
+    path = given.tables / "made.csv"
+    made = pd.read_csv(path, dtype={"commit": str}).set_index("table") if path.exists() else pd.DataFrame()
     for title, name, text, shown in SECTIONS:
         path = given.tables / f"{name}.csv"
         if path.exists():
             page += [f"## {title}\n", f"{text}\n", shown(pd.read_csv(path))]
+            if name in made.index:
+                command, commit, minutes = made.loc[name, ["command", "commit", "minutes"]]
+                page.append(f"`{command}` on {commit}" + ("" if pd.isna(minutes) else f", {minutes:g} minutes") + ".\n")
         else:
             print(f"{path.name} is not there: '{title}' is left out", file=sys.stderr)
     given.out.write_text("\n".join(page), encoding="utf-8")

@@ -9,6 +9,7 @@ import inspect
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from rpca_affect.session.prediction import hidden_stretches, straight_lines
 from rpca_affect.synthetic import make_session
 
 HERE = Path(__file__).parent
+CLIP = 60  # frames below which a recording is a clip
 STRUCK = 0.05  # share of the cells of a table that bursts may strike
 GROUPS = ("AU_r", "AU", "blendshapes", "landmarks_2d")
 OPTIONS = set(inspect.signature(decompose).parameters)
@@ -228,12 +230,20 @@ def detectors() -> dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarra
     return {**found, "low_pass": _beyond(low_pass), "hampel": _beyond(hampel), "pca": _beyond(pca)}
 
 
-def bursts(folder: str | None, most: int | None = None, seed: int = 0, frames: int | None = None) -> pd.DataFrame:
+def bursts(
+    folder: str | None, most: int | None = None, seed: int = 0, frames: int | None = None, clips: int | None = None
+) -> pd.DataFrame:
     """Planted bursts: share found, other cells that become transient, share of the amplitude that came back."""
     rows = []
+    short: Counter[str] = Counter()
     for count, (name, recording) in enumerate(recordings(folder)):
         if most is not None and count >= most:
             break
+        if recording.n_frames < CLIP:
+            group = name.split()[-1]
+            short[group] += 1
+            if clips is not None and short[group] > clips:
+                continue
         known, fps = recording.mask[:frames], recording.fps or 30.0
         values = np.where(known, recording.values[:frames], 0.0)
         sigma = np.asarray(noise_level(values, known))
@@ -287,18 +297,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them when left out")
     parser.add_argument("--small", action="store_true", help="seconds instead of minutes")
     parser.add_argument("--frames", type=int, help="bursts: look at that many frames of each recording")
+    parser.add_argument("--clips", type=int, help="bursts: that many recordings under two seconds of each kind")
+    parser.add_argument("--seeds", type=int, default=2, help="gross and ranks: draws")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     given = parser.parse_args(argv)
     folder = None if given.small else os.environ.get("RPCA_AFFECT_DATA")
     most = 2 if given.small else None
     makers: dict[str, Callable[[], pd.DataFrame]] = {
-        "gross": lambda: gross(1, 150, 20) if given.small else gross(),
+        "gross": lambda: gross(1, 150, 20) if given.small else gross(given.seeds),
         "hidden": lambda: hidden(folder, most),
-        "bursts": lambda: bursts(folder, most, frames=given.frames),
-        "ranks": lambda: ranks(((60, 40),), 1) if given.small else ranks(),
+        "bursts": lambda: bursts(folder, most, frames=given.frames, clips=given.clips),
+        "ranks": lambda: ranks(((60, 40),), 1) if given.small else ranks(seeds=given.seeds),
     }
     pd.set_option("display.width", 160, "display.max_rows", 500)
-    made = tables(makers, given.parts or PARTS, given.out)
+    made = tables(makers, given, "benchmarks.model_tables")
     if "bursts" in made:
         by_method = made["bursts"].groupby("method", sort=False)
         print(by_method[["found", "false", "density", "amplitude"]].mean().round(3))
