@@ -106,15 +106,16 @@ def test_noise_and_unrelated_features_are_told_from_shared_structure(columns, se
 
 @pytest.mark.parametrize("seed", range(3))
 def test_fewer_frames_say_what_all_frames_say(monkeypatch, seed):
-    rng, cells = np.random.default_rng(seed), 24_000
-    common = planted(rng, 2000, 12, 2)
+    rng, cells = np.random.default_rng(seed), 32_000
+    common = planted(rng, 4000, 8, 2)
     tables = {
         "shared": common,
         "weakly shared": common + 5 * rng.standard_normal(common.shape),
-        "unrelated": 4 * smooth(rng, 2000, 12) + rng.standard_normal((2000, 12)),
-        "noise": rng.standard_normal((2000, 12)),
+        "unrelated": 4 * smooth(rng, 4000, 8) + rng.standard_normal((4000, 8)),
+        "noise": rng.standard_normal((4000, 8)),
     }
     monkeypatch.setattr(prediction, "CELLS", cells)
+    monkeypatch.setattr(prediction, "LONG", 1000)
     for kind, table in tables.items():
         told = []
         for few in (cells // 4, cells):
@@ -124,6 +125,14 @@ def test_fewer_frames_say_what_all_frames_say(monkeypatch, seed):
         said = [(found.doubt() is None, found.predicted < KNOWN) for found in told]
         assert said[0] == said[1], kind
         assert (first != whole) == (kind == "shared"), f"{kind}: all frames are asked where few are not clear"
+        assert kind != "shared" or abs(first.predicted - whole.predicted) < 0.1
+
+
+def test_few_frames_of_a_wide_table_are_not_asked_alone(monkeypatch):
+    table = planted(np.random.default_rng(0), 700, 160, 4)
+    whole = ra.decompose(table).prediction
+    monkeypatch.setattr(prediction, "FEW", 300 * 160)
+    assert ra.decompose(table).prediction == whole
 
 
 def test_the_check_can_be_left_out_and_changes_nothing_else():

@@ -21,7 +21,8 @@ SHORT = 20  # frames below which stretches would be single frames
 LEAST = 30  # cells below which nothing can be said
 CELLS = 400_000  # that the check may look at: more would cost time and say the same
 FEW = 100_000  # that it looks at first, which is enough where their base predicts clearly more than KNOWN
-CLEARLY = 0.1  # by how much; with a quarter of the frames it predicts up to 0.06 more or less
+LONG = 2000  # frames that it looks at first at least: a base of fewer knows less, and its answer would not be the same
+CLEARLY = 0.1  # by how much; with so many frames it predicts up to 0.06 more or less
 
 
 class Prediction(NamedTuple):
@@ -155,7 +156,7 @@ def predict_hidden(
 ) -> Prediction:
     """Hide cells, have the base say what they were, and compare it with the median and with straight lines.
 
-    A quarter of the frames is asked first, and the rest only where their answer is not `Prediction.clear`.
+    Of a long recording, some of the frames are asked first, and all only where their answer is not `Prediction.clear`.
 
     Parameters
     ----------
@@ -176,7 +177,9 @@ def predict_hidden(
     -------
     Prediction
     """
-    few, all_of_them = (looked_at(len(values), values.shape[1], length, cells) for cells in (FEW, CELLS))
+    frames, features = values.shape
+    cells = (min(max(FEW, LONG * features), CELLS), CELLS)
+    few, all_of_them = (looked_at(frames, features, length, count) for count in cells)
     found = _asked(values, known, usual, base_of, few, length, random_state)
     if found.clear or few == all_of_them:
         return found
