@@ -106,6 +106,15 @@ def test_workers_that_are_killed_change_no_bit(tmp_path, monkeypatch):
             assert all(np.array_equal(a, b) for a, b in zip(parts(split), undisturbed))
         assert len(set(pids)) == 3
 
+        def late(self, name, show=cluster.Cluster.parts):
+            if name == "low_rank":
+                os.kill(client.run(os.getpid)[self.owners[1]], signal.SIGKILL)
+            return show(self, name)
+
+        monkeypatch.setattr(cluster.Cluster, "parts", late)
+        split = distributed.solve(in_blocks(tmp_path / "b", 100), **WORDS, scheduler=client)
+        assert all(np.array_equal(a, b) for a, b in zip(parts(split), undisturbed))
+
 
 def test_memory_of_the_workers_is_asked_for_first(tmp_path):
     words = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": "300MB"}

@@ -229,12 +229,16 @@ class Cluster:
     @cached_property
     def made(self) -> list[Any]:
         """The shards themselves, which stay on the workers for as long as somebody holds these."""
-        futures = []
-        for place in range(len(self.layouts)):
-            here = {"workers": [self.owners[place]], "pure": False}
-            futures.append(self.client.submit(_shard, self.run, place, **here))
-            self._wait(futures[-1:], place)
-        return futures
+        return [self._made(place) for place in range(len(self.layouts))]
+
+    def _made(self, place: int) -> Any:
+        while True:
+            future = self.client.submit(_shard, self.run, place, workers=[self.owners[place]], pure=False)
+            try:
+                self._wait([future], place)
+                return future
+            except _Gone:
+                self._rebuild(place)
 
     def close(self) -> None:
         """Let the workers forget the shards."""
