@@ -4,7 +4,7 @@ from typing import Any
 
 from rpca_affect.arrays import Array, array_namespace, device
 
-__all__ = ["Anderson", "anderson"]
+__all__ = ["Anderson", "Past", "Rule", "anderson"]
 
 START = 100  # plain steps before the first extrapolation: most solves end sooner, and early steps change regime
 EVERY = 3  # steps from one extrapolation to the next: all cost a pass over what is remembered, and gain little more
@@ -43,19 +43,11 @@ class Anderson:
     """
 
     def __init__(self, memory: int) -> None:
-        self.memory = memory
-        self.count = 0
-        self._room: tuple[Array, Array, Array] | None = None
-        # What was extrapolated: the length of its residual, and what the plain step had made of it.
-        self._tried: tuple[float, Array] | None = None
-        self.forget()
+        self.rule, self.past = Rule(memory), Past(memory)
 
     def forget(self) -> None:
         """Begin anew: what was remembered belongs to another iteration."""
-        self._tried = None
-        self._last: tuple[Array, Array] | None = None
-        self._known = 0  # differences seen so far; the last ones are kept
-        self._new: list[int] = []  # places of those whose products with the others are not known yet
+        self.rule.forget()
 
     def __call__(self, before: Array, after: Array) -> Array:
         """Return the argument of the next step.
@@ -65,56 +57,153 @@ class Anderson:
         before, after : array, shape (m, n)
             An argument, and what the plain step makes of it. Neither is kept or changed.
         """
+        rule, past = self.rule, self.past
+        if rule.waits():
+            return after
+        xp = array_namespace(after)
+        past.moved = xp.reshape(after - before, (-1,))
+        length = float(past.moved @ past.moved) ** 0.5
+        if rule.failed(length):
+            return xp.reshape(past.kept, after.shape)
+        past.keep(xp.reshape(after + 0, (-1,)), rule.place())
+        if not rule.due:
+            return after
+        rows = rule.asked()
+        weights = rule.weights(past.products(*rows), length)
+        return after if weights is None else xp.reshape(past.extrapolated(weights), after.shape)
+
+
+class Rule:
+    """When an iteration is extrapolated, and by which weights: decided from lengths and products alone.
+
+    Parameters
+    ----------
+    memory : int
+        Differences that are remembered.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self.memory, self.count = memory, 0
+        self._products: Any = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._tried: float | None = None  # length of the residual that was extrapolated
+        self._known = 0  # differences seen so far; the last ones are kept
+        self._begun = False
+        self._new: list[int] = []  # places of those whose products with the others are not known yet
+
+    @property
+    def near(self) -> bool:
+        """Whether the next step is one to remember."""
+        return self.count + 1 + self.memory >= START
+
+    def waits(self) -> bool:
+        """Count a step; tell whether nothing has to be remembered of it yet."""
         self.count += 1
-        if self.count + self.memory < START:
-            return after
-        xp = array_namespace(after)
-        residual = xp.reshape(after - before, (-1,))
-        length = float(residual @ residual) ** 0.5
+        return self.count + self.memory < START
+
+    def failed(self, length: float) -> bool:
+        """Whether the extrapolation before this step made its residual longer: all is forgotten then."""
         tried, self._tried = self._tried, None
-        if tried is not None and not length <= tried[0]:
-            self.forget()
-            return tried[1]
-        kept = after + 0
-        if self._last is not None:
-            self._remember(xp.reshape(kept - self._last[0], (-1,)), residual - self._last[1])
-        self._last = (kept, residual)
-        if self.count < START or self.count % EVERY or self._known == 0:
-            return after
-        self._tried = (length, kept)
-        return self._extrapolated(after, residual)
+        if tried is None or length <= tried:
+            return False
+        self.forget()
+        return True
 
-    def _remember(self, step: Array, change: Array) -> None:
-        """Put the differences from the last step in the place of the oldest."""
-        if self._room is None:
-            xp = array_namespace(step)
-            rows = [(self.memory, step.shape[0])] * 2 + [(self.memory, self.memory)]
-            steps, residuals, products = (xp.zeros(shape, dtype=step.dtype, device=device(step)) for shape in rows)
-            self._room = (steps, residuals, products)
+    def place(self) -> int | None:
+        """Where the difference from the last step goes, in the place of the oldest; None where there is no last one."""
+        if not self._begun:
+            self._begun = True
+            return None
         place = self._known % self.memory
-        self._room[0][place, :] = step
-        self._room[1][place, :] = change
-        self._new.append(place)
         self._known += 1
+        self._new.append(place)
+        return place
 
-    def _extrapolated(self, after: Array, residual: Array) -> Array:
-        xp = array_namespace(after)
-        assert self._room is not None
-        known = min(self._known, self.memory)
-        steps, residuals, products = (x[:known, :] for x in self._room)
-        new, self._new = self._new, []
-        fresh = xp.stack([residual, *(residuals[place, :] for place in new)]) @ residuals.T
-        for row, place in enumerate(new, start=1):
-            products[place, :known] = fresh[row, :]
-            products[:, place] = fresh[row, :]
-        square = products[:, :known]
+    @property
+    def due(self) -> bool:
+        """Whether this step is extrapolated."""
+        return self.count >= START and self.count % EVERY == 0 and self._known > 0
+
+    def asked(self) -> tuple[list[int], int]:
+        """Return the places whose products are not known yet, and how many places are filled."""
+        self._rows, self._new = self._new, []
+        return self._rows, min(self._known, self.memory)
+
+    def weights(self, fresh: Array, length: float) -> Any:
+        """Return the weights of the differences, shape (k,); None where they are nothing to go by.
+
+        Parameters
+        ----------
+        fresh : array, shape (1 + new, k)
+            Products of the residual and of the new differences of it with all of these.
+        length : float
+            Of the residual.
+        """
+        xp, known = array_namespace(fresh), fresh.shape[1]
+        if self._products is None:
+            self._products = xp.zeros((self.memory, self.memory), dtype=fresh.dtype, device=device(fresh))
+        for row, place in enumerate(self._rows, start=1):
+            self._products[place, :known] = fresh[row, :]
+            self._products[:known, place] = fresh[row, :]
+        self._tried = length
+        square = self._products[:known, :known]
         size = xp.linalg.trace(square)
         if not 0 < float(size) < float("inf"):
-            return after
-        ridge = max(RIDGE, 100 * float(xp.finfo(after.dtype).eps))  # what rounding cannot swallow
-        ridges = ridge * xp.eye(known, dtype=after.dtype, device=device(after))
-        weights = xp.linalg.solve(square / size + ridges, fresh[0, :] / size)
-        return after - xp.reshape(weights @ steps, after.shape)
+            return None
+        ridge = max(RIDGE, 100 * float(xp.finfo(fresh.dtype).eps))  # what rounding cannot swallow
+        ridges = ridge * xp.eye(known, dtype=fresh.dtype, device=device(fresh))
+        return xp.linalg.solve(square / size + ridges, fresh[0, :] / size)
+
+
+class Past:
+    """The last steps of an iteration, or of some rows of it.
+
+    Parameters
+    ----------
+    memory : int
+        Differences that are remembered.
+
+    Attributes
+    ----------
+    kept, moved : array, shape (k,)
+        What the last step has come to, and its residual.
+    steps, residuals : array, shape (memory, k)
+        Differences of both from step to step.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+        self.kept: Any = None
+        self.moved: Any = None
+        self.before: Any = None
+        self.steps: Any = None
+        self.residuals: Any = None
+
+    def keep(self, reached: Array, place: int | None) -> None:
+        """Remember where a step that ``moved`` has come to, and in a place how that differs from the last one."""
+        if place is not None:
+            if self.steps is None:
+                xp = array_namespace(reached)
+                shape = (self.memory, reached.shape[0])
+                self.steps, self.residuals = (
+                    xp.zeros(shape, dtype=reached.dtype, device=device(reached)) for _ in range(2)
+                )
+            self.steps[place, :] = reached - self.kept
+            self.residuals[place, :] = self.moved - self.before
+        self.kept, self.before = reached, self.moved
+
+    def products(self, new: list[int], known: int) -> Array:
+        """Products of the residual and some of its differences with the first ``known`` of these."""
+        xp = array_namespace(self.moved)
+        rows = xp.stack([self.moved, *(self.residuals[place, :] for place in new)])
+        return rows @ xp.matrix_transpose(self.residuals[:known, :])
+
+    def extrapolated(self, weights: Array) -> Array:
+        """Where the last step would lead if it were linear."""
+        return self.kept - weights @ self.steps[: weights.shape[0], :]
 
 
 def anderson(solver: Any, shape: tuple[int, ...]) -> Anderson | None:

@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 from problems import off, planted
 
 import rpca_affect as ra
-from rpca_affect import acceleration
 
 da = pytest.importorskip("dask.array", reason="dask is not installed: pip install 'rpca-affect[dask]'")
 
 from rpca_affect import distributed  # noqa: E402
 from rpca_affect.distributed import local  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def plain_steps(monkeypatch):
-    """Let the core take plain steps, as shards do: it extrapolates small matrices."""
-    monkeypatch.setattr(acceleration, "ROOM", 0)
 
 
 @pytest.fixture(params=[1, 3])
@@ -107,6 +100,14 @@ def test_first_steps_in_single_precision_and_subspaces_are_those_of_the_core(cas
     compare(M, words, chunks=(500, 80), tol=1e-6, solver="admm")
     assert {name for name, _ in looks} == {"float32", "float64"}
     assert ("float64", "Spanned") in looks
+
+
+def test_slow_iterations_are_extrapolated_as_in_the_core(shards, monkeypatch):
+    led, extrapolate = [], local.Shard.extrapolate
+    monkeypatch.setattr(local.Shard, "extrapolate", lambda self, *words: led.append(1) or extrapolate(self, *words))
+    M, words = made("nan")
+    split, _ = compare(M, words)
+    assert split.n_iter > 120 and len(led) > 5
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

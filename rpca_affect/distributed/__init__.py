@@ -95,9 +95,8 @@ def solve(
     A worker that is lost takes nothing with it: another one reads its blocks again and lives through the messages since
     the last checkpoint. Its parts, after the solve, are lost with it: ``out`` keeps them.
 
-    Steps are those of the core: the first ones in single precision, and a subspace instead of all singular vectors
-    where that costs less. The core's extrapolation after 100 steps, for small matrices, changes no optimum and is left
-    out.
+    Steps are those of the core: the first ones in single precision, a subspace instead of all singular vectors where
+    that costs less, and extrapolation after 100 steps of a small matrix. Newton's method is left out.
 
     Examples
     --------

@@ -16,14 +16,23 @@ import numpy as np
 
 from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
-from rpca_affect.distributed.layout import Layout
-from rpca_affect.distributed.shard import Shard, parts_of
+from rpca_affect.distributed.layout import Layout, parts_of
+from rpca_affect.distributed.shard import Shard
 from rpca_affect.engine.threads import hired
 
 __all__ = ["Cluster", "cluster", "each"]
 
 SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they are for the steps
-MOVING = {"begin", "step", "hand_over", "widen", "finish", "load"}  # commands that change the state
+MOVING = {
+    "begin",
+    "step",
+    "remember",
+    "extrapolate",
+    "hand_over",
+    "widen",
+    "finish",
+    "load",
+}  # commands that change the state
 LOST = "lost"
 PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
 SHORTEST, LONGEST = 0.0005, 0.004  # seconds between looks whether an answer is there

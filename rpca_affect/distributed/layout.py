@@ -1,4 +1,4 @@
-"""Which rows a shard has, and where it keeps them: in memory, or in files that take its place."""
+"""Which rows a shard has, where it keeps them, in memory or in files that take its place, and how they are shown."""
 
 import math
 import os
@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Layout", "reserve"]
+__all__ = ["Layout", "parts_of", "reserve"]
+
+SHOWN = 1 << 27  # bytes of a block of the answer
 
 
 class Layout(NamedTuple):
@@ -49,3 +51,22 @@ def reserve(file: Any, size: int, where: Any) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
             raise OSError(error.errno, f"{where} has no room for {size / 1e6:.3g} MB more: {error.strerror}") from error
+
+
+def parts_of(shards: list[Any], layouts: list[Layout], name: str) -> Any:
+    """A part of the answer as a dask array whose blocks are made from the shards, or what stands for them."""
+    import dask
+    import dask.array as da
+
+    show, pieces = dask.delayed(_rows_of, pure=False), []
+    for shard, layout in zip(shards, layouts):
+        rows, columns, dtype = layout.stop - layout.start, layout.columns, np.dtype(layout.dtype)
+        height = max(1, SHOWN // (columns * dtype.itemsize))
+        edges = [(k, min(k + height, rows)) for k in range(0, rows, height)]
+        pieces += [da.from_delayed(show(shard, name, a, b), (b - a, columns), dtype) for a, b in edges]
+    return da.concatenate(pieces)
+
+
+def _rows_of(shard: Any, name: str, start: int, stop: int) -> np.ndarray:
+    rows: np.ndarray = shard.rows_of(name, start, stop)
+    return rows

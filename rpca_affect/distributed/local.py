@@ -6,8 +6,8 @@ from typing import Any
 
 from rpca_affect.distributed import memory
 from rpca_affect.distributed.inputs import Chunk
-from rpca_affect.distributed.layout import Layout
-from rpca_affect.distributed.shard import Shard, parts_of
+from rpca_affect.distributed.layout import Layout, parts_of
+from rpca_affect.distributed.shard import Shard
 from rpca_affect.engine.threads import Crew, hired
 
 __all__ = ["Threads", "threads"]

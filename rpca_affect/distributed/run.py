@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.acceleration import Rule, anderson
 from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.distributed.journal import Answer, Journal
@@ -197,31 +198,37 @@ class _Stage:
         """Step on from an argument; return False where values were missed that only exact steps would have found."""
         monitor = Monitor(self.solver, request, self.matrix.norm, history, self.matrix.magnitude, travel)
         rough = argument.dtype != self.like.dtype
+        accelerate = None if rough else anderson(self.solver, self.like.shape)
+        rule = None if accelerate is None else accelerate.rule
         low = threshold(argument, 1 / mu)
         while True:
             self.guessed |= not low.exact
-            mu_next, last = monitor.mu_after(mu), Last(low, threshold.told, mu, 0.0)
-            argument = self._following(argument, monitor, last._replace(mu_next=mu_next))
+            mu_next = monitor.mu_after(mu)
+            remembers = rule is not None and rule.near
+            last = Last(low, threshold.told, mu, mu_next)
+            argument = self._following(argument, monitor, last, rule.memory if rule is not None and remembers else 0)
             # Where the next threshold is beyond squares every step will be exact: the ones before may not have been.
             extreme = threshold.is_extreme(1 / mu_next)
-            if extreme:
+            if extreme or remembers:
                 argument.made()
             else:
                 low = threshold(argument, 1 / mu_next)
             last = self.last
-            self._look(monitor, last, rough)
+            changes = self._look(monitor, last, rough)
             if monitor.ended or (extreme and rough and not last.low.exact):
                 break
-            if extreme:
-                if not last.low.exact and not self._misses_nothing(last):
-                    return False
+            if extreme and not last.low.exact and not self._misses_nothing(last):
+                return False
+            if rule is not None:
+                argument = self._accelerated(rule, argument, changes)
+            if extreme or remembers:
                 low = threshold(argument, 1 / mu_next)
             mu = mu_next
         self.stopped |= monitor.stopped
         self.reason = monitor.reason
         return True
 
-    def _following(self, argument: Argument, monitor: Monitor, last: Last) -> Argument:
+    def _following(self, argument: Argument, monitor: Monitor, last: Last, memory: int) -> Argument:
         """What a step makes, which is taken when that is looked at."""
 
         def judge(sums: Any) -> float:
@@ -229,20 +236,35 @@ class _Stage:
             self.last = last._replace(violated=violated, error=error)
             return error
 
-        words = last.told, last.mu, last.mu_next, monitor.relax, monitor.two_sided
-        return Argument(
-            self.journal, np.broadcast_to(argument.dtype.type(0), argument.shape), "step", *words, judge=judge
-        )
+        words = last.told, last.mu, last.mu_next, monitor.relax, monitor.two_sided, memory
+        like = np.broadcast_to(argument.dtype.type(0), argument.shape)
+        return Argument(self.journal, like, "step", *words, judge=judge)
 
-    def _look(self, monitor: Monitor, last: Last, rough: bool) -> None:
-        """Let penalty and stopping follow the step, where they want to see it."""
+    def _accelerated(self, rule: Rule, argument: Argument, changes: bool) -> Argument:
+        """The argument of the next step, as `rpca_affect.acceleration.Anderson` has it: the lengths decide."""
+        if changes:
+            rule.forget()
+            return argument
+        if rule.waits():
+            return argument
+        words: dict[str, Any] = {"error": argument.error}
+        if rule.failed(argument.length):
+            return Argument(self.journal, self.like, "extrapolate", None, **words)
+        place, asked = rule.place(), rule.asked() if rule.due else None
+        found = self.journal.ask(lambda parts: {"products": sum(parts)}, "remember", place, asked)
+        weights = None if asked is None else rule.weights(found["products"], argument.length)
+        return argument if weights is None else Argument(self.journal, self.like, "extrapolate", weights, **words)
+
+    def _look(self, monitor: Monitor, last: Last, rough: bool) -> bool:
+        """Let penalty and stopping follow the step, where they want to see it; return whether the penalty changes."""
         if not (monitor.looks or monitor.watches):
-            return
+            return False
         rows = np.arange(self.like.shape[0])[lines(self.like.shape[0])]
         seen = self.journal.ask(_joined, "sample", rows)
-        monitor.follow(seen["argument"], last.low, seen["following"], last.mu, last.mu_next)
+        changes = monitor.follow(seen["argument"], last.low, seen["following"], last.mu, last.mu_next)
         if monitor.watches and not rough:
             monitor.ends(seen["argument"], last.low, lambda: self.prove().gap)
+        return changes
 
     def prove(self) -> Proof:
         """Certificate of the last step."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Observed, as_floating, yes_or_no
+from rpca_affect.acceleration import Past
+from rpca_affect.arrays import as_floating, yes_or_no
 from rpca_affect.distributed.layout import Layout
 from rpca_affect.distributed.steps import ALONE, MOVE, Seen, Steps, Wish
 from rpca_affect.engine.cells.blocks import Passes
@@ -19,11 +20,10 @@ from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.extremes import EXTREME
 from rpca_affect.request import Limits
 
-__all__ = ["DRAFT", "PARTS", "Facts", "Shard", "observed_of", "parts_of"]
+__all__ = ["DRAFT", "PARTS", "Facts", "Shard"]
 
 DRAFT = ".npy.part"  # ending of a file of parts that is not complete
 PARTS = ("low_rank", "sparse", "noise")
-SHOWN = 1 << 27  # bytes of a block of the answer
 STRIP = 1 << 19  # bytes of the rows that are worked on at a time where a copy is needed
 GROWING = Lock()
 
@@ -222,9 +222,18 @@ class Shard:
         """Look at the data, as if they were the argument."""
         return Steps(self.passes, self.values, self.moved).look(wish)
 
-    def step(self, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool, wish: Wish) -> Seen:
+    def step(self, *words: Any) -> Seen:
         """Go on by one step, see `rpca_affect.distributed.steps.Steps`."""
-        seen: Seen = self.steps.step(low, mu, mu_next, relax, weigh, wish)
+        seen: Seen = self.steps.step(*words)
+        return seen
+
+    def remember(self, place: int | None, asked: tuple[list[int], int] | None) -> Any:
+        """Remember the last step."""
+        return self.steps.remember(place, asked)
+
+    def extrapolate(self, weights: np.ndarray | None, wish: Wish) -> Seen:
+        """Go where remembered steps lead."""
+        seen: Seen = self.steps.extrapolate(weights, wish)
         return seen
 
     def look(self, wish: Wish) -> Seen:
@@ -307,19 +316,27 @@ class Shard:
         return found
 
     def save(self, folder: str) -> None:
-        """Write the argument, and what the last step moved, to a folder."""
-        for name, x in (("argument", self.steps.argument), ("moved", self.moved)):
-            with Path(folder, f"{self.layout.start}-{name}.npy").open("wb") as file:
+        """Write the argument, what the last step moved, and what is remembered, to a folder."""
+        past = {} if self.steps.past is None else vars(self.steps.past)
+        found = {name: x for name, x in past.items() if x is not None}
+        for name, x in {**found, "argument": self.steps.argument, "last": self.moved}.items():
+            with self._file(folder, name).open("wb") as file:
                 np.save(file, x)
 
     def load(self, folder: str) -> None:
         """Go back to what is in a folder."""
-        argument, moved = (
-            np.load(Path(folder, f"{self.layout.start}-{name}.npy"), mmap_mode="r") for name in ("argument", "moved")
-        )
+        argument = np.load(self._file(folder, "argument"), mmap_mode="r")
         self.steps = self._exact() if argument.dtype == self.a.dtype else self._rough()
         np.copyto(self.steps.argument, argument)
-        np.copyto(self.moved, moved)
+        np.copyto(self.moved, np.load(self._file(folder, "last"), mmap_mode="r"))
+        if self._file(folder, "memory").exists():
+            past = self.steps.past = Past(int(np.load(self._file(folder, "memory"))))
+            for name in vars(past).keys() - {"memory"}:
+                path = self._file(folder, name)
+                setattr(past, name, np.load(path) if path.exists() else None)
+
+    def _file(self, folder: str, name: str) -> Path:
+        return Path(folder, f"{self.layout.start}-{name}.npy")
 
     def _strips(self) -> Iterator[slice]:
         height = max(1, STRIP // (self.layout.columns * self.values.itemsize))
@@ -328,25 +345,3 @@ class Shard:
 
     def _mine(self, rows: np.ndarray) -> np.ndarray:
         return rows[(rows >= self.layout.start) & (rows < self.layout.stop)] - self.layout.start
-
-
-def observed_of(pieces: list[tuple[np.ndarray, np.ndarray | None]]) -> Observed:
-    """Join rows of several shards, with what is known of their cells."""
-    values = np.concatenate([piece[0] for piece in pieces])
-    if all(piece[1] is None for piece in pieces):
-        return Observed(values)
-    return Observed(values, np.concatenate([np.ones(x.shape, bool) if known is None else known for x, known in pieces]))
-
-
-def parts_of(shards: list[Any], layouts: list[Layout], name: str) -> Any:
-    """A part of the answer as a dask array whose blocks are made from the shards, or what stands for them."""
-    import dask
-    import dask.array as da
-
-    show, pieces = dask.delayed(Shard.rows_of, pure=False), []
-    for shard, layout in zip(shards, layouts):
-        rows, columns, dtype = layout.stop - layout.start, layout.columns, np.dtype(layout.dtype)
-        height = max(1, SHOWN // (columns * dtype.itemsize))
-        edges = [(k, min(k + height, rows)) for k in range(0, rows, height)]
-        pieces += [da.from_delayed(show(shard, name, a, b), (b - a, columns), dtype) for a, b in edges]
-    return da.concatenate(pieces)

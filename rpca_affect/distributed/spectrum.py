@@ -54,7 +54,7 @@ class Argument:
     ) -> None:
         self.journal, self.shape, self.dtype = journal, like.shape, like.dtype
         self.command, self.words, self.judge = command, words, judge
-        self.error = error
+        self.error, self.length = error, 0.0
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -63,11 +63,12 @@ class Argument:
         """Let the shards look at it; return what ``digest`` makes of that."""
 
         def both(seen: list[Seen]) -> Answer:
-            return {name: sum(getattr(one, name) for one in seen) for name in ("violated", "kept")} | digest(seen)
+            return {name: sum(getattr(one, name) for one in seen) for name in Seen._fields[:3]} | digest(seen)
 
         found = self.journal.ask(both, self.command, *self.words, wish)
         self.command, self.words = "look", ()
         if self.judge is not None:
+            self.length = float(found["length"]) ** 0.5
             self.error, self.judge = self.judge(Sums(float(found["violated"]), float(found["kept"]))), None
         return found
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import blas
 
-from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.acceleration import Past
+from rpca_affect.engine.cells.blocks import Passes, square_length
 from rpca_affect.engine.spectrum.gram import triangle_of
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
@@ -44,6 +45,8 @@ class Seen(NamedTuple):
     ----------
     violated, kept : float
         The sums of a step, see `rpca_affect.engine.cells.blocks.Sums`.
+    length : float
+        Squared length of what a step that is to be remembered has moved.
     square : array, optional
         Of the argument A as it is now, ``A^T A`` (n, n), a triangular R with ``R^T R`` the same, or with a basis V
         (n, w), ``V^T A^T A V`` (w, w).
@@ -53,6 +56,7 @@ class Seen(NamedTuple):
 
     violated: float = 0.0
     kept: float = 0.0
+    length: float = 0.0
     square: Any = None
     image: Any = None
 
@@ -76,6 +80,7 @@ class Steps:
         blocks = passes.blocks
         groups = [blocks[k : k + step] for k in range(0, len(blocks), step)]
         self.groups = [(group, slice(group[0].start, group[-1].stop)) for group in groups]
+        self.past: Past | None = None
 
     def room(self) -> np.ndarray:
         """Memory for the rows of a group."""
@@ -86,17 +91,37 @@ class Steps:
         found: np.ndarray = self.argument[rows] + self.moved[rows]
         return found
 
-    def step(self, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool, wish: Wish) -> Seen:
-        """Go on by one step, and look at the argument."""
-        look, a, room, violated, kept = _Look(self, wish), self.argument, self.room(), 0.0, 0.0
+    def step(self, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool, memory: int, wish: Wish) -> Seen:
+        """Go on by one step, and look at the argument; keep what it moved in all digits, where there is a memory."""
+        look, a, room, violated, kept, length = _Look(self, wish), self.argument, self.room(), 0.0, 0.0, 0.0
+        moved = np.empty_like(a) if memory else self.moved
         for group, rows in self.groups:
             were = room[: rows.stop - rows.start]
             np.copyto(were, a[rows])
             sums = self.passes.step(a, a, low, mu, mu_next, relax, weigh, group)
             violated, kept = violated + sums.violated, kept + sums.kept
             np.subtract(were, a[rows], out=self.moved[rows], casting="same_kind")
+            if memory:
+                length += square_length(np.subtract(a[rows], were, out=moved[rows]))
             look.add(a[rows])
-        return look.seen()._replace(violated=violated, kept=kept)
+        if memory:
+            self.past = self.past or Past(memory)
+            self.past.moved = moved.reshape(-1)
+        return look.seen()._replace(violated=violated, kept=kept, length=length)
+
+    def remember(self, place: int | None, asked: tuple[list[int], int] | None) -> Any:
+        """Remember the last step, see `rpca_affect.acceleration.Past`; return the products that are asked for."""
+        assert self.past is not None
+        self.past.keep(self.argument.reshape(-1).copy(), place)
+        found: Any = np.zeros(0) if asked is None else self.past.products(*asked)
+        return found
+
+    def extrapolate(self, weights: np.ndarray | None, wish: Wish) -> Seen:
+        """Go where remembered steps lead; without weights, back to what the last one of them came to."""
+        assert self.past is not None
+        reached: Any = self.past.kept if weights is None else self.past.extrapolated(weights)
+        np.copyto(self.argument, reached.reshape(self.argument.shape))
+        return self.look(wish)
 
     def look(self, wish: Wish) -> Seen:
         """Look at the argument."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deviation import Frames
-from rpca_affect.distributed.shard import Facts, observed_of
+from rpca_affect.distributed.shard import Facts
 from rpca_affect.doubts import Doubt
 from rpca_affect.extremes import EXTREME, SUSPICIOUS
 from rpca_affect.measuring import measured_in_parts
@@ -49,13 +49,21 @@ def measured_levels(ask: Ask, shape: tuple[int, int], dtype: np.dtype) -> tuple[
 
     def parts() -> Iterator[Observed]:
         for start in range(0, shape[1], width):
-            yield observed_of(ask("features", start, min(start + width, shape[1])))
+            yield _observed_of(ask("features", start, min(start + width, shape[1])))
 
     def frames(rows: np.ndarray) -> Observed:
         rows, places = np.unique(rows, return_inverse=True)
-        values, known = observed_of(ask("frames", rows))
+        values, known = _observed_of(ask("frames", rows))
         return Observed(values[places], None if known is None else known[places])
 
     some = Frames(shape[0], frames)
     found = measured_in_parts(parts, some, some)
     return np.asarray(found.level), found.doubts
+
+
+def _observed_of(pieces: list[tuple[np.ndarray, np.ndarray | None]]) -> Observed:
+    """Join rows of several shards, with what is known of their cells."""
+    values = np.concatenate([piece[0] for piece in pieces])
+    if all(piece[1] is None for piece in pieces):
+        return Observed(values)
+    return Observed(values, np.concatenate([np.ones(x.shape, bool) if known is None else known for x, known in pieces]))
