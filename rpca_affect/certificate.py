@@ -4,7 +4,36 @@ from typing import Any
 
 from rpca_affect.arrays import Array, Observed, array_namespace
 
-__all__ = ["objective", "relative_gap"]
+__all__ = ["gap_of", "loss", "objective", "relative_gap"]
+
+
+def loss(size: Array, lam: Any, slack: Any) -> Array:
+    """``min_n lam |s - n| + n^2 / (2 slack)`` for every length s: a Huber function; without slack n is 0."""
+    xp = array_namespace(size)
+    knee = lam * slack
+    weight = slack + xp.zeros_like(size)
+    square = size * size / (2 * xp.where(weight > 0, weight, xp.ones_like(weight)))
+    return xp.where(size > knee, lam * (size - knee / 2), square)
+
+
+def gap_of(primal: Any, linear: Any, quadratic: Any, norm: Any) -> Any:
+    """Relative duality gap, at least 0; 0 where the primal value is.
+
+    Parameters
+    ----------
+    primal : float or array
+        Value of the convex model at a low-rank part.
+    linear, quadratic : float or array
+        ``<M, Y>`` and ``sum slack Y^2`` of a dual matrix within the bound of the sparse norm.
+    norm : float or array
+        Its spectral norm, or 1 where that is smaller: it is divided by that to be feasible.
+    """
+    excess = primal - linear / norm + quadratic / (2 * norm * norm)
+    if isinstance(primal, float):
+        return max(excess / primal, 0.0) if primal > 0 else 0.0
+    xp = array_namespace(primal)
+    found = xp.clip(excess, 0.0, None) / xp.where(primal > 0, primal, xp.ones_like(primal))
+    return xp.where(primal > 0, found, xp.zeros_like(found))
 
 
 def objective(observed: Observed, low_rank: Array, lam: Any, slack: Any = 0.0, sparse: str = "cells") -> Array:
@@ -36,11 +65,7 @@ def objective(observed: Observed, low_rank: Array, lam: Any, slack: Any = 0.0, s
     rest = _known(observed, observed.values - low_rank)
     nuclear = xp.sum(xp.linalg.svdvals(low_rank), axis=-1)[..., None, None]
     size = xp.abs(rest) if sparse == "cells" else xp.sqrt(xp.sum(rest * rest, axis=-1, keepdims=True))
-    knee = lam * slack
-    linear = lam * (size - knee / 2)
-    half = slack + xp.zeros_like(size)
-    square = size * size / (2 * xp.where(half > 0, half, xp.ones_like(half)))
-    return nuclear + xp.sum(xp.where(size > knee, linear, square), axis=(-2, -1), keepdims=True)
+    return nuclear + xp.sum(loss(size, lam, slack), axis=(-2, -1), keepdims=True)
 
 
 def relative_gap(
@@ -61,7 +86,7 @@ def relative_gap(
     Returns
     -------
     array, shape (..., 1, 1)
-        ``(primal - dual value) / primal``, at least 0 up to rounding; 0 for a zero matrix.
+        ``(primal - dual value) / primal``, at least 0; 0 for a zero matrix.
 
     Examples
     --------
@@ -80,10 +105,9 @@ def relative_gap(
         length = xp.sqrt(xp.sum(dual * dual, axis=-1, keepdims=True))
         dual = dual * xp.where(length > lam, lam / xp.where(length > 0, length, xp.ones_like(length)), 1.0)
     top = Observed(dual).spectral_norm()
-    dual = dual / xp.maximum(top, xp.ones_like(top))
-    value = xp.sum(observed.values * dual - slack * dual * dual / 2, axis=(-2, -1), keepdims=True)
-    best = objective(observed, low_rank, lam, slack, sparse)
-    return xp.where(best > 0, (best - value) / xp.where(best > 0, best, xp.ones_like(best)), xp.zeros_like(best))
+    linear, quadratic = (xp.sum(x, axis=(-2, -1), keepdims=True) for x in (observed.values * dual, slack * dual * dual))
+    primal = objective(observed, low_rank, lam, slack, sparse)
+    return gap_of(primal, linear, quadratic, xp.maximum(top, xp.ones_like(top)))
 
 
 def _known(observed: Observed, x: Array) -> Array:

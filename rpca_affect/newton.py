@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device, small_parts
+from rpca_affect.certificate import gap_of, loss
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.tangent import Cells, Spectrum, above, derivative_at, row_space
 
@@ -152,21 +153,19 @@ class _Problem(NamedTuple):
         return low, argument[rows, :] - low, target, active
 
     def end(self, argument: Array, shifted: Array, spectrum: Spectrum, nu: float) -> tuple[float, float, float]:
-        """Write L over the argument and Y over M'; return the loss of L, ``<M, Y>`` and ``||Y||_F^2``."""
-        xp, knee = self.xp, self.lam * self.slack
+        """Write L over the argument and Y over M'; return the loss of L, ``<M, Y>`` and ``slack ||Y||_F^2``."""
+        xp = self.xp
         scaled, right = spectrum.left * (spectrum.values - nu), xp.matrix_transpose(spectrum.right)
-        loss = linear = square = 0.0
+        total = linear = square = 0.0
         for rows in self.blocks:
             values, part = self.values[rows, :], scaled[rows, :] @ right
             y = self.seen(xp.clip((argument[rows, :] - part) / nu, -self.lam, self.lam), rows)
             rest = xp.abs(self.seen(values - part, rows))
-            cost = self.lam * (rest - knee / 2)
-            if self.slack > 0:
-                cost = xp.where(rest > knee, cost, rest * rest / (2 * self.slack))
+            cost = loss(rest, self.lam, self.slack) if self.slack > 0 else self.lam * rest
             argument[rows, :], shifted[rows, :] = part, y
-            loss, linear = loss + float(xp.sum(cost)), linear + float(xp.sum(values * y))
+            total, linear = total + float(xp.sum(cost)), linear + float(xp.sum(values * y))
             square += float(xp.sum(y * y))
-        return loss, linear, square
+        return total, linear, self.slack * square
 
 
 def _round(problem: _Problem, shifted: Array, a: Array, free: Array, nu: float, basis: Array, tol: float) -> Any:
@@ -228,19 +227,13 @@ def _gap(problem: _Problem, nuclear: float, dual: Array, losses: tuple[float, fl
     inner problem has left. So the gap with 1 in its place says whether a proof can succeed, and by how much the bound
     may exceed 1.
     """
-    loss, linear, square = losses
-    primal = nuclear + loss
-    if not primal > 0:
-        return 0.0
-
-    def gap(norm: float) -> float:
-        return max((primal - linear / norm + problem.slack * square / (2 * norm * norm)) / primal, 0.0)
-
-    left = wanted - gap(1.0)
+    cost, linear, quadratic = losses
+    best = float(gap_of(nuclear + cost, linear, quadratic, 1.0))
+    left = wanted - best
     if not left >= 0:
-        return gap(1.0)
+        return best
     norm = _norm_bound(problem.xp, dual, [share * left for share in (0.5, 0.95)])
-    return float("inf") if norm is None else gap(norm)
+    return float("inf") if norm is None else float(gap_of(nuclear + cost, linear, quadratic, norm))
 
 
 def _norm_bound(xp: Any, x: Any, excesses: list[float]) -> float | None:

@@ -11,7 +11,7 @@ from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.distributed.journal import Answer, Journal
 from rpca_affect.distributed.spectrum import Argument, OnShards, added
 from rpca_affect.distributed.steps import GRAM, Seen
-from rpca_affect.engine.answer import Proof, proof_of
+from rpca_affect.engine.answer import Proof
 from rpca_affect.engine.monitor import Monitor
 from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound, norm_is_below
 from rpca_affect.engine.spectrum.lowrank import LowRank
@@ -277,7 +277,7 @@ class _Stage:
 
         found = self.journal.ask(digest, "dual", last.told, last.mu, last.mu_next)
         sums = (float(found[name]) for name in ("loss", "linear", "quadratic", "norm"))
-        return proof_of(float(np.sum(last.low.shrunk)), *sums)
+        return Proof(float(np.sum(last.low.shrunk)), *sums)
 
     def is_complete(self, proof: Proof) -> bool:
         """Decide whether no singular value above the threshold was missed, as the core does."""

@@ -9,8 +9,9 @@ from scipy.linalg import lapack
 from rpca_affect.distributed.journal import Answer, Journal
 from rpca_affect.distributed.steps import GRAM, TRIANGLE, Seen, Spanned, Wish
 from rpca_affect.engine.cells.blocks import Sums
+from rpca_affect.engine.spectrum.gram import eigh_descending
 from rpca_affect.engine.spectrum.lowrank import LowRank
-from rpca_affect.engine.spectrum.threshold import Thresholder, eigen_pairs
+from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew
 from rpca_affect.engine.tuning import CLEAR, EARLY
 
@@ -145,7 +146,7 @@ class OnShards(Thresholder):
 
         def digest(seen: list[Seen]) -> Answer:
             square = added([x.square for x in seen])
-            squares, vectors = eigen_pairs(lambda: square.copy(order="F"), self.columns, self.rank, level)
+            squares, vectors = eigh_descending(square.copy(order="F"))
             count = clear = int(np.count_nonzero(squares > level * level))
             if not self.exact:  # a subspace that comes next needs the first vectors below the threshold too
                 more = int(np.count_nonzero(squares > (CLEAR * level) ** 2)) + self.guard

@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.certificate import gap_of
 from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.spectrum.gram import beginning, crowded, eigh_descending, gram, norm_bound, norm_is_below
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.panels import Panels, norm_bound_of
 from rpca_affect.engine.tuning import MISSED
 
-__all__ = ["Parts", "Proof", "Step", "complete", "factors_of", "low_rank_of", "parts_of", "proof_of", "prove"]
+__all__ = ["Parts", "Proof", "Step", "complete", "factors_of", "low_rank_of", "parts_of", "prove"]
 
 
 class Proof(NamedTuple):
@@ -19,20 +20,24 @@ class Proof(NamedTuple):
 
     Attributes
     ----------
-    primal, bound : float
-        Value of the convex model at the low-rank part, and a lower bound of its minimum.
+    nuclear, loss : float
+        Value of the convex model at the low-rank part: ``||L||_*`` and the loss of ``M - L``.
+    linear, quadratic : float
+        ``<M, Y>`` and ``sum slack Y^2`` of the dual matrix.
     dual_norm : float
         Upper bound of the spectral norm of the dual matrix.
     """
 
-    primal: float
-    bound: float
+    nuclear: float
+    loss: float
+    linear: float
+    quadratic: float
     dual_norm: float
 
     @property
     def gap(self) -> float:
-        """Relative duality gap, at least 0; see `rpca_affect.certificate.relative_gap`."""
-        return max((self.primal - self.bound) / self.primal, 0.0) if self.primal > 0 else 0.0
+        """Relative duality gap; see `rpca_affect.certificate.gap_of`."""
+        return float(gap_of(self.nuclear + self.loss, self.linear, self.quadratic, max(self.dual_norm, 1.0)))
 
 
 def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float, memory: np.ndarray) -> Proof:
@@ -62,13 +67,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
     else:
         fill(passes.blocks, memory)
         norm = norm_bound(gram(memory, passes.crew), low.basis, passes.crew)
-    return proof_of(nuclear, *passes.weighed(parts), norm)
-
-
-def proof_of(nuclear: float, loss: float, linear: float, quadratic: float, norm: float) -> Proof:
-    """Certificate from ``||L||_*``, what `rpca_affect.engine.cells.blocks.Passes.weighed` returns, and ``||Y||_2``."""
-    shrink = 1 / max(norm, 1.0)
-    return Proof(nuclear + loss, shrink * linear - shrink * shrink * quadratic / 2, norm)
+    return Proof(nuclear, *passes.weighed(parts), norm)
 
 
 def _nuclear_bound(passes: Passes, a: np.ndarray, low: LowRank, memory: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.arrays import Observed, is_cupy_array, is_numpy_array
+from rpca_affect.certificate import gap_of, loss
 from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
 from rpca_affect.engine.cells.gpu import Cells, Work, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.spectrum.gpu import GramThreshold, SubspaceThreshold, gram, largest
@@ -275,19 +276,14 @@ class _Solve:
         """Relative duality gap, as `rpca_affect.certificate.relative_gap`, without a singular value decomposition."""
         xp = self.xp
         top = xp.sqrt(xp.maximum(largest(xp, gram(xp, dual)), 1))
-        value = (work.values * dual).sum(axis=(1, 2), keepdims=True, dtype=xp.float64) / top
+        linear = (work.values * dual).sum(axis=(1, 2), keepdims=True, dtype=xp.float64)
         size = abs(work.values - low.low_rank)
         if work.seen is not None:
             size = size * work.seen
-        if work.slack is None:
-            loss = work.lam * size.sum(axis=(1, 2), keepdims=True, dtype=xp.float64)
-        else:
-            value = value - (work.slack / 2 * (dual / top) ** 2).sum(axis=(1, 2), keepdims=True)
-            knee = work.lam * work.slack
-            square = size * size / (2 * xp.where(work.slack > 0, work.slack, 1))
-            loss = xp.where(size > knee, work.lam * (size - knee / 2), square).sum(axis=(1, 2), keepdims=True)
-        best = low.shrunk.sum(axis=-1)[:, None, None] + loss
-        return xp.where(best > 0, xp.maximum(best - value, 0) / xp.where(best > 0, best, 1), 0)
+        slack = 0.0 if work.slack is None else work.slack
+        cells = xp.sum(loss(size, work.lam, slack), axis=(1, 2), keepdims=True, dtype=xp.float64)
+        square = xp.sum(slack * dual * dual, axis=(1, 2), keepdims=True, dtype=xp.float64)
+        return gap_of(low.shrunk.sum(axis=-1)[:, None, None] + cells, linear, square, top)
 
     def decomposition(self, pieces: list[dict], course: list[tuple[Array, Array]]) -> Decomposition:
         """Put order, orientation, units and shape back."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpca_affect.certificate import gap_of, loss
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.prox import group_threshold
 from rpca_affect.request import Progress, Request
@@ -257,20 +258,13 @@ def gap(group: Group, answer: Answer) -> np.ndarray:
 
 
 def _gap(group: Group, low_rank: np.ndarray, dual: np.ndarray, nuclear: np.ndarray) -> np.ndarray:
-    lam = group.lam
-    top = np.sqrt(np.maximum(np.linalg.eigvalsh(gram(dual))[:, -1:, None], 1))
+    top = np.sqrt(np.maximum(np.linalg.eigvalsh(gram(dual))[:, -1], 1))
     rest = group.values - low_rank
     if group.known is not None:
         rest *= group.known
     cells = np.reshape(group.values, (len(dual), -1)), np.reshape(dual, (len(dual), -1))
-    value = np.vecdot(*cells) / top[:, 0, 0]
+    linear = np.vecdot(*cells)
     size = np.abs(rest) if group.axis is None else np.sqrt(np.sum(rest * rest, axis=group.axis, keepdims=True))
-    if group.slack is None:
-        loss = lam[:, 0, 0] * np.sum(size, axis=(-2, -1))
-    else:
-        value -= np.sum(group.slack / 2 * (dual / top) ** 2, axis=(-2, -1))
-        knee = lam * group.slack
-        square = size * size / (2 * np.where(group.slack > 0, group.slack, 1))
-        loss = np.sum(np.where(size > knee, lam * (size - knee / 2), square), axis=(-2, -1))
-    best = nuclear + loss
-    return np.where(best > 0, np.maximum(best - value, 0) / np.where(best > 0, best, 1), 0)
+    slack = 0.0 if group.slack is None else group.slack
+    primal = nuclear + np.sum(loss(size, group.lam, slack), axis=(-2, -1))
+    return gap_of(primal, linear, np.sum(slack * dual * dual, axis=(-2, -1)), top)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.engine.cells.costs import Bound, huber, shortening
+from rpca_affect.certificate import loss
+from rpca_affect.engine.cells.costs import Bound, shortening
 from rpca_affect.engine.cells.source import Source
 from rpca_affect.engine.spectrum.gram import beginning
 from rpca_affect.engine.spectrum.lowrank import LowRank
@@ -168,11 +169,6 @@ class Passes(Products):
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             kept = self._keep(wanted, rows, bound)
             own = square_length(kept) if weigh else 0.0
-            if relax == 1.0 and self.known is None:
-                np.subtract(kept, carried, out=carried)
-                violated = square_length(carried)
-                np.add(base, kept, out=carried)
-                return violated, own
             base += carried
             np.subtract(kept, carried, out=kept)
             np.multiply(kept, relax, out=carried)
@@ -239,7 +235,9 @@ class Passes(Products):
         return loss, linear, quadratic
 
     def _loss(self, size: np.ndarray, slack: Any) -> float:
-        return huber(size, self.lam, slack) if self.noisy else self.lam * float(np.sum(size, dtype=np.float64))
+        if not self.noisy:
+            return self.lam * float(np.sum(size, dtype=np.float64))
+        return float(np.sum(loss(size, self.lam, slack), dtype=np.float64))
 
     def rest(self, a: np.ndarray, low: LowRank, mu: float, out: np.ndarray, blocks: Sequence[slice]) -> None:
         """Write ``mu (A - L)`` in some consecutive blocks."""

@@ -15,7 +15,6 @@ __all__ = [
     "carved",
     "crowded",
     "eigh_descending",
-    "eigh_largest",
     "exact_norm",
     "gram",
     "largest_singular_value",
@@ -143,14 +142,6 @@ def eigh_descending(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1)
     _must_have_converged(info)
     return values[::-1], vectors[:, ::-1]
-
-
-def eigh_largest(square: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The ``count`` largest of these only; None where they are not found. The matrix is overwritten."""
-    size = len(square)
-    interval = {"range": "I", "il": size - count + 1, "iu": size}
-    values, vectors, _, _, info = lapack.dsyevr(square, lower=1, overwrite_a=1, **interval)
-    return None if info else (values[:count][::-1], vectors[:, ::-1])
 
 
 def _must_have_converged(info: int) -> None:

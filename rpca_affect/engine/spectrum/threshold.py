@@ -1,7 +1,7 @@
 """Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from rpca_affect.engine.cells.blocks import Passes
-from rpca_affect.engine.spectrum.gram import SMALL, beginning, crowded, eigh_descending, eigh_largest, gram, triangle_of
+from rpca_affect.engine.spectrum.gram import beginning, crowded, eigh_descending, gram, triangle_of
 from rpca_affect.engine.spectrum.lowrank import LowRank, is_thin, weighed_square
 from rpca_affect.engine.spectrum.panels import Panels
 from rpca_affect.engine.tuning import (
@@ -20,10 +20,7 @@ from rpca_affect.engine.tuning import (
     FRESH,
     FROM_NOTHING,
     GRAM_RANGE,
-    LARGE,
     LEADING,
-    NARROW,
-    PART,
     READ,
     ROUNDS,
     SETTLED,
@@ -31,30 +28,7 @@ from rpca_affect.engine.tuning import (
     SPLIT,
 )
 
-__all__ = ["GRAM_RANGE", "Thresholder", "eigen_pairs"]
-
-
-def eigen_pairs(form: Callable[[], np.ndarray], columns: int, rank: int, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a Gram matrix, largest first: all, or those above ``level``^2 where these are few.
-
-    Parameters
-    ----------
-    form : callable
-        Returns the matrix (n, n), which is overwritten; called again where more than the likely ones are wanted.
-    columns : int
-    rank : int
-        How many lay above the level the last time.
-    level : float
-        Threshold of the singular values.
-    """
-    likely = rank + max(20, rank // 4)
-    found = None
-    if columns > SMALL and likely <= PART * columns:
-        found = eigh_largest(form(), likely)
-    if found is None or found[0][-1] > level * level:
-        del found
-        found = eigh_descending(form())
-    return found
+__all__ = ["GRAM_RANGE", "Thresholder"]
 
 
 class Thresholder:
@@ -132,13 +106,11 @@ class Thresholder:
         return 2 * width <= self.columns
 
     def by_gram(self, a: np.ndarray, level: float) -> LowRank:
-        """Eigenvectors of ``A^T A``; a part of them where a part is likely to do."""
+        """Eigenvectors of ``A^T A``."""
         self.basis = None
         if crowded(a):
             self.passes.release()
-        found = eigen_pairs(lambda: gram(a, self.passes.crew, self.memory), self.columns, self.rank, level)
-        squares, *vectors = found
-        del found
+        squares, *vectors = eigh_descending(gram(a, self.passes.crew, self.memory))
         return self._above(a, level, squares, vectors)
 
     def by_two_grams(self, a: np.ndarray, level: float) -> LowRank:
@@ -250,9 +222,7 @@ class Thresholder:
                 np.matmul(turn.astype(a.dtype, copy=False), ritz[:, :count].T, out=factor)
                 del turn
                 factor = factor.copy()
-                if self.passes.values.size < LARGE and NARROW * width < self.columns:
-                    left = left.copy()
-                elif left is second:  # where the next pass reads each row before it writes over it
+                if left is second:  # where the next pass reads each row before it writes over it
                     left = first
                     np.copyto(first, second)
                 return LowRank(ritz[:, :count], values, level, False, left, factor)
