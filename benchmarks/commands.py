@@ -64,7 +64,7 @@ def note(table: str, command: str, given: argparse.Namespace, started: float) ->
             options.append(f"--{name} {' '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}")
     path = given.out / "made.csv"
     row = pd.DataFrame(
-        [[table, " ".join([command, *options]), commit(), round((time.perf_counter() - started) / 60, 1)]],
+        [[table, " ".join([command, *options]), STARTED, round((time.perf_counter() - started) / 60, 1)]],
         columns=["table", "command", "commit", "minutes"],
     )
     rows = pd.read_csv(path, dtype={"commit": str}) if path.exists() else row[:0]
@@ -80,3 +80,6 @@ def commit() -> str:
         return found.stdout.strip()
 
     return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "rpca_affect") else "")
+
+
+STARTED = commit()  # whose code was imported, whatever is checked out when the tables are made

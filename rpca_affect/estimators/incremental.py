@@ -322,7 +322,8 @@ class IncrementalRobustPCA(BaseModel):
     @property
     def _cutoffs(self) -> tuple[float, float]:
         score_cutoff, orthogonal_cutoff = limits(self, *self._past.near)
-        return under_drift(score_cutoff, self._past.places), orthogonal_cutoff
+        places = self._past.places / array_namespace(self._past.places).sqrt(self._past.variance)
+        return under_drift(score_cutoff, places), orthogonal_cutoff
 
     def transform(self, X: Any, *, sequence_id: Any = None) -> Any:
         """Apply the base as it stands to frames, by robust projection; see `RobustPCA.transform`.

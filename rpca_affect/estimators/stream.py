@@ -176,8 +176,12 @@ class Past:
     scale : array, shape (n,)
     near : tuple of two arrays
         Score and orthogonal distances of the last frames, as the base saw them before it learned from them.
-    places : array, shape (500 at most, rank)
-        Their scores, in deviations.
+    places : array, shape (1000 at most, rank)
+        Scores of every ``every``-th frame of all that count, seen from the mean of the warm-up: what drifts takes the
+        mean along.
+    every : int
+    travelled : array, shape (rank,)
+        How far the mean has moved from there.
     tail : Observed or None
         The last ``lags - 1`` frames; None at the start of a sequence.
     norm : float
@@ -186,7 +190,6 @@ class Past:
 
     def __init__(self, block: Observed, cleaned: Array, rank: int, lags: int, scale: Array, share: Array) -> None:
         self.rank, self.lags, self.scale, self.share = rank, lags, scale, share
-        xp = array_namespace(cleaned)
         shape = (cleaned.shape[0], cleaned.shape[1])
         self.excess = excess_of(shape, lags)
         self.norm = math.sqrt(shape[0] - lags + 1) + self.excess
@@ -200,7 +203,7 @@ class Past:
         known = None if block.mask is None else block.mask[lags - 1 :, :]
         inside, beside = distances(scores, rest, known, self.variance, scale)
         self.near = (grown * inside, grown * beside)
-        self.places = scores / xp.sqrt(self.variance)
+        self.places, self.travelled, self.every = scores, 0.0 * scores[0, :], 1
         self.tail = self._ending(block)
 
     @property
@@ -231,12 +234,14 @@ class Past:
         scores, rest = self._seen(cleaned, values, mask)
         new = distances(scores, rest, block.mask, self.variance, self.scale)
         self.near = (self._last(self.near[0], new[0]), self._last(self.near[1], new[1]))
-        self.places = self._last(self.places, scores / xp.sqrt(self.variance))
-        frames = block.values.shape[0]
+        self._keep(scores + self.travelled)
+        frames, mean = block.values.shape[0], self.sketch.mean
         self.sketch.absorb(cleaned, 1.0 if half_life is None else 0.5 ** (frames / half_life))
         components = self.sketch.directions[: self.rank, :]
         agree = xp.sum(components * self.components, axis=1, keepdims=True)
         self.components = xp.where(agree < 0, -components, components)
+        moved = xp.concat([self.sketch.mean - mean] * self.lags)
+        self.travelled = self.travelled + self.components @ moved
         self.scale = followed(self.scale, rest, block.mask, min(1.0, frames / min(self.sketch.weight, MEMORY)))
         self.tail = self._ending(whole)
 
@@ -278,6 +283,13 @@ class Past:
     def _ending(self, frames: Observed) -> Observed | None:
         last = slice(frames.values.shape[0] - self.lags + 1, None)
         return rows_of(frames, last) if self.lags > 1 else None
+
+    def _keep(self, places: Array) -> None:
+        """Add where frames were to the places; twice as far apart once there are too many, none that has faded."""
+        known = array_namespace(places).concat([self.places, places[:: self.every, :]], axis=0)
+        while known.shape[0] > 2 * MEMORY:
+            known, self.every = known[::2, :], 2 * self.every
+        self.places = known[-math.ceil(self.sketch.weight / self.every) - places.shape[0] :, :]
 
     @staticmethod
     def _last(old: Array, new: Array) -> Array:

@@ -274,6 +274,16 @@ def test_the_outlier_map_of_a_stream_spares_clean_rows_to_come(noise, order):
     assert score <= 0.06 and 0.01 <= orthogonal <= 0.04
 
 
+@pytest.mark.parametrize("noise", ["auto", None])
+def test_a_stream_that_drifts_spares_the_clean_rows_long_after_it(noise):
+    shares = []
+    for seed in range(8):
+        clean, seen = drifting(1200, seed)
+        shares.append(flagged(ra.IncrementalRobustPCA(3, noise=noise).fit(seen[:900]), clean[900:]))
+    score, orthogonal = np.mean(shares, axis=0)
+    assert score <= 0.07 and 0.01 <= orthogonal <= 0.04
+
+
 @pytest.mark.parametrize("half_life", [60.0, 120.0, None])
 def test_mean_and_variances_are_those_of_frames_that_fade(half_life):
     """A stream is the principal components of its frames, the past weighing half after every half-life."""
