@@ -9,6 +9,7 @@ from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import ABSENT, Decomposition
 from rpca_affect.gaps import bridged
+from rpca_affect.jumps import without_jumps
 from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack
@@ -111,8 +112,9 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     .. math:: \min \|L\|_* + \lambda g(S) + \|N\|_F^2 / (2\,\mathrm{slack}) \quad\text{subject to}\quad L + S + N = M
 
     is solved on the observed cells, with the operator norm of the noise for ``slack`` and ``lam = threshold / slack``
-    per unit of noise. Gross cells (see `rpca_affect.measuring`) are set aside: they are transients whatever the base
-    is, which is predicted there from the other cells.
+    per unit of noise. Gross cells (see `rpca_affect.measuring`) and, where the frames are in the order of time, frames
+    that jump (`rpca_affect.jumps`) are set aside: they are transients whatever the base is, which is predicted there
+    from what is left.
 
     Parameters
     ----------
@@ -131,6 +133,8 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     known, shape = observed.mask, tuple(observed.given.shape)
     scale, sigma, found = measured_scale(observed.fresh(), model, lengths)
     trusted, doubts = found.trusted, found.doubts
+    if found.ordered:
+        trusted = without_jumps(observed.given, trusted, sigma, lengths)
     if trusted is not None and not bool(xp.any(trusted)):
         trusted = known
     by_rank = model.sparse == "cells" and given_rank(model.solver, model.options) is not None

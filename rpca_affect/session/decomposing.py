@@ -70,7 +70,8 @@ def decompose(
     on the observed cells, with ``slack = (sqrt(m) + sqrt(n)) sqrt(p)`` (p the observed share), the operator norm of the
     noise, so that noise makes no component of L, and ``lam = threshold / slack``, so that a cell enters S when it lies
     more than ``threshold`` standard deviations of the noise from the base. Cells more than 30 deviations from their
-    median (sentinels, glitches) are transients whatever the base is, and take no part in the solve. The parts are
+    median (sentinels, glitches), and frames a third of whose cells leave their neighbours by more than 20 for a frame
+    or two (another face), are transients whatever the base is, and take no part in the solve. The parts are
     refitted without the shrinkage of the convex model and returned in the units of the input.
 
     Parameters

@@ -1,0 +1,79 @@
+"""Jumps: frames that leave their neighbours for a frame or two, further than any movement of a face goes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.lags import stretches
+
+__all__ = ["JUMP", "without_jumps"]
+
+JUMP = 20.0  # standard deviations of the noise off the running median that no value of the feature is
+BESIDE = 2  # frames before and after of which the running median is taken: it ignores what lasts as long
+SHARE, LEAST = 1 / 3, 3  # cells of a frame that jump together, beyond which none of them is believed
+
+
+def without_jumps(values: Array, trusted: Array | None, sigma: Array, lengths: Sequence[int] | None) -> Array | None:
+    """Take the frames that jump from the trusted cells.
+
+    A tracker that takes another face for one frame moves many features at once. Many such frames look like a component
+    of low rank, and no weight of the sparse part keeps them out of the base; but a base that knows time does not go
+    there and come back within two frames. Jumps of a few features are left to the sparse part.
+
+    Parameters
+    ----------
+    values : array, shape (m, n)
+        Frames in the order of their time.
+    trusted : array of bool, shape (m, n), or None
+        Cells that count; None: all.
+    sigma : array, shape (n,)
+        Standard deviation of the noise; a feature without noise has no jumps.
+    lengths : sequence of int, optional
+        Frames of every sequence; default one.
+
+    Returns
+    -------
+    array of bool, shape (m, n), or None
+        `trusted` itself where nothing jumps.
+    """
+    xp = array_namespace(values)
+    reach = xp.where(sigma > 0, JUMP * sigma, xp.full_like(sigma, xp.inf))
+    ends = np.cumsum([values.shape[0]] if lengths is None else lengths).tolist()
+    left: Any = None
+    for first, last in zip([0, *ends], ends):
+        for part in stretches(last - first, values.shape[1]):
+            start, stop = first + part.start, first + part.stop
+            rows = slice(max(first, start - BESIDE), min(last, stop + BESIDE))
+            jump = _jumps(values[rows, :], None if trusted is None else trusted[rows, :], reach)
+            if jump is None:
+                continue
+            if left is None:
+                left = xp.ones_like(values, dtype=xp.bool) if trusted is None else xp.asarray(trusted, copy=True)
+            inside = jump[start - rows.start : stop - rows.start]
+            left[start:stop, :] = left[start:stop, :] & ~inside[:, None]
+    return trusted if left is None else left
+
+
+def _jumps(values: Array, known: Array | None, reach: Array) -> Array | None:
+    """Which of some frames jump; None where none does."""
+    xp = array_namespace(values)
+    steps = xp.abs(values[1:, :] - values[:-1, :]) > reach / 2  # what jumps steps there and back
+    some = xp.nonzero(xp.any(steps, axis=0))[0]
+    if some.shape[0] < LEAST:
+        return None
+    seen = xp.ones_like(values, dtype=xp.bool) if known is None else known
+    cells, counts = xp.take(values, some, axis=1), xp.take(seen, some, axis=1)
+    around = xp.sort(xp.stack([_moved(xp, cells, counts, by) for by in range(-BESIDE, BESIDE + 1)]), axis=0)
+    far = counts & (xp.abs(cells - around[BESIDE, ...]) > xp.take(reach, some))
+    jumping, counting = (xp.sum(xp.astype(x, values.dtype), axis=1) for x in (far, seen))
+    found = (jumping >= LEAST) & (jumping > SHARE * counting)
+    return found if bool(xp.any(found)) else None
+
+
+def _moved(xp: Any, cells: Array, counts: Array, by: int) -> Array:
+    """Every cell's neighbour so many frames on, and the cell itself where that is missing or beyond the ends."""
+    rows = cells.shape[0]
+    source = xp.clip(xp.arange(rows, device=device(cells)) + by, 0, rows - 1)
+    return xp.where(xp.take(counts, source, axis=0), xp.take(cells, source, axis=0), cells)
