@@ -116,7 +116,7 @@ def measured_in_parts(
         What is trusted only where all features came in one part.
     """
     count = frames.total
-    center, size = _joined([_about_theupper_median(part) for part in parts()])
+    center, size = _joined([_about_the_median(part) for part in parts()])
     xp = array_namespace(center)
     deviation = xp.maximum(size, lasting_deviation(spaced, center, size))
     reach = GROSS * xp.where(deviation > 0, deviation, xp.full_like(deviation, math.inf))
@@ -151,7 +151,7 @@ def _unseen(part: Observed) -> bool:
     return part.mask is not None and not bool(array_namespace(part.mask).any(part.mask))
 
 
-def _about_theupper_median(part: Observed) -> tuple[Array, Array]:
+def _about_the_median(part: Observed) -> tuple[Array, Array]:
     """Median and spread of every feature."""
     values, mask = part
     if _unseen(part):
