@@ -53,11 +53,6 @@ def test_real_transients_and_planted_errors_stay():
 def test_words_of_failed_frames(word):
     table = smooth().astype(object)
     table.iloc[20:90] = word  # in more than half of the rows
-    if word == "n.d.":
-        with pytest.raises(RecordingError, match=r"holds 'n\.d\.'|no feature column"):
-            from_frame(table)
-        assert from_frame(table, missing="n.d.").mask.sum() == 5 * (N - 70)
-        return
     recording = from_frame(table)
     assert recording.mask.sum() == 5 * (N - 70) and noticed(recording, word)
 
@@ -93,3 +88,35 @@ def test_out_of_range_is_said():
         np.random.default_rng(0).random((N, 3)) * 100, columns=["jawOpen", "eyeBlinkLeft", "cheekPuff"]
     )
     assert noticed(from_frame(faces), "of blendshapes")
+
+
+@pytest.mark.parametrize("number", [0, -1])
+@pytest.mark.parametrize("columns", [[0, 1, 2], [1, 2, 4]])
+@pytest.mark.parametrize("rows", [slice(30, 50), slice(10, 12), slice(5, 90, 7)])
+def test_a_part_of_the_tracker_that_saw_nothing(number, columns, rows):
+    table = smooth()
+    table.iloc[rows, columns] = number
+    recording = from_frame(table)
+    lost = np.zeros(table.shape, dtype=bool)
+    lost[rows, columns] = True
+    np.testing.assert_array_equal(recording.mask, ~lost)
+    assert noticed(recording, "count as missing")
+
+
+def test_features_that_rest_now_and_then_are_measured():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(N, 6)).cumsum(axis=0).clip(0), columns=list("abcdef"))
+    table["g"] = table["a"] * 2  # two that rest together may be one
+    assert from_frame(table).mask.all()
+
+
+@pytest.mark.parametrize("grades", [3, 4, 5, 7, 9])
+@pytest.mark.parametrize("alike", [0.0, 0.8, 1.0])
+def test_grades_of_a_scale_are_measured_and_a_code_beyond_it_is_not(grades, alike):
+    rng = np.random.default_rng(grades)
+    own = rng.integers(0, grades, (N, 4))
+    rated = np.where(rng.random((N, 4)) < alike, own[:, :1], own)
+    table = pd.DataFrame(rated, columns=list("abcd")).assign(e=rng.random(N))
+    assert from_frame(table).mask.all()
+    table.iloc[20:30, :4] = 99
+    assert from_frame(table).mask.sum() == table.size - 40

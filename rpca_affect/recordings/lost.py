@@ -7,13 +7,16 @@ from .phrases import counted, listed
 
 _CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
 _MOST = 20  # candidates for a number that means "missing"
+_TOGETHER = 3  # features that hold a number in the same frames
+_KINDS = 20  # different numbers beside it that a measurement has
 
 
 def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str], sequence=None) -> np.ndarray:
     """Cells of `values` (n_frames, n_features) that hold no measurement, each kind said in a notice with its count.
 
-    A number means "missing" when it fills every feature of a frame (0 or -1 throughout), or when it is a whole number
-    far outside everything else in its column and comes back exactly, in many columns of a frame or often in one.
+    A number means "missing" when it fills every feature of a frame (0 or -1 throughout), when it is a whole number
+    far outside everything else in its column and comes back exactly, in many columns of a frame or often in one, or
+    when it is 0 or -1 in the same frames of several features and nowhere else in them.
     Frames stand still within their own sequence, of which `sequence` (n_frames,) gives the key, if there are several.
     """
     lost = np.zeros(values.shape, dtype=bool)
@@ -22,6 +25,7 @@ def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str], sequen
     varies = np.flatnonzero(_varies(values, known))
     _same_throughout(values, known, varies, lost, notices)
     _far_outside(values, known & ~lost, lost, notices)
+    _in_the_same_frames(values, known & ~lost, varies, lost, notices)
     _standing_still(values, known & ~lost, varies, sequence, notices)
     return lost
 
@@ -92,6 +96,9 @@ def _far_outside(values, known, lost, notices) -> None:
             width = high - low
         usable = np.isfinite(width) & (width > 0) & (times > 0)
         near, far = usable & (away > 0.5 * width), usable & (away > 5 * width)
+        for k in np.flatnonzero(near):  # the highest of a scale of few grades is one grade above the others
+            grades = np.unique(values[rest[:, k], columns[k]])
+            near[k] = len(grades) >= _KINDS or away[k] > 1.5 * np.diff(grades).max(initial=0.0)
         together = equal[:, near].sum(axis=1) >= max(2, 0.5 * n_features)
         many = near & (equal[together].sum(axis=0) > 0.5 * times) & together.any()
         often = far & (times >= 3)
@@ -119,6 +126,28 @@ def _candidates(lows, highs, n_features: int):
             if np.isfinite(number) and number == np.floor(number) and number != 0:
                 found.append((float(number), np.flatnonzero(which == k)))
     return found
+
+
+def _in_the_same_frames(values, known, varies, lost, notices) -> None:
+    """Features that all hold 0 (or -1) in the same frames and nowhere else: a part of the tracker saw nothing there."""
+    marks = np.random.default_rng(0).integers(1 << 62, size=len(values), dtype=np.int64)  # of frames: a sum tells a set
+    for number in (0.0, -1.0):
+        times = np.count_nonzero(values == number, axis=0)
+        columns = varies[(times[varies] > 1) & (times[varies] < 0.5 * len(values))]
+        if len(columns) < _TOGETHER:
+            continue
+        equal = (values[:, columns] == number) & known[:, columns]
+        sets, which, size = np.unique(marks @ equal, return_inverse=True, return_counts=True)
+        for k in np.flatnonzero((size >= _TOGETHER) & (sets != 0)):
+            some, rows = columns[which == k], equal[:, np.flatnonzero(which == k)[0]]
+            kinds = [len(np.unique(values[~rows & known[:, j], j][:500])) for j in some]
+            if rows.sum() < 2 or min(kinds) < _KINDS:  # a few whole numbers meet by chance
+                continue
+            lost[np.ix_(rows, some)] = True
+            notices.append(
+                f"{counted(len(some), 'feature')} hold {number:g} in the same {int(rows.sum())} frames and nowhere "
+                "else: these cells count as missing."
+            )
 
 
 def _standing_still(values, known, varies, sequence, notices) -> None:
