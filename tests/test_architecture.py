@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "array_type": 0, "arrays": 0, "extras": 0, "display": 0, "request": 0, "doubts": 0, "checks": 0, "words": 0,
     "clips": 0, "lazy": 0, "refusals": 0, "decomposition": 0, "prox": 1, "medians": 0, "noise": 1, "deviation": 1,
-    "measuring": 1, "projection": 1, "lags": 1, "gaps": 1, "acceleration": 1, "metrics": 1, "synthetic": 1,
+    "measuring": 1, "projection": 1, "lags": 1, "jumps": 1, "gaps": 1, "acceleration": 1, "metrics": 1, "synthetic": 1,
     "certificate": 1, "penalty": 1, "stopping": 1, "tangent": 1, "newton": 2, "solvers": 2, "engine": 2, "rules": 2,
     "loop": 3, "apart": 3, "extremes": 3, "stages": 3, "solving": 3, "levels": 3, "refitting": 3, "ranked": 3,
     "noise_model": 3,
