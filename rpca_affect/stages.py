@@ -5,11 +5,12 @@ Inexact ALM goes ahead, ADMM finishes what it has left open, and Newton's method
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rpca_affect import engine, loop, newton
 from rpca_affect.arrays import Array, Observed, array_namespace
+from rpca_affect.chosen import merged, numbers_of, of_stack, rows_of, some_of
 from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status, largest
 from rpca_affect.extremes import certified
 from rpca_affect.request import Progress, Request
@@ -209,10 +210,10 @@ def _of_some(
     stage: Stage, data: Observed, unit: Array, answer: Decomposition, chosen: list[int], request: Request
 ) -> Decomposition:
     """Run a stage on some matrices of a stack, and put what it finds into the answers of all."""
-    some, places = _some(answer, chosen), _rows(array_namespace(unit), unit, chosen)
-    solver = _numbers_of(stage.solver, chosen, unit)
-    found = _tuned(_of_stack(data, chosen), places, solver, None if stage.anew else some, request)
-    return _merged(answer, _continued(some, found), chosen, tuple(data.given.shape[-2:]))
+    some, places = some_of(answer, chosen), rows_of(array_namespace(unit), unit, chosen)
+    solver = numbers_of(stage.solver, chosen, unit)
+    found = _tuned(of_stack(data, chosen), places, solver, None if stage.anew else some, request)
+    return merged(answer, _continued(some, found), chosen, tuple(data.given.shape[-2:]))
 
 
 def _tuned(data: Observed, unit: Array, solver: Any, start: Decomposition | None, request: Request) -> Decomposition:
@@ -272,60 +273,3 @@ def _status(answer: Decomposition, request: Request, stopped: bool) -> Status:
     gap = None if answer.gap is None else largest(answer.gap)
     measure = {"steps": steps, "error": error, "gap": gap, "tol": request.tol}
     return Status(answer.status.converged, answer.status.reason or reason, (), measure)
-
-
-# Some matrices of a stack.
-
-MATRICES = ("low_rank", "sparse", "noise", "dual")
-COUNTS = ("n_iter", "rank", "sparsity", "residual", "gap", "mu")
-
-
-def _rows(xp: Any, x: Array, chosen: list[int]) -> Array:
-    """Some matrices of a stack of whatever number of axes, as a stack of one axis."""
-    flat = xp.reshape(x, (-1, *x.shape[-2:]))
-    return xp.stack([flat[k, ...] for k in chosen])
-
-
-def _of_stack(data: Observed, chosen: list[int]) -> Observed:
-    xp = array_namespace(data.given)
-    return Observed(_rows(xp, data.values, chosen), None if data.mask is None else _rows(xp, data.mask, chosen))
-
-
-def _some(answer: Decomposition, chosen: list[int]) -> Decomposition:
-    xp = array_namespace(answer.gap)
-    counts = {name: xp.reshape(getattr(answer, name), (-1,)) for name in COUNTS}
-    some: dict[str, Any] = {name: _rows(xp, getattr(answer, name), chosen) for name in MATRICES}
-    some |= {name: xp.stack([flat[k] for k in chosen]) for name, flat in counts.items()}
-    return replace(answer, **some)
-
-
-def _numbers_of(solver: Any, chosen: list[int], unit: Array) -> Any:
-    """The solver with those of its numbers, given one per matrix of a stack, that belong to the chosen matrices."""
-    xp = array_namespace(unit)
-    own = {field.name: getattr(solver, field.name) for field in fields(solver)}
-    many = {name: value for name, value in own.items() if getattr(value, "ndim", 0) >= 3}
-    count = math.prod(unit.shape[:-2])
-    return replace(
-        solver,
-        **{
-            name: _rows(xp, value, chosen if math.prod(value.shape[:-2]) == count else [0] * len(chosen))
-            for name, value in many.items()
-        },
-    )
-
-
-def _merged(answer: Decomposition, found: Decomposition, chosen: list[int], cells: tuple[int, ...]) -> Decomposition:
-    """The answers of a stack, some of them replaced."""
-    xp = array_namespace(answer.gap)
-    kept = tuple(name for name in MATRICES if getattr(found, name) is not None)  # the dual only if it was asked for
-    merged = {}
-    for names, shape in ((kept, (-1, *cells)), (COUNTS, (-1,))):
-        for name in names:
-            old, new = getattr(answer, name), getattr(found, name)
-            rows = xp.reshape(old, shape)
-            flat = [rows[k, ...] for k in range(rows.shape[0])]
-            for place, k in enumerate(chosen):
-                flat[k] = new[place, ...]
-            merged[name] = xp.reshape(xp.stack(flat), old.shape)
-    history = {name: [*answer.history.get(name, []), *values] for name, values in found.history.items()}
-    return replace(answer, **merged, history=history, status=found.status, solver=found.solver)

@@ -19,7 +19,7 @@ FLOORS = {
     "measuring": 1, "projection": 1, "lags": 1, "jumps": 1, "gaps": 1, "acceleration": 1, "metrics": 1, "synthetic": 1,
     "certificate": 1, "penalty": 1, "stopping": 1, "tangent": 1, "newton": 2, "solvers": 2, "engine": 2, "rules": 2,
     "loop": 3, "apart": 3, "extremes": 3, "stages": 3, "solving": 3, "levels": 3, "refitting": 3, "ranked": 3,
-    "noise_model": 3,
+    "noise_model": 3, "chosen": 3,
     "distributed": 3, "estimators": 4,
     "session": 5, "report": 5, "results": 5,
     "study": 6,
