@@ -70,6 +70,11 @@ class Windows(NamedTuple):
     def mean_of(self, some: Callable[[slice], Array], frames: int, like: Array) -> Array:
         """The same of windows that ``some`` makes a few at a time, shape (rows, lags * n), for frames of ``like``."""
         xp, features = array_namespace(like), like.shape[1]
+        if self.lags == 1:
+            alone = xp.empty_like(like)
+            for rows in stretches(frames, features):
+                alone[rows, :] = some(rows)
+            return alone
         total = xp.zeros((frames, features), dtype=like.dtype, device=device(like))
         copies = xp.zeros((frames, 1), dtype=like.dtype, device=device(like))
         for rows in stretches(frames - self.lags + 1, self.lags * features):
@@ -81,8 +86,7 @@ class Windows(NamedTuple):
                 place = slice(rows.start + k, rows.stop + k)
                 total[place, :] = total[place, :] + answers[:, k * features : (k + 1) * features]
                 copies[place, :] = copies[place, :] + counted
-        if self.lags > 1:
-            total /= xp.maximum(copies, xp.ones_like(copies))
+        total /= xp.maximum(copies, xp.ones_like(copies))
         return total
 
     def rows(self, x: Array) -> Array:

@@ -156,12 +156,12 @@ def read(
         "features": features,
     }
     del table
-    _give_back()
+    give_back()
     return replace(recording, meta={**recording.meta, "path": str(path), "asked": asked})
 
 
-def _give_back() -> None:
-    """Return the memory to the system that pyarrow and malloc keep when the table is gone, twice that of the recording.
+def give_back() -> None:
+    """Return the memory to the system that pyarrow and malloc keep when what it held is gone.
 
     Matrices that come later are too large to be put there.
     """

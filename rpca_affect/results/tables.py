@@ -17,7 +17,7 @@ from rpca_affect.results.writers import Column, Dialect, open_table
 __all__ = ["PARTS", "Digits", "TableForm", "guarded", "table_names", "tables_beside", "unguarded"]
 
 PARTS = ("base", "transient", "residual", "mask")
-CHUNK = 1 << 18  # cells that are rounded and written at a time: a few megabytes for each table
+CHUNK = 1 << 17  # cells that are rounded and written at a time: a few megabytes for each table
 SAMPLE = 1000  # frames that tell how many decimals the input has
 GUARD = 2  # decimals beyond those of the input
 BELOW_NOISE = 7  # decimal places below the noise, where the input has no last digit of its own

@@ -1,7 +1,7 @@
 """How often noise alone looks like an event: the tails of the residual, and surrogates that share its correlations."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import gammaincc, gammainccinv, ndtr, ndtri, stdtr, stdtrit
 
+from rpca_affect.lags import stretches
 from rpca_affect.session.remainder import Remainder
 from rpca_affect.session.runs import Runs, cells_of, find_runs, groups_of, join_cells
 
@@ -150,10 +151,12 @@ def normal_scores(deviation: np.ndarray, scale: np.ndarray, law: np.ndarray) -> 
     -------
     ndarray, shape (n_frames, n_features)
     """
-    scores = deviation / scale
-    for kind in np.unique(law):
-        part = scores[:, law == kind]
-        scores[:, law == kind] = np.copysign(_scored(np.abs(part), int(kind)), part)
+    scores = np.empty_like(deviation)
+    for rows in stretches(*deviation.shape):
+        some = deviation[rows] / scale
+        for kind in np.unique(law):
+            part = some[:, law == kind]
+            scores[rows, law == kind] = np.copysign(_scored(np.abs(part), int(kind)), part)
     return scores
 
 
@@ -232,10 +235,13 @@ def measure_noise(
     # Events are no noise: without their cells the spectrum is that of the rest.
     scores[np.abs(scores) > 3.0] = 0.0
     count = int(np.clip(CELLS // max(scores.size, 1), 1, 40))
+    spectrum = _Spectrum.of(scores)
+    del scores
     rng = np.random.default_rng(random_state)
     single: list[float] = []
     longer: list[float] = []
-    for surrogate in _surrogates(scores, count, rng):
+    for _ in range(count):
+        surrogate = spectrum.surrogate(rng)
         surrogate[np.abs(surrogate) < reach] = 0.0
         runs = find_runs(surrogate, min_frames, max_gap)
         for found, which in ((single, runs.frames == 1), (longer, runs.frames > 1)):
@@ -243,7 +249,7 @@ def measure_noise(
             some = some[np.argsort(-runs.peak[some], kind="stable")[:LEADING]]
             leaders = runs.take(some)
             found.extend(leaders.peak[group[0]] for group in groups_of(leaders))
-    minutes = count * len(scores) * per_frame
+    minutes = count * spectrum.frames * per_frame
     return Noise(scale, law, -np.sort(-np.array(single)), -np.sort(-np.array(longer)), minutes, per_frame, local, block)
 
 
@@ -286,13 +292,23 @@ def _tails(deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return unit * widths[np.argmax(likelihood[np.arange(features), law], axis=1)] / middle[law], law
 
 
-def _surrogates(scores: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Normal processes of variance 1 with the spectra and cross-spectra of the scores."""
-    frames = len(scores)
-    length = next_fast_len(frames, real=True)
-    spectrum = rfft(scores, length, axis=0)
-    power = np.sqrt(np.mean(np.square(scores), axis=0))
-    for _ in range(count):
-        series = irfft(spectrum * np.exp(2j * np.pi * rng.random((len(spectrum), 1))), length, axis=0)[:frames]
-        series /= np.where(power > 0, power * math.sqrt(frames / length), 1.0)
-        yield series
+class _Spectrum(NamedTuple):
+    """Spectra of several series of so many frames, which have their cross-spectra as well, and their powers."""
+
+    frames: int
+    length: int
+    values: np.ndarray
+    power: np.ndarray
+
+    @classmethod
+    def of(cls, series: np.ndarray) -> "_Spectrum":
+        length = next_fast_len(len(series), real=True)
+        power = np.sqrt(np.mean(np.square(series), axis=0))
+        return cls(len(series), length, rfft(series, length, axis=0), power)
+
+    def surrogate(self, rng: np.random.Generator) -> np.ndarray:
+        """Normal processes of variance 1 with these spectra and cross-spectra, shape (frames, n_features)."""
+        turned = self.values * np.exp(2j * np.pi * rng.random((len(self.values), 1)))
+        series = irfft(turned, self.length, axis=0, overwrite_x=True)[: self.frames]
+        series /= np.where(self.power > 0, self.power * math.sqrt(self.frames / self.length), 1.0)
+        return series

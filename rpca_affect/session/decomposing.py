@@ -19,6 +19,7 @@ from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
 from rpca_affect.recordings.frames import is_table
+from rpca_affect.recordings.reading import give_back
 from rpca_affect.results.settings import digest
 from rpca_affect.session.levels import checked_widths, level_notices, split_levels
 from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
@@ -239,6 +240,7 @@ def decompose(
     notices = level_notices(sequences, widths)
     if notices:
         recording = replace(recording, meta=recording.meta | {"notices": (*recording.notices, *notices)})
+    give_back()
     split = Split(recording, base, transient, residual, tuple(sequences), status, parameters, _versions(), seconds)
     return replace(split, prediction=prediction)
 
