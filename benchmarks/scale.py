@@ -83,11 +83,9 @@ def on_cluster(path: Path, **words):
 
         client.run(ready)
         before = client.run(forget_peak)
-        with tempfile.TemporaryDirectory() as folder:
-            work = partial(distributed.solve, path, **words, scheduler=client, callback=watch, out=folder + "/out")
-            answer, wall, own, _ = timed(work)
-            spent = [client.run(since, one, workers=[address])[address] for address, one in before.items()]
-            low = np.load(folder + "/out/low_rank.npy")
+        answer, wall, own, _ = timed(partial(distributed.solve, path, **words, scheduler=client, callback=watch))
+        spent = [client.run(since, one, workers=[address])[address] for address, one in before.items()]
+        low = answer.low_rank.compute()
     return answer, low, wall, own + sum(one[1] for one in spent), max(one[0] for one in spent), tasks
 
 

@@ -5,6 +5,7 @@ What a worker takes with it when it is lost is made again from its blocks of the
 the messages since: they are small, and the driver has them.
 """
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -35,7 +36,6 @@ MOVING = {
 }  # commands that change the state
 LOST = "lost"
 PACKAGE = 200_000_000  # bytes of a worker that holds nothing yet
-SHORTEST, LONGEST = 0.0005, 0.004  # seconds between looks whether an answer is there
 LOOK, PATIENCE = 0.5, 300.0  # seconds between looks at who is there, and until nobody is waited for any longer
 
 
@@ -177,15 +177,15 @@ class Cluster:
 
     def _wait(self, futures: list[Any], place: int) -> None:
         """Wait for tasks of one worker; raise `_Gone` where it is lost meanwhile."""
-        looked, pause = time.monotonic(), SHORTEST
+        ended = threading.Event()
+        for future in futures:
+            future.add_done_callback(lambda _: ended.set())
         while not all(future.done() for future in futures):  # dask's own wait keeps futures alive when it times out
-            time.sleep(pause)
-            pause = min(1.2 * pause, LONGEST)
-            if time.monotonic() - looked > LOOK:
-                looked = time.monotonic()
-                if self.owners[place] not in self.client.nthreads():
-                    self.client.cancel(futures)
-                    raise _Gone
+            told = ended.wait(LOOK)
+            ended.clear()
+            if not told and self.owners[place] not in self.client.nthreads():
+                self.client.cancel(futures)
+                raise _Gone
         if any(future.status in ("cancelled", "lost") for future in futures):
             raise _Gone
 
