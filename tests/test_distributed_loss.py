@@ -128,6 +128,14 @@ distributed.solve(np.eye(9), scheduler="threads")
 def data():
     return [int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData")][0]
 
+hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+resource.setrlimit(resource.RLIMIT_DATA, (data() + 36_000_000, hard))
+try:
+    distributed.solve({path!r}, noise=0.05, scheduler="threads", spill={spill!r})
+except MemoryError as error:
+    assert "give smaller chunks" in str(error), error
+else:
+    sys.exit("was not refused although not even a chunk finds room")
 limit = data() + {room}
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 try:

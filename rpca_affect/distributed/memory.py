@@ -12,7 +12,8 @@ from rpca_affect.distributed.steps import MOVE
 __all__ = ["available", "needed", "refuse_if_short"]
 
 MATRICES = 2  # data and argument
-SCRATCH = 1 << 24  # bytes of a worker's panels and buffers
+PANELS = 1 << 22  # bytes of a shard's panels
+SCRATCH = 1 << 25  # bytes of everything else, as it was measured
 SQUARES = 4  # Gram matrices that are held at a time, beside one for each shard
 
 
@@ -21,8 +22,8 @@ def needed(layouts: list[Layout], height: int) -> int:
     columns, itemsize = layouts[0].columns, np.dtype(layouts[0].dtype).itemsize
     rows = 0 if layouts[0].spill else layouts[-1].stop - layouts[0].start
     held = rows * columns * (MATRICES * itemsize + MOVE.itemsize + 1)
-    read = 2 * height * columns * itemsize + SCRATCH
-    return held + len(layouts) * read + (SQUARES + len(layouts)) * columns * columns * 8
+    read = 2 * height * columns * itemsize + PANELS
+    return held + SCRATCH + len(layouts) * read + (SQUARES + len(layouts)) * columns * columns * 8
 
 
 def available() -> int | None:
