@@ -3,7 +3,7 @@
 ``python -m benchmarks.job`` writes tables of made-up landmarks, splits each in a process of its own, and prints what
 every stage took, beside plain pandas reading the same file and writing the same tables. ``--against FOLDER`` runs the
 same with the package of another checkout in that folder, in turns on the same machine. Then the same as one command in
-a shell, from start to end, with at most ``--limit`` GB of address space. ``--write`` keeps what is printed in
+a shell, from start to end, with at most ``--limit`` GB of memory of its own. ``--write`` keeps what is printed in
 ``benchmarks/results/job.md``.
 """
 
@@ -74,8 +74,8 @@ class Command:
 
     @classmethod
     def run(cls, command: list[str], root: Path, limit: float | None = None) -> "Command":
-        """Run a command with the package of a checkout, in so many GB of address space."""
-        bound = None if limit is None else (lambda: resource.setrlimit(resource.RLIMIT_AS, 2 * (int(limit * 2**30),)))
+        """Run a command with the package of a checkout, in so many GB of memory of its own (RLIMIT_DATA)."""
+        bound = None if limit is None else (lambda: resource.setrlimit(resource.RLIMIT_DATA, 2 * (int(limit * 2**30),)))
         with tempfile.TemporaryFile("w+") as said:
             start = time.perf_counter()
             process = subprocess.Popen(command, env=_environment(root), stdout=said, stderr=said, preexec_fn=bound)
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--most-against", type=int, default=20000, help="frames up to which the other checkout runs")
     parser.add_argument("--most-pandas", type=int, default=200_000, help="frames up to which pandas reads and writes")
-    parser.add_argument("--limit", type=float, help="GB of address space for one command in a shell")
+    parser.add_argument("--limit", type=float, help="GB of memory that one command in a shell may take (RLIMIT_DATA)")
     parser.add_argument("--write", action="store_true", help="keep the tables in benchmarks/results/job.md")
     words = parser.parse_args()
     roots = {"this": ROOT} | ({"other": words.against.resolve()} if words.against else {})
