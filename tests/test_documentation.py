@@ -1,5 +1,6 @@
 """Documentation that runs: docstring examples, numpydoc sections, the README's code, the links it makes."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -28,9 +29,20 @@ def load(name):
         pytest.skip(f"{name} needs an optional library: {error}")
 
 
+def imported(module):
+    """The packages that the examples of a module import."""
+    for test in doctest.DocTestFinder().find(module):
+        for example in test.examples:
+            for node in ast.parse(example.source).body:
+                if isinstance(node, ast.Import):
+                    yield from (alias.name.partition(".")[0] for alias in node.names)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name):
     module = load(name)
+    for package in imported(module):
+        pytest.importorskip(package)
     with np.printoptions():
         failures, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert failures == 0
