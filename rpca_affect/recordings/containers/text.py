@@ -180,6 +180,8 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
                     decimal_point=form.decimal,
                     timestamp_parsers=["\x01"],  # what looks like a date stays as it is written
                 ),
+                # Arrow's own pool keeps gigabytes of addresses, for which a limit on memory counts.
+                pa.system_memory_pool(),
             )
         except pa.ArrowInvalid:
             return _by_pandas(name, data, start, form, codes)  # a word far below numbers, where there is no damage
@@ -190,7 +192,6 @@ def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: fro
     empty = [c for c, field in zip(columns, table.schema) if pa.types.is_null(field.type)]
     frame = table.to_pandas(self_destruct=True, use_threads=False)
     del table
-    pa.default_memory_pool().release_unused()  # it keeps as much as the table takes
     frame = frame.astype(dict.fromkeys(empty, np.float64)) if empty else frame
     if any(cell[:1].isspace() for row in rows for i, cell in enumerate(row) if i in texts):
         for i in texts - codes:
