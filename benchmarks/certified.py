@@ -222,7 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
         print(lines[-1], flush=True)
-        (given.out / "certified.md").write_text("\n".join(lines) + "\n")
+        rest = [line for other in list(ROWS)[list(ROWS).index(name) + 1 :] for line in kept.get(other, [])]
+        (given.out / "certified.md").write_text("\n".join([*lines, *rest]) + "\n")
     return 0
 
 
