@@ -90,6 +90,10 @@ SECTIONS = (
      "Error in hidden stretches of 10 frames (5 % of the cells), relative to that of the median; 1 knows nothing. "
      "Rivals beside it: straight lines in time, a low-pass of 2 Hz, a Hampel filter, scikit-learn's PCA with 95 %.",
      lambda t: markdown(by_length(t, ["plain", "lags", "line", "low_pass", "hampel", "pca"]))),
+    ("Hidden cells of other recordings", "model-aside",
+     "The same where nothing was ever chosen: walkers with a watch (13 features, one frame a second), sentences, arm "
+     "gestures, and a video of a face in blocks.",
+     lambda t: markdown(t)),
     ("Curve of doubt", "doubt-curve",
      f"Share of the tables with structure that are flagged and of the others that pass, at the limit of {LIMIT}.\n\n"
      "![False alarms and misses over the limit](doubt-curve.png)", curve),

@@ -1,7 +1,8 @@
 """The default model in figures: gross errors, hidden cells, planted bursts, and the rank of noise.
 
-Run `python -m benchmarks.model_tables [gross hidden bursts ranks]`; `hidden` and `bursts` need RPCA_AFFECT_DATA or take
-a generated session instead. Nothing is tuned: every method has its defaults.
+Run `python -m benchmarks.model_tables [gross hidden aside bursts ranks]`; `hidden`, `aside` (hidden cells of
+recordings that are no faces) and `bursts` need RPCA_AFFECT_DATA or take a generated session instead. Nothing is tuned:
+every method has its defaults.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import butter, sosfiltfilt
 from sklearn.decomposition import PCA
 
+from benchmarks.aside import others
 from benchmarks.commands import tables
 from rpca_affect import RobustPCA, decompose, noise_level, read
 from rpca_affect.recordings import Recording, from_array
@@ -153,10 +155,10 @@ def methods() -> dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]
     return {**ours, **lines, "low_pass": low_pass, "hampel": hampel, "pca": pca}
 
 
-def hidden(folder: str | None, most: int | None = None) -> pd.DataFrame:
+def hidden(found: Iterable[tuple[str, Recording]], most: int | None = None) -> pd.DataFrame:
     """5 % of the cells hidden in stretches of 10 frames: error there relative to that of the median."""
     rows = []
-    for count, (name, recording) in enumerate(recordings(folder)):
+    for count, (name, recording) in enumerate(found):
         if most is not None and count >= most:
             break
         values, known = recording.values, recording.mask
@@ -170,10 +172,10 @@ def hidden(folder: str | None, most: int | None = None) -> pd.DataFrame:
         def error(guess: np.ndarray) -> float:
             return float(np.sqrt(np.mean(((values - guess) / unit)[gone] ** 2)))  # noqa: B023
 
-        found = {name: error(method(seen, left, recording.fps or 30.0)) for name, method in methods().items()}
+        errors = {name: error(method(seen, left, recording.fps or 30.0)) for name, method in methods().items()}
         zero = error(np.broadcast_to(medians, values.shape))
         rows.append({"recording": name, "frames": len(values), "features": values.shape[1]}
-                    | {key: value / zero for key, value in found.items()})  # fmt: skip
+                    | {key: value / zero for key, value in errors.items()})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -288,7 +290,7 @@ def ranks(shapes: tuple = ((30, 300), (136, 136), (500, 500), (5000, 60)), seeds
     return pd.DataFrame(rows, columns=["shape", "sigma", "rows", "rank of noise", "rank of 4 planted"])
 
 
-PARTS = ("gross", "hidden", "bursts", "ranks")
+PARTS = ("gross", "hidden", "aside", "bursts", "ranks")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -305,7 +307,8 @@ def main(argv: list[str] | None = None) -> int:
     most = 2 if given.small else None
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "gross": lambda: gross(1, 150, 20) if given.small else gross(given.seeds),
-        "hidden": lambda: hidden(folder, most),
+        "hidden": lambda: hidden(recordings(folder), most),
+        "aside": lambda: hidden(others(Path(folder)) if folder else recordings(None), most),
         "bursts": lambda: bursts(folder, most, frames=given.frames, clips=given.clips),
         "ranks": lambda: ranks(((60, 40),), 1) if given.small else ranks(seeds=given.seeds),
     }

@@ -21,7 +21,7 @@ def test_tables_of_the_model(part, tmp_path, capsys):
     assert part in capsys.readouterr().out and len(table)
     numbers = table.select_dtypes("number")
     assert np.isfinite(numbers.to_numpy()).all()
-    if part == "hidden":
+    if part in ("hidden", "aside"):
         assert {"plain", "line", "low_pass", "hampel", "pca"} <= set(table)
         assert (table["plain"] < 0.9).all()
     if part == "bursts":
