@@ -1,5 +1,8 @@
 """Transient events: what a run is, what joins, and what the table says."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -239,3 +242,15 @@ def test_the_rate_that_decompose_was_told_is_that_of_its_events_and_tables(tmp_p
     assert "noise alone would show 30 per minute" in many.report(tmp_path / "report.html").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="false_alarms"):
         ra.decompose(frame, false_alarms=-1.0)
+
+
+@pytest.mark.parametrize("start", [0, 1500])
+@pytest.mark.parametrize("frames", [500, 900, 1500])
+def test_pieces_of_a_real_recording_keep_their_blinks(start, frames):
+    # The bulk of a few hundred frames hardly tells how heavy tails are: one piece lists blinks of 100 deviations, and
+    # so does the next.
+    if (data := os.environ.get("RPCA_AFFECT_DATA")) is None:
+        pytest.skip("RPCA_AFFECT_DATA is not set")
+    table = pd.read_csv(Path(data) / "livelink" / "alex_rom_3.csv").iloc[start : start + frames]
+    events = ra.decompose(table, check=False).events()
+    assert (events["peak_sigma"].abs() > 50).sum() >= 3
