@@ -315,6 +315,8 @@ def test_comments_among_the_rows_are_left_out_and_named(tmp_path, line, places):
     recording = read(path)
     np.testing.assert_array_equal(recording.values, table[AUS].to_numpy())
     assert all(str(place + 1 + i) in said(recording) for i, place in enumerate(places)) and "comment" in said(recording)
+    path.write_text("\n".join(rows[1:]) + "\n")  # without a header as well
+    np.testing.assert_array_equal(read(path).values, table[AUS].to_numpy())
 
 
 @pytest.mark.parametrize("tail", [b"\x1a", b"\x00" * 7, b"\x00" * 100_000, b"\x1a\x00\x00"])
