@@ -13,12 +13,18 @@ COLUMNS = 64  # that are looked at together: no second copy of the table
 
 @dataclass(frozen=True)
 class Role:
-    """What a column is, and why; `used` tells whether the reading depends on it."""
+    """What a column is, and why in words; `used` tells whether the reading depends on it.
+
+    Of a quality, `counts` tells that it is the number of faces or points found; of a text, `foreign` that the program
+    which wrote the table does not write this column.
+    """
 
     kind: str
     reason: str
     group: str | None = None
     used: bool = False
+    counts: bool = False
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def lay_out(
             raise RecordingError(
                 f"{table.source} has none of the feature columns of {title}; found {listed(table.names)}."
             )
-        others = [table.names[i] for i in roles.positions("text") if "no column that" in roles.of[i].reason]
+        others = [table.names[i] for i in roles.positions("text") if roles.of[i].foreign]
         if others:
             said.append(f"Columns that {title} does not write are passed through: {listed(others)}.")
         unread = [table.names[i] for i in roles.positions("text") if convention.group(table.names[i]) is not None]

@@ -110,7 +110,7 @@ def _rest(seen: Evidence) -> None:
         if role is None and (not low <= high or (low == high and np.isinf(low))):
             seen.of[i] = Role("feature", "no finite number in it; left out", "features")
         elif role is None and seen.foreign:
-            seen.of[i] = Role("text", f"no column that {seen.foreign} writes")
+            seen.of[i] = Role("text", f"no column that {seen.foreign} writes", foreign=True)
         elif role is None and low == high and seen.n > 9:
             seen.of[i] = Role("constant", f"{low:g} in every row")
         elif role is None:

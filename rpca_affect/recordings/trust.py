@@ -26,7 +26,7 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
     for i, role in enumerate(seen.of):
         words = tuple(word for word in words_of(seen.table.names[i]) if word not in vocabulary.PERCENT) or ("",)
         some = set(words)
-        if role is not None and role.kind == "quality" and role.reason.startswith("counts"):
+        if role is not None and role.counts:
             numbers = seen.numbers(i)
             lost = ~(numbers > 0) if numbers is not None else np.zeros(seen.n, bool)
             if lost.any() and not lost.all():

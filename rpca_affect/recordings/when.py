@@ -189,7 +189,7 @@ def find_counter(seen: Evidence) -> np.ndarray | None:
             continue
         counted = some & vocabulary.COUNTED - {"of"} and some & {"no", "number", "num", "count", "n"}
         if counted:
-            seen.of[i] = Role("quality", f"counts {' '.join(sorted(some & vocabulary.COUNTED - {'of'}))}")
+            seen.of[i] = Role("quality", f"counts {' '.join(sorted(some & vocabulary.COUNTED - {'of'}))}", counts=True)
             continue
         whole = some <= vocabulary.COUNTER | vocabulary.CONTEXT | {"id", "of"}
         if shape.constant:
