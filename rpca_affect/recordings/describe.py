@@ -83,27 +83,23 @@ def suggested_command(recording: Recording, features: Sequence[str] | None = Non
     asked = meta["asked"]
     if features is None and set(meta["suggested"]) != set(recording.groups):
         features = meta["suggested"]
-    asked = asked | {"features": features or asked["features"], "key": asked["key"] or meta.get("key")}
-    for option, default in _OPTIONS.items():
-        given = asked[option]
-        if given not in (None, default, [], ()):
-            named = option.replace("_", "-") + "-words" * (option == "missing")
-            listed = list(given) if option == "missing" and not isinstance(given, str) else [given]
-            for one in listed:
-                words += [f"--{named}", one if isinstance(one, str) else _word(one)]
+    features = features or asked.get("features")
+    key = asked.get("key") or meta.get("key")
+    named = {**asked, **({"key": key} if key else {}), **({"features": features} if features else {})}
+    for option, given in named.items():
+        words += _spelled(option, given)
     return shlex.join(words)
 
 
-# Options of reading, with what they are where nobody names them.
-_OPTIONS: dict[str, Any] = {
-    "format": None, "min_confidence": 0.8, "max_gap": 1.0, "fps": None, "key": None, "time": None, "confidence": None,
-    "drop": None, "missing": None, "features": None,
-}  # fmt: skip
 _PACKED = (".gz", ".bz2", ".xz", ".zip")
 
 
-def _word(given: float | Sequence[str]) -> str:
-    return f"{given:g}" if isinstance(given, (int, float)) else ",".join(given)
+def _spelled(option: str, given: Any) -> list[str]:
+    """An option of `read` as the shell spells it."""
+    if option == "missing":
+        return [word for one in ([given] if isinstance(given, str) else given) for word in ("--missing-words", one)]
+    shown = given if isinstance(given, str) else f"{given:g}" if isinstance(given, (int, float)) else ",".join(given)
+    return [f"--{option.replace('_', '-')}", shown]
 
 
 def _sequences(recording: Recording) -> int:

@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 
@@ -155,9 +156,13 @@ def read(
         "missing": missing,
         "features": features,
     }
+    asked = {name: value for name, value in asked.items() if value not in (_DEFAULTS[name], [], ())}
     del table
     give_back()
     return replace(recording, meta={**recording.meta, "path": str(path), "asked": asked})
+
+
+_DEFAULTS = {name: parameter.default for name, parameter in signature(read).parameters.items()}
 
 
 def give_back() -> None:
