@@ -218,9 +218,13 @@ def refuse_gradients(x: Any) -> None:
         )
 
 
+def unmasked(x: Any) -> Any:
+    """Return a NumPy masked array with NaN where it is masked, as float64, and anything else as it is."""
+    return np.ma.filled(x.astype(np.float64), np.nan) if isinstance(x, np.ma.MaskedArray) else x
+
+
 def _numpy_floating(x: np.ndarray) -> np.ndarray:
-    if isinstance(x, np.ma.MaskedArray):
-        x = np.ma.filled(x.astype(np.float64), np.nan)
+    x = unmasked(x)
     if x.dtype == object:
         try:
             return x.astype(np.float64)

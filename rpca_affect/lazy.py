@@ -10,7 +10,6 @@ def is_lazy(x: Any) -> bool:
 
     Examples
     --------
-    >>> import numpy as np, dask.array as da
     >>> import numpy as np
     >>> is_lazy(np.ones(3))
     False
@@ -22,13 +21,14 @@ def is_lazy(x: Any) -> bool:
 
 
 def refuse_lazy(x: Any) -> None:
-    """Refuse what `is_lazy`, with a TypeError that says where it belongs."""
-    if is_lazy(x):
-        whole = "x[:]" if _kind(x) == "zarr" else "x.compute()"
-        raise TypeError(
-            f"the data are a lazy {_kind(x)} {type(x).__name__}, and all of it would be loaded here: call "
-            f"rpca_affect.distributed.solve(x), which never does that, or give {whole} where it fits in memory"
-        )
+    """Refuse what `is_lazy`, or holds it in a list, with a TypeError that says where it belongs."""
+    for part in x if isinstance(x, (list, tuple)) else (x,):
+        if is_lazy(part):
+            whole = "x[:]" if _kind(part) == "zarr" else "x.compute()"
+            raise TypeError(
+                f"the data are a lazy {_kind(part)} {type(part).__name__}, and all of it would be loaded here: call "
+                f"rpca_affect.distributed.solve(x), which never does that, or give {whole} where it fits in memory"
+            )
 
 
 def _kind(x: Any) -> str:

@@ -55,6 +55,9 @@ def test_the_front_door_sends_lazy_matrices_to_the_shards(tmp_path):
 @pytest.mark.parametrize("door", [
     ra.decompose, lambda x: ra.RobustPCA().fit(x), lambda x: ra.solve_levels(x), lambda x: ra.noise_level(x),
     lambda x: ra.RobustPCA().fit(np.ones((40, 6))).transform(x), lambda x: ra.IncrementalRobustPCA().partial_fit(x),
+    lambda x: ra.SequenceRobustPCA().fit(x), lambda x: ra.SequenceRobustPCA().fit([x, x]),
+    lambda x: ra.SequenceDescriptors().fit([x, x]), lambda x: ra.SequenceDescriptors().fit(x, sequence_id=[0, 1] * 20),
+    lambda x: ra.RobustPCASearch().fit(x), lambda x: ra.choose_lambda(x),
 ])  # fmt: skip
 def test_other_doors_say_where_lazy_arrays_belong(door):
     xarray, zarr = pytest.importorskip("xarray"), pytest.importorskip("zarr")

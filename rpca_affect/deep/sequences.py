@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from rpca_affect.arrays import unmasked
 from rpca_affect.deep.corruption import corrupt
 from rpca_affect.deep.track import repeated
 
@@ -37,7 +38,7 @@ def as_sequences(X: Any, mask: Any = None) -> list[np.ndarray]:
     padded = isinstance(X, (np.ndarray, Tensor)) and X.ndim == 3
     if not padded and not isinstance(X, (Sequence, np.ndarray)):
         raise TypeError(f"X is a {type(X).__name__}; give a list of (T, D) arrays or one (B, T, D) array.")
-    sequences = [np.array(s.numpy(force=True) if isinstance(s, Tensor) else s, dtype=np.float32) for s in X]
+    sequences = [np.array(s.numpy(force=True) if isinstance(s, Tensor) else unmasked(s), dtype=np.float32) for s in X]
     if mask is not None:
         if len(mask) != len(sequences):
             raise ValueError(f"mask has {len(mask)} sequences, X has {len(sequences)}; give one mask for each.")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.search import FACTORS, RobustPCASearch, curve
 
@@ -86,8 +87,7 @@ def choose_lambda(
     0.1
     """
     if lams is None:
-        frames = np.asarray(X)
-        lams = np.asarray(FACTORS) / np.sqrt(max(frames.shape))
+        lams = np.asarray(FACTORS) / np.sqrt(max(np.shape(in_memory(X))))
     grid = np.sort(np.asarray(lams, dtype=float))
     if grid.ndim != 1 or grid.size == 0 or not (grid > 0).all():
         raise ValueError("lams must be a list of positive weights")

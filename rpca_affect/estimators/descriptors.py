@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from rpca_affect import rules
 from rpca_affect.estimators.base import Documented
+from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.spectrum import floored
 from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
@@ -224,6 +225,7 @@ class SequenceDescriptors(TransformerMixin, Documented, auto_wrap_output_keys=No
 
     def _table(self, X: Any, sequence_id: Any, *, reset: bool) -> tuple[np.ndarray, list[np.ndarray]]:
         """All frames below each other, and the rows of every sequence."""
+        X = in_memory(X)
         options: dict[str, Any] = {"reset": reset, "dtype": np.float64, "ensure_all_finite": "allow-nan"}
         if is_collection(X):
             if sequence_id is not None:

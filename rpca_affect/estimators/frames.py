@@ -5,10 +5,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe
+from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe, unmasked
 from rpca_affect.lazy import refuse_lazy
 
-__all__ = ["checked", "is_foreign"]
+__all__ = ["checked", "in_memory", "is_foreign"]
+
+
+def in_memory(X: Any) -> Any:
+    """Refuse lazy arrays, and mark by NaN what a masked array hides; of a list, each of its sequences."""
+    refuse_lazy(X)
+    return [unmasked(part) for part in X] if isinstance(X, (list, tuple)) else unmasked(X)
 
 
 def is_foreign(x: Any) -> bool:
@@ -18,7 +24,7 @@ def is_foreign(x: Any) -> bool:
 
 def checked(estimator: Any, X: Any, *, reset: bool, method: str, least: int) -> Observed:
     """Check the frames, and take their missing cells out; fitted frames must be of the library of the fit."""
-    refuse_lazy(X)
+    X = in_memory(X)
     if is_foreign(X):
         X = as_floating(X)
         if X.ndim != 2:
@@ -27,8 +33,6 @@ def checked(estimator: Any, X: Any, *, reset: bool, method: str, least: int) -> 
             raise ValueError(f"{type(estimator).__name__} needs at least {least} frames, n_samples = {X.shape[0]}")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     else:
-        if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
-            X = np.ma.filled(X.astype(np.float64), np.nan)
         finite = "allow-nan" if estimator.missing == "mask" else True
         X = validate_data(
             estimator,

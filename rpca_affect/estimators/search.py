@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from rpca_affect import rules
 from rpca_affect.arrays import Observed, observe
 from rpca_affect.estimators.base import Documented
+from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.outliers import absolute_skill, cell_folds
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.noise import spread
@@ -125,7 +126,7 @@ class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin
         """
         check_parameters(self)
         frames = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", ensure_min_samples=2
+            self, in_memory(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
         observed = observe(frames)
         estimator = RobustPCA(lags=1) if self.estimator is None else self.estimator

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from rpca_affect import rules
 from rpca_affect.estimators.base import OUTPUTS, Documented
+from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
 from rpca_affect.rules import check_parameters
@@ -202,6 +203,7 @@ class SequenceRobustPCA(  # type: ignore[call-arg]
 
     def _table(self, X: Any, sequence_id: Any, *, reset: bool) -> tuple[np.ndarray, list[np.ndarray]]:
         """All frames in one table, and the rows of every sequence."""
+        X = in_memory(X)
         lengths = None
         if is_collection(X):
             if sequence_id is not None:
