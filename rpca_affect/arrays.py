@@ -194,9 +194,7 @@ def as_floating(x: Any) -> Array:
     """Return ``x`` as an array of its own library with a floating dtype, copying only where the dtype changes."""
     refuse_lazy(x)
     refuse_gradients(x)
-    module = type(x).__module__
-    if module.startswith("scipy.sparse"):
-        raise TypeError("the matrix is a scipy.sparse matrix: give a dense array, x.toarray()")
+    refuse_sparse(x)
     if not is_array_api_obj(x):
         x = np.asarray(x)
     if is_numpy_array(x):
@@ -207,6 +205,12 @@ def as_floating(x: Any) -> Array:
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float32)
+
+
+def refuse_sparse(x: Any) -> None:
+    """Refuse a matrix of scipy.sparse, with a TypeError: no part of a split has its zeros."""
+    if type(x).__module__.startswith("scipy.sparse"):
+        raise TypeError("the matrix is a scipy.sparse matrix: give a dense array, x.toarray()")
 
 
 def refuse_gradients(x: Any) -> None:

@@ -5,15 +5,26 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from rpca_affect.arrays import Array, Observed, array_namespace, as_floating, is_numpy_array, observe, unmasked
+from rpca_affect.arrays import (
+    Array,
+    Observed,
+    array_namespace,
+    as_floating,
+    is_numpy_array,
+    observe,
+    refuse_sparse,
+    unmasked,
+)
 from rpca_affect.lazy import refuse_lazy
 
 __all__ = ["checked", "in_memory", "is_foreign"]
 
 
 def in_memory(X: Any) -> Any:
-    """Refuse lazy arrays, and mark by NaN what a masked array hides; of a list, each of its sequences."""
+    """Refuse lazy and sparse arrays, and mark by NaN what a masked array hides; of a list, each of its sequences."""
     refuse_lazy(X)
+    for part in X if isinstance(X, (list, tuple)) else (X,):
+        refuse_sparse(part)
     return [unmasked(part) for part in X] if isinstance(X, (list, tuple)) else unmasked(X)
 
 

@@ -13,17 +13,18 @@ def is_table(source: Any) -> bool:
     """Whether an object is a table with named columns, of whatever library."""
     return (
         isinstance(source, (pd.DataFrame, Mapping))
+        or _is_records(source)
         or _is_xarray(source)
         or hasattr(source, "__dataframe__")
         or (
             _home(source) in ("polars", "pyarrow", "dask", "narwhals", "duckdb", "ibis", "pyspark", "modin", "cudf")
-            and hasattr(source, "columns")
+            and hasattr(type(source), "columns")  # a lazy frame would look for them
         )
     )
 
 
 def to_pandas(source: Any) -> pd.DataFrame:
-    """Pandas DataFrame of a table of pandas, polars, pyarrow, dask, xarray or a mapping of columns.
+    """Pandas DataFrame of a table of pandas, polars, pyarrow, dask, xarray, a mapping of columns or rows by name.
 
     Raises
     ------
@@ -34,9 +35,9 @@ def to_pandas(source: Any) -> pd.DataFrame:
         return source
     if _is_xarray(source):
         return _from_xarray(source)
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) or _is_records(source):
         try:
-            return pd.DataFrame(dict(source))
+            return pd.DataFrame(dict(source) if isinstance(source, Mapping) else source)
         except ValueError as error:
             raise RecordingError(f"The columns given do not make a table: {error}.") from error
     if _home(source) == "dask":
@@ -65,6 +66,13 @@ def unmasked(array: Any) -> tuple[Any, np.ndarray | None]:
 
 def _home(source: Any) -> str:
     return type(source).__module__.partition(".")[0]
+
+
+def _is_records(source: Any) -> bool:
+    """Whether rows name their cells: a structured array, or a list of mappings."""
+    if isinstance(source, np.ndarray):
+        return source.dtype.names is not None and source.ndim == 1
+    return isinstance(source, (list, tuple)) and bool(source) and all(isinstance(row, Mapping) for row in source)
 
 
 def _is_xarray(source: Any) -> bool:

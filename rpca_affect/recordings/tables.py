@@ -26,7 +26,10 @@ class Table:
 
     def __post_init__(self):
         if isinstance(self.frame.columns, pd.MultiIndex):
-            raise RecordingError(f"{self.source}: columns have several header levels, expected one name for each.")
+            raise RecordingError(
+                f"{self.source}: columns have several header levels, expected one name for each: join them, "
+                "table.columns = ['_'.join(map(str, names)) for names in table.columns]."
+            )
         if self.frame.empty:
             what = "no rows below its header" if len(self.frame.columns) else "no columns"
             raise RecordingError(f"{self.source} has {what}, expected one row for each frame.")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect import checks
-from rpca_affect.arrays import refuse_gradients
+from rpca_affect.arrays import refuse_gradients, refuse_sparse
 from rpca_affect.lags import stretches
 from rpca_affect.lazy import refuse_lazy
 from rpca_affect.noise import ColumnScale
@@ -285,6 +285,7 @@ def _predicted(
 def _recording(source: Any, format: str | None, min_confidence: float, columns: dict, reading: dict) -> Recording:
     refuse_lazy(source)
     refuse_gradients(source)
+    refuse_sparse(source)
     if isinstance(source, Recording):
         for name, value in {"format": format, "mask": reading["mask"], **columns}.items():
             if value is not None:

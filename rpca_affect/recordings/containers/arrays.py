@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,6 +126,9 @@ def array_table(array, source: str, names: Sequence[str] | None = None, form: di
 
 
 def _real(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype == object and array.ndim:  # numbers that Python holds one by one
+        with suppress(TypeError, ValueError):
+            return array.astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise RecordingError(f"{name} holds {array.dtype} values, expected real numbers.")
     return array
