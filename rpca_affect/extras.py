@@ -1,15 +1,17 @@
 """Which extra of the package brings which optional library, and what stands in for a name whose library is missing."""
 
+import importlib
 from typing import Any, NoReturn
 
-__all__ = ["MissingName", "extra_of", "install"]
+__all__ = ["EXTRAS", "MissingName", "extra_of", "install", "needed"]
 
-_EXTRAS = {
+EXTRAS = {
     "cli": ("pandas", "matplotlib", "rich", "typer", "jinja2", "narwhals"),
-    "files": ("pyarrow", "h5py", "openpyxl", "pyreadstat", "xarray", "pympi"),
+    "files": ("pyarrow", "h5py", "openpyxl", "pyreadstat", "safetensors"),
+    "annotations": ("pympi", "xarray"),
     "fast": ("numba",),
     "gpu": ("cupy",),
-    "deep": ("torch", "skorch", "torchmetrics", "safetensors", "accelerate"),
+    "deep": ("torch", "skorch", "torchmetrics", "accelerate"),
     "dask": ("dask", "distributed", "zarr"),
 }
 
@@ -23,10 +25,10 @@ def extra_of(library: str) -> str | None:
     ('deep', None)
     """
     name = library.partition(".")[0]
-    return next((extra for extra, libraries in _EXTRAS.items() if name in libraries), None)
+    return next((extra for extra, libraries in EXTRAS.items() if name in libraries), None)
 
 
-def install(what: str, library: str, verb: str = "needs") -> str:
+def install(what: str, library: str) -> str:
     """Sentence about a library that is missing and the command that installs it.
 
     Examples
@@ -35,8 +37,31 @@ def install(what: str, library: str, verb: str = "needs") -> str:
     "decompose needs pandas: install it with: pip install 'rpca-affect[cli]'."
     """
     extra = extra_of(library)
-    package = library.partition(".")[0] if extra is None else f"'rpca-affect[{extra}]'"
-    return f"{what} {verb} {library}: install it with: pip install {package}."
+    library = library.partition(".")[0]
+    package = library if extra is None else f"'rpca-affect[{extra}]'"
+    return f"{what} needs {library}: install it with: pip install {package}."
+
+
+def needed(what: str, library: str) -> Any:
+    """Import an optional library.
+
+    Raises
+    ------
+    ImportError
+        The sentence of `install`, where the library is not there.
+
+    Examples
+    --------
+    >>> needed("this line", "no_such_library.part")
+    Traceback (most recent call last):
+    ImportError: this line needs no_such_library: install it with: pip install no_such_library.
+    """
+    try:
+        return importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != library.partition(".")[0]:
+            raise  # the library is there and lacks something itself
+        raise ImportError(install(what, library), name=library) from None
 
 
 class MissingName:

@@ -27,7 +27,7 @@ FLOORS = {
 }  # fmt: skip
 # Beside the floors: what each of them may import.
 BESIDE = {
-    "recordings": {"arrays", "display", "recordings", "refusals"},
+    "recordings": {"arrays", "display", "extras", "recordings", "refusals"},
     "plots": {"arrays", "plots", "decomposition", "doubts", "words", "noise", "metrics"},
     # Recipes name people's recordings.
     "deep": {"deep", "recordings", *(name for name, floor in FLOORS.items() if floor <= 3)},

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.arrays import as_floating
+from rpca_affect.extras import needed
 from rpca_affect.refusals import absent
 
 __all__ = ["Chunk", "chunks_of", "dtype_of", "opened"]
@@ -31,8 +32,7 @@ class Chunk(NamedTuple):
 
 def opened(x: Any) -> Any:
     """Return a dask array (m, n) for whatever was given; nothing is read yet."""
-    import dask.array as da
-
+    da = needed("rpca_affect.distributed", "dask.array")
     if isinstance(x, (str, Path)):
         return _of_path(Path(x))
     module = type(x).__module__.split(".")[0]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect.extras import needed
 from rpca_affect.results.tables import guarded
 
 __all__ = ["EXPORTS", "Annotation", "annotations", "export_events", "exporter_of", "known_program"]
@@ -203,18 +204,8 @@ def _clean(text: Any) -> str:
     return CONTROL.sub(" ", str(text)).strip()
 
 
-def _needs(library: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(library)
-    except ImportError:
-        package = {"pympi": "pympi-ling"}.get(library, library)
-        raise ValueError(f"this export needs {package}: pip install 'rpca-affect[annotations]'") from None
-
-
 def _elan(listed: list[Annotation], path: Path, length: float) -> None:
-    pympi = _needs("pympi")
+    pympi = needed("this export", "pympi")
     eaf = pympi.Elan.Eaf(author="rpca_affect")
     eaf.adocument["DATE"] = WRITTEN
     eaf.remove_tier("default")
@@ -226,7 +217,7 @@ def _elan(listed: list[Annotation], path: Path, length: float) -> None:
 
 
 def _praat(listed: list[Annotation], path: Path, length: float) -> None:
-    pympi = _needs("pympi")
+    pympi = needed("this export", "pympi")
     last = max([length, *(item.end / 1000 for item in listed), 0.001])
     grid = pympi.Praat.TextGrid(xmin=0, xmax=last)
     for name in dict.fromkeys(item.tier for item in listed) or ["transient"]:
@@ -244,7 +235,7 @@ def _audacity(listed: list[Annotation], path: Path, length: float) -> None:
 
 def _boris(listed: list[Annotation], path: Path, length: float) -> None:
     """A state event for each: one row where it starts and one where it stops, stops first where they meet."""
-    openpyxl = _needs("openpyxl")
+    openpyxl = needed("this export", "openpyxl")
     moments = [(time, stops, item) for item in listed for time, stops in ((item.start, False), (item.end, True))]
     moments.sort(key=lambda moment: (moment[0], not moment[1]))
     rows = [

@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect.extras import needed
+
 __all__ = ["to_xarray"]
 
 
 def to_xarray(split: Any) -> Any:
     """Return a split as a Dataset; see `rpca_affect.Split.to_xarray`."""
-    try:
-        import xarray
-    except ImportError:
-        raise ValueError("to_xarray needs xarray: pip install 'rpca-affect[annotations]'") from None
+    xarray = needed("to_xarray", "xarray")
     recording = split.recording
     index = recording.meta["index"]
     group = np.full(recording.n_features, "", dtype=object)

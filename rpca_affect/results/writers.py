@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect.extras import needed
 from rpca_affect.results.numerals import PAD, numerals, padded
 
 __all__ = ["Column", "Dialect", "open_table"]
@@ -119,12 +120,7 @@ def _batches(pa: Any, columns: list[Column], kind: np.dtype) -> tuple[Any, Calla
 
 @contextmanager
 def _parquet(path: Path, columns: list[Column], kind: np.dtype) -> Iterator[Write]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise ValueError("Parquet needs pyarrow: pip install 'rpca-affect[files]', or write csv") from None
-
+    pa, parquet = needed("Parquet", "pyarrow"), needed("Parquet", "pyarrow.parquet")
     named = [Column(column.name or f"index_{k}", column.feature, column.others) for k, column in enumerate(columns)]
     schema, batch = _batches(pa, named, kind)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from rpca_affect.extras import install
 from rpca_affect.refusals import Setting
 
 from ..recording import RecordingError
@@ -313,6 +314,4 @@ def _matlab(source: Source) -> dict[str, np.ndarray]:
 
 def missing(package: str, source: Source) -> RecordingError:
     """Sentence about a reader that is not installed."""
-    return RecordingError(
-        f"{source.name} needs {package} to be read; install it with: pip install 'rpca-affect[files]'."
-    )
+    return RecordingError(install(source.name, package))
