@@ -148,7 +148,7 @@ lowest: $(BIN)/python
 	$(PIP) uv
 	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[cli,test]'
-	SCIPY_ARRAY_API=1 .venv-lowest/bin/python -m pytest -n auto -W default tests --ignore=tests/deep --ignore=tests/gpu
+	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto -W default tests --ignore=tests/deep --ignore=tests/gpu
 
 # The core without any extra, as a wheel in a bare environment: solvers, estimators, and sentences about what is missing.
 core: $(VENV)/all.stamp

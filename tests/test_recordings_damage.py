@@ -78,13 +78,14 @@ DAMAGE = {
     "a cut Parquet file": (b"PAR1" + bytes(100), "damaged Parquet file"),
     "a cut Feather file": (b"ARROW1\x00\x00" + bytes(100), "damaged Feather file"),
 }
+READERS = {"Parquet": "pyarrow", "Feather": "pyarrow", "HDF5": "h5py"}
 
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_damage_is_one_sentence_about_the_file(what, tmp_path):
     contents, message = DAMAGE[what]
-    if "Parquet" in what or "Feather" in what:
-        pytest.importorskip("pyarrow")
+    for library in (READERS[word] for word in what.split() if word in READERS):
+        pytest.importorskip(library)
     path = tmp_path / "damaged.csv"  # the suffix is no help, contents decide
     path.write_bytes(contents)
     with pytest.raises(RecordingError, match=message) as caught:
