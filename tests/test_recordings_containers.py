@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpca_affect.recordings import RecordingError, read
-from rpca_affect.recordings.containers import load
-from rpca_affect.recordings.containers import text as text_module
+from rpca_affect.recordings.containers import load, parsing
 
 NAMES = ["time", "AU06", "pose Rx", "Größe"]
 
@@ -65,7 +64,7 @@ def test_text_of_every_dialect_and_packing(seed, marks, line, encoding, quoting,
     path.write_bytes(PACKINGS[packing](text.encode(encoding)))
     with pytest.MonkeyPatch.context() as patch:
         if not by_arrow:
-            patch.setattr(text_module, "_arrow_csv", lambda: None)
+            patch.setattr(parsing, "_arrow_csv", lambda: None)
         came_back(path, table)
 
 

@@ -1,8 +1,7 @@
-"""Delimited text to Table: parsed by pyarrow where it is installed, by pandas otherwise, with the same digits."""
+"""Delimited text to Table: laid out by its dialect, without what is no row, its rows counted and their damage told."""
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,15 +13,13 @@ from ..tables import Table
 from .below import without_notes
 from .dialect import HEAD_CHARACTERS, Dialect, dialect
 from .encoding import decoded
-from .rows import MISSING, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
+from .parsing import check_rows, parsed
+from .rows import SEPARATORS, fields
 from .source import Source
 from .strays import without_strays
 
 KINDS = ("text",)
-# From 3.1 on pandas reads every number exactly and warns of the option that older ones need for it.
-_EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
 _HEAD_OF_STAMPS = 1 << 20
-_HEX = re.compile(rb"(^|[,;\t|\s])[-+]?0[xX]", re.MULTILINE)
 
 
 def load(source: Source, keys: Sequence[str] = ()) -> Table:
@@ -57,7 +54,7 @@ def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tupl
     data, strays = without_strays(data, start, form)
     data, said = without_notes(data, start, form)
     codes = _codes(form) | _unpadded(data[start : start + _HEAD_OF_STAMPS], form)
-    frame = _parsed(name, data, start, form, codes)
+    frame = parsed(name, data, start, form, codes)
     lines = _lines(name, data, start, form, len(frame))
     frame = _without_spare(name, frame, form, lines)
     frame.columns = pd.Index(form.names, dtype=object)
@@ -129,135 +126,6 @@ def _unpadded(head: bytes, form: Dialect) -> frozenset[int]:
         if counted == sorted(counted) and any(float(a[0]) > float(b[0]) for a, b in pairwise(stamps)):
             found.add(i)
     return frozenset(found)
-
-
-# ---------------------------------------------------------------- the rows
-
-
-def _parsed(name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
-    blanks_before_quotes = any(re.search(r'[,;\t|]\s+"', row.text) for row in form.body)
-    quick = form.separator != " " and not blanks_before_quotes and not _hexadecimal(data, start)
-    if quick and (csv := _arrow_csv()) is not None:
-        return _by_arrow(csv, name, data, start, form, codes)
-    return _by_pandas(name, data, start, form, codes)
-
-
-def _hexadecimal(data: bytes, start: int) -> bool:
-    """Whether some cell begins as a hexadecimal number: the pattern is only tried where its letters are."""
-    there = any(data.find(mark, start) >= 0 and data.find(b"0" + mark, start) >= 0 for mark in (b"x", b"X"))
-    return there and _HEX.search(data, start) is not None
-
-
-@cache
-def _arrow_csv():
-    try:
-        from pyarrow import csv
-    except ImportError:
-        return None
-    return csv
-
-
-def _by_arrow(csv, name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
-    import pyarrow as pa
-
-    quoted = b'"' in data
-    longest = max(len(row.text) for row in form.body)
-    rows = [fields(row.text, form.separator) for row in form.body]
-    texts = {i for row in rows for i, cell in enumerate(row) if not is_number(cell) and cell.strip() not in MISSING}
-    columns = [str(i) for i in range(form.width)]
-    kinds = {str(i): pa.string() for i in texts | codes if i < form.width}
-    # On one thread: a process that ends while Arrow still starts others is aborted, and they save no time here.
-    while True:
-        try:
-            table = csv.read_csv(
-                pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
-                csv.ReadOptions(column_names=columns, block_size=max(1 << 23, 16 * longest), use_threads=False),
-                csv.ParseOptions(delimiter=form.separator, newlines_in_values=quoted),
-                csv.ConvertOptions(
-                    column_types=kinds,
-                    null_values=list(MISSING),
-                    strings_can_be_null=True,
-                    decimal_point=form.decimal,
-                    timestamp_parsers=["\x01"],  # what looks like a date stays as it is written
-                ),
-                # Arrow's own pool keeps gigabytes of addresses, for which a limit on memory counts.
-                pa.system_memory_pool(),
-            )
-        except pa.ArrowInvalid:
-            return _by_pandas(name, data, start, form, codes)  # a word far below numbers, where there is no damage
-        dated = [c for c, field in zip(columns, table.schema) if pa.types.is_temporal(field.type)]
-        if not dated:
-            break
-        kinds |= dict.fromkeys(dated, pa.string())
-    empty = [c for c, field in zip(columns, table.schema) if pa.types.is_null(field.type)]
-    frame = table.to_pandas(self_destruct=True, use_threads=False)
-    del table
-    frame = frame.astype(dict.fromkeys(empty, np.float64)) if empty else frame
-    if any(cell[:1].isspace() for row in rows for i, cell in enumerate(row) if i in texts):
-        for i in texts - codes:
-            frame[str(i)] = frame[str(i)].str.strip()
-    return frame
-
-
-def _by_pandas(name: str, data: bytes, start: int, form: Dialect, codes: frozenset[int]) -> pd.DataFrame:
-    from io import BytesIO
-
-    check_rows(name, data, start, form)  # pandas fills short rows up
-    handle = BytesIO(data)
-    handle.seek(start)
-    try:
-        frame = pd.read_csv(
-            handle,
-            sep=r"\s+" if form.separator == " " else form.separator,
-            header=None,
-            names=range(form.width),
-            index_col=False,
-            dtype=dict.fromkeys(codes, str),  # type: ignore[arg-type]
-            skipinitialspace=True,
-            na_values=list(MISSING),
-            keep_default_na=False,
-            decimal=form.decimal,
-            **_EXACT,  # type: ignore[call-overload]
-            low_memory=False,
-        )
-    except (pd.errors.ParserError, ValueError, OverflowError) as error:
-        raise RecordingError(f"{name} is not a table: {str(error).strip().splitlines()[-1].rstrip('.')}.") from error
-    frame.columns = [str(i) for i in range(form.width)]
-    return frame
-
-
-def check_rows(name: str, data: bytes, start: int, form: Dialect) -> np.ndarray:
-    """Line number of every row, after making sure that each has as many cells as the header has names."""
-    lines = []
-    for row in _later_rows(name, data, start, form):
-        cells = count(row.text, form.separator)
-        if cells != form.width:
-            _refuse_row(name, form, row, cells)
-        lines.append(row.first)
-    return np.array(lines)
-
-
-def _later_rows(name: str, data: bytes, start: int, form: Dialect):
-    for row in rows_of(data[start:].decode(), name):
-        if not is_blank(row.text):
-            yield Row(row.first + form.skip, row.last + form.skip, row.text)
-
-
-def _refuse_row(name: str, form: Dialect, row: Row, cells: int) -> None:
-    width = len(form.names)
-    found = f"{cells} cell" if cells == 1 else f"{cells} cells"
-    sentence = f"{name}: line {row.first} has {found}, expected {width} (separator: {SEPARATORS[form.separator]})"
-    if cells < form.width and not row.text.endswith("\n"):
-        column = form.names[min(cells, width) - 1].strip()
-        raise RecordingError(f"{sentence}; the file is truncated in column {column!r} of its last line.")
-    digits = [cell.strip() for cell in fields(row.text, form.separator)]
-    whole = sum(cell.lstrip("+-").isdigit() for cell in digits)
-    if form.separator == "," and cells > 1.3 * width and whole == len(digits):
-        raise RecordingError(
-            f"{sentence}; the decimal mark seems to be a comma as well: export the table with semicolons between its "
-            "columns, or with decimal points."
-        )
-    raise RecordingError(f"{sentence}.")
 
 
 def _lines(name: str, data: bytes, start: int, form: Dialect, n_rows: int) -> np.ndarray | None:
