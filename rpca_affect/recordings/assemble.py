@@ -20,6 +20,7 @@ from .when import stated_rate
 __all__ = ["Layout", "assemble", "counted", "listed", "overridden", "sequence_rows", "step_of"]
 
 COLUMNS = 32  # that are laid beside each other at a time: no second copy of the table
+_SLOWEST, _FASTEST = 0.5, 400.0  # frames per second of cameras
 _MOST_BELOW = 6  # rows of means, deviations, sums
 
 
@@ -211,8 +212,9 @@ def _trusted_rows(table: Table, layout: Layout, min_confidence: float, notices: 
     n_masked = n_rows - int(trusted.sum())
     if n_masked == n_rows:
         best = "" if layout.confidence is None else f" (highest confidence {np.nanmax(layout.confidence):.3g})"
+        by = [table.names[i] for i, role in enumerate(layout.roles) if role.kind == "quality" and role.used]
         raise RecordingError(
-            f"{table.source}: all {counted(n_rows, 'frame')} failed or are below ",
+            f"{table.source}: all {counted(n_rows, 'frame')} failed by {listed(by)} or are below ",
             Setting("min_confidence", min_confidence),
             f"{best}; lower ",
             Setting("min_confidence"),
@@ -279,8 +281,9 @@ def _when(table: Table, layout: Layout, observed: np.ndarray, fps, max_gap: floa
     rate = fps
     if rate is None and time is not None and (step := usual_step(_nan_where(time, empty), trusted_key)):
         rate = 1.0 / step
-        if rate > 400:
-            notices.append(f"The time stamps step by {step:.3g} s ({rate:.0f} fps), which no camera does; set fps.")
+        if not _SLOWEST <= rate <= _FASTEST:
+            shown = f"{step:.3g} s ({round(rate, 2):g} fps)"
+            notices.append(f"The time stamps step by {shown}, which no camera does; set fps.")
     return time, sequence_id, order, rate
 
 

@@ -10,6 +10,7 @@ from .names import unit_in
 
 _RATES = (24, 25, 30, 48, 50, 60, 100, 120, 240)
 _DAY = 86400.0
+SHUFFLED = 0.2  # steps back, beyond which rows are in no order of time
 _TIMECODE = r"(\d{1,3})[:;](\d{1,2})[:;](\d{1,2})[:;](\d{1,3}(?:\.\d*)?)"
 _DATED = (
     r"(?:(\d{1,4}[-./]\d{1,2}[-./]\d{2,4})[T ,]*)?"
@@ -71,7 +72,8 @@ def from_numbers(stamps: np.ndarray, name: str, sequence: np.ndarray | None = No
     """Seconds from numbers: the unit by where a clock stands, by the column's name, and by the step, unless given."""
     stamps = np.where(np.isfinite(stamps), stamps, np.nan)  # an infinite time is none
     known = stamps[np.isfinite(stamps)]
-    step = step_of(stamps, sequence) or 0.0
+    falls = (np.diff(known) < 0).mean() if len(known) > 1 else 0.0
+    step = (step_of(np.sort(known)) if sequence is None and falls > SHUFFLED else step_of(stamps, sequence)) or 0.0
     if not len(known):
         return Times(stamps)
     first = float(np.median(known))
@@ -198,10 +200,16 @@ def _days(dates: pd.Series) -> np.ndarray:
 
 def _past_midnight(seconds: np.ndarray, notices: list[str]) -> np.ndarray:
     with np.errstate(invalid="ignore"):
-        midnight = np.cumsum(np.diff(seconds, prepend=seconds[0]) < -_DAY / 2)
+        steps = np.diff(seconds, prepend=seconds[0])
+        midnight = np.cumsum(steps < -_DAY / 2)
+        # 12:59 is followed by 1:00 where the clock counts to twelve.
+        twelve = np.nanmin(seconds) >= 3600 and np.nanmax(seconds) < 13 * 3600
+        noon = np.cumsum((steps > -_DAY / 2) & (steps < 60 - _DAY / 2)) if twelve else np.zeros_like(midnight)
     if midnight[-1]:
         notices.append("The time passes midnight; it goes on.")
-    return seconds + midnight * _DAY
+    if noon[-1]:
+        notices.append("The clock counts to twelve hours and starts again; the time goes on.")
+    return seconds + midnight * _DAY + noon * _DAY / 2
 
 
 def _timecode(parts: pd.DataFrame) -> Times:

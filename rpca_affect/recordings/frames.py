@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .names import CLOCK, COUNTER, words_of
 from .recording import RecordingError
 
 
@@ -51,6 +52,24 @@ def to_pandas(source: Any) -> pd.DataFrame:
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     return frame.to_pandas()
+
+
+def with_index(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Table with the levels of its index as columns too, where they say more than when, and a sentence about it.
+
+    An index without a name counts rows, and one of times is the time of the table: they stay what they are.
+    """
+    index = frame.index
+    named = index.name is not None and not isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex))
+    if not isinstance(index, pd.MultiIndex) and (not named or set(words_of(str(index.name))) & CLOCK):
+        return frame, ()
+    levels = [f"level_{k}" if name is None else name for k, name in enumerate(index.names)]
+    taken = [k for k, name in enumerate(levels) if name not in frame.columns]
+    if frame.columns.nlevels > 1 or not taken:
+        return frame, ()
+    columns = {levels[k]: index.get_level_values(k).to_numpy() for k in taken}
+    said = f"The index was taken along as columns: {', '.join(str(levels[k]) for k in taken)}."
+    return pd.concat([pd.DataFrame(columns, index=index), frame], axis=1), (said,)
 
 
 def unmasked(array: Any) -> tuple[Any, np.ndarray | None]:
@@ -115,8 +134,6 @@ def _from_dataset(source: Any) -> pd.DataFrame:
 
 
 def _row_dimension(dims) -> Any:
-    from .names import CLOCK, COUNTER, words_of
-
     named = [dim for dim in dims if set(words_of(str(dim))) & (CLOCK | COUNTER | {"t"})]
     return named[0] if named else dims[0]
 

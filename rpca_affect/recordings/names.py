@@ -19,6 +19,7 @@ CLOCK = word_set(
 SPAN = word_set("start begin onset from end stop offset duration dur length")  # of an interval
 UNITS = {
     **dict.fromkeys(word_set("ns nsec nanos nanosec nanosecond nanoseconds"), 1e-9),
+    **dict.fromkeys(word_set("tick ticks"), 1e-7),
     **dict.fromkeys(word_set("us µs μs usec micros microsec microsecond microseconds"), 1e-6),
     **dict.fromkeys(word_set("ms msec msecs millis millisec millisecond milliseconds millisekunden"), 1e-3),
     **dict.fromkeys(word_set("s sec secs second seconds sek sekunde sekunden secondes segundos"), 1.0),
@@ -51,12 +52,17 @@ QUALITY = word_set(
     "confidence conf likelihood success succeeded valid validity quality score probability prob tracked detected "
     "detection visibility visible reliability certainty status state ok found konfidenz erfolg"
 )
+# Words of a column that is 0 while the tracker works.
+LOSS = word_set(
+    "lost loss missing missed fail failed failure invalid error errors occluded occlusion untracked undetected dropped "
+    "blurred blurry absent"
+)
 PERCENT = word_set("% percent percentage pct perc prozent")
 WEAK = word_set("score quality probability prob visibility visible status state found validity")
 CONTEXT = word_set(
     "face tracking tracker track detector detection detected frame model overall mean pose landmark landmarks head of "
     "is has the fit bbox box image mp mediapipe openface video local global relative absolute system media recording "
-    "total in formatted stamp id nr no number index event s x object subject signal computer device camera"
+    "total in formatted stamp id nr no number index event s x object subject signal computer device camera instance"
 )
 _VOCABULARY = CLOCK | SPAN | set(UNITS) - {"s", "h"} | COUNTER - {"#", "n", "i", "no"} | WHO | PART | LABEL | QUALITY
 

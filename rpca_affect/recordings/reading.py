@@ -13,7 +13,7 @@ from .assemble import assemble
 from .containers import load
 from .containers.arrays import array_table
 from .formats import formats, prepared
-from .frames import to_pandas, unmasked
+from .frames import to_pandas, unmasked, with_index
 from .layout import Choice, overridden
 from .names import names_of
 from .recording import Recording, RecordingError
@@ -214,7 +214,8 @@ def from_frame(
     RecordingError
         If there is no row, no numeric column, or text among the numbers.
     """
-    table = Table(to_pandas(frame), "DataFrame")
+    held, said = with_index(to_pandas(frame))
+    table = Table(held, "DataFrame", notices=said)
     choice = Choice.of(time, key, confidence, drop, features)
     return _made(table, format, choice, missing, features, min_confidence, mask, max_gap, fps)
 

@@ -17,7 +17,7 @@ from .groups import ANY
 from .names import words_of
 from .tables import Table
 from .trust import find_quality
-from .when import find_counter, find_time
+from .when import find_counter, find_time, index_count
 from .who import find_keys
 
 
@@ -59,6 +59,8 @@ def decide(table: Table, convention: Convention | None = None, *, foreign: str |
     _by_words(seen)
     times = find_time(seen)
     numbers = find_counter(seen)
+    if times is None and numbers is None:
+        numbers = index_count(seen)
     quality = find_quality(seen)
     keys, sequence = find_keys(seen, times, numbers)
     _rest(seen)

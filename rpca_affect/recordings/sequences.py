@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .clock import sequence_rows, spread, step_of
+from .clock import SHUFFLED, sequence_rows, spread, step_of
 from .phrases import counted
 
 _FRAMES_PER_SECOND_UNKNOWN = 25.0  # what one second counts as where frames are numbered but not timed
@@ -67,7 +67,7 @@ def usual_step(stamps: np.ndarray | None, key: np.ndarray | None) -> float:
     for rows in sequence_rows(key, len(stamps)):
         here = stamps[rows]
         falls = (np.diff(here) < 0).mean() if len(here) > 1 else 0.0
-        step = step_of(np.sort(here[np.isfinite(here)]) if falls > 0.2 else here)
+        step = step_of(np.sort(here[np.isfinite(here)]) if falls > SHUFFLED else here)
         if step is not None:
             steps.append((step, len(rows)))
     if not steps:

@@ -15,6 +15,8 @@ _BAD = vocabulary.word_set(
     "false no bad invalid fail failed failure lost error none missing untracked 0 0.0 fit_failed find_failed not_found "
     "undetected notracked off not_tracked not_detected nan"
 )
+_YES, _NO = vocabulary.word_set("1 1.0 true yes y"), vocabulary.word_set("0 0.0 false no n")
+_LEAST_PERCENT = 10.0  # that some frame of a confidence in per cent exceeds
 
 
 def find_quality(seen: Evidence) -> dict[str, Any]:
@@ -46,6 +48,11 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
                 confidence = values if confidence is None else np.fmin(confidence, values)
                 seen.of[i] = Role("quality", f"the confidence of {seen.foreign}", used=True)
             continue
+        if role is None and some & vocabulary.LOSS and some <= vocabulary.LOSS | vocabulary.CONTEXT:
+            lost, seen.of[i] = _loss(seen, i)
+            if lost is not None:
+                failed = lost if failed is None else failed | lost
+            continue
         if role is not None or not some & vocabulary.QUALITY or words[-1] in vocabulary.WHO | {"nr", "no", "index"}:
             continue
         stem = words[:-1] if words[-1] in vocabulary.QUALITY else ()
@@ -68,6 +75,25 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
             confidence = values if confidence is None else np.fmin(confidence, values)
             seen.of[i] = Role("quality", why, used=True)
     return {"confidence": confidence, "failed": failed, "cell_confidence": cells}
+
+
+def _loss(seen: Evidence, i: int) -> tuple[Any, Role | None]:
+    """Frames that a column named like a failure marks, and its role; an error in other numbers is said, not used."""
+    numbers = seen.numbers(i)
+    if numbers is None:
+        words = seen.table.frame.iloc[:, i].astype("string").str.strip().str.casefold()
+        yes = words.isin(_YES)
+        if not (yes | words.isin(_NO) | words.isna()).all():
+            return None, None
+        lost = yes.to_numpy(bool, na_value=False)
+    elif seen.shape(i).binary or (seen.shape(i).constant and seen.shape(i).low in (0, 1)):
+        lost = numbers > 0
+    elif seen.shape(i).known:
+        seen.notices.append(f"The column {seen.table.names[i]} grows where the tracker is unsure; it was not used.")
+        return None, Role("quality", "named like a failure, but not 0 or 1")
+    else:
+        return None, Role("quality", "empty")
+    return lost, Role("quality", "1 where the tracker failed", used=True)
 
 
 def _stems(seen: Evidence) -> dict[tuple[str, ...], list[int]]:
@@ -101,7 +127,7 @@ def _trust(seen: Evidence, i: int, weak: bool) -> tuple[np.ndarray | None, str, 
     if shape.binary or (shape.constant and shape.low in (0, 1)):
         return numbers, "failed", "0 where the tracker failed"
     scale = 1.0
-    if shape.high > 1 and 1 < shape.high <= 100 and shape.low >= 0 and np.nanmedian(numbers) > 1:
+    if _LEAST_PERCENT < shape.high <= 100 and shape.low >= 0 and np.nanmedian(numbers) > 1:
         scale = 100.0
     if shape.low < 0 or shape.high > scale:
         seen.notices.append(f"The column {name} is not between 0 and 1 and was not used.")

@@ -11,6 +11,7 @@ from . import names as vocabulary
 from .clock import Times, from_numbers, from_text, odd_cell
 from .evidence import Evidence, Role, regular, shape_of
 from .names import unit_in, words_of
+from .phrases import listed
 from .recording import RecordingError
 
 _RATE = re.compile(
@@ -29,6 +30,11 @@ def find_time(seen: Evidence) -> Times | None:
     """Times of the best clock among the columns; every clock gets its role."""
     index = seen.table.frame.index
     found: list[tuple[tuple, int, Times]] = []
+    parts, clock = _clock_in_parts(seen)
+    if clock is not None:
+        found.append(((False, True, True, 1.0, False, True, -parts[0]), parts[0], clock))
+        for i in parts:
+            seen.of[i] = Role("time", "a part of the clock")
     for i in seen.open():
         name = seen.table.names[i]
         words = words_of(name)
@@ -68,12 +74,43 @@ def find_time(seen: Evidence) -> Times | None:
         return None
     _, best, times = max(found, key=lambda one: one[0])
     role = seen.of[best]
-    seen.of[best] = Role("time", role.reason if role else "", used=True)
+    for i in parts if times is clock else (best,):
+        seen.of[i] = Role("time", role.reason if role else "", used=True)
     for _, i, _ in found:
-        if i != best and (other := seen.of[i]) is not None:
+        if i != best and i not in parts and (other := seen.of[i]) is not None:
             seen.of[i] = replace(other, reason=f"{other.reason}; another column is the time")
     seen.notices += times.notices
     return times
+
+
+_PARTS = {3600.0: 24, 60.0: 60, 1.0: 60, 1e-3: 1000, 1e-6: 1000000}  # unit -> how many of it make one of the next
+
+
+def _clock_in_parts(seen: Evidence) -> tuple[list[int], Times | None]:
+    """Columns that hold hours, minutes, seconds and their parts of one clock, and the seconds that they make."""
+    parts: dict[float, int] = {}
+    for i in seen.open():
+        words = words_of(seen.table.names[i])
+        unit = vocabulary.UNITS.get(words[-1]) if words else None
+        if unit in _PARTS and set(words[:-1]) <= vocabulary.CLOCK and i not in seen.given and seen.is_number(i):
+            parts.setdefault(unit, i)
+    units = sorted(parts, reverse=True)
+    if len(units) < 2 or units[-1] > 1:
+        return [], None
+    seconds = np.zeros(seen.n)
+    for unit in units:
+        shape, numbers = seen.shape(parts[unit]), seen.numbers(parts[unit])
+        whole = shape.integer or unit == units[-1]
+        if numbers is None or not shape.known or shape.low < 0 or shape.high >= _PARTS[unit] or not whole:
+            return [], None
+        seconds += unit * numbers
+    steps = np.diff(seconds)
+    if not ((steps >= 0) | (steps < -43200.0)).mean() > 0.95 or not (steps > 0).any():
+        return [], None
+    seconds += 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200.0)
+    columns = [parts[unit] for unit in units]
+    said = f"The clock stands in several columns, read as one time: {listed(seen.table.names[i] for i in columns)}."
+    return columns, Times(seconds, (said,))
 
 
 def _says_when(words: tuple[str, ...]) -> bool:
@@ -218,3 +255,16 @@ def find_counter(seen: Evidence) -> np.ndarray | None:
     seen.of[best] = replace(role, used=True) if role else None
     numbers = seen.table.numbers(best, required=True)
     return None if numbers is None else np.where(np.isfinite(numbers), numbers, np.nan)  # an infinite count is none
+
+
+def index_count(seen: Evidence) -> np.ndarray | None:
+    """Frame numbers of an index that is no more 0, 1, 2, ...: tables were joined, or rows left out or shuffled."""
+    index = seen.table.frame.index
+    if isinstance(index, pd.MultiIndex) or not pd.api.types.is_integer_dtype(index.dtype) or len(index) < 10:
+        return None
+    numbers = index.to_numpy(np.float64)
+    ones = (np.diff(numbers) == 1).mean()
+    if ones == 1 or not (ones > 0.5 or regular(numbers)):
+        return None
+    seen.notices.append("The index does not count the rows one by one: it is taken as the number of the frame.")
+    return numbers

@@ -100,7 +100,7 @@ def table_of_arrays(arrays: Mapping[str, np.ndarray], name: str, key: str | None
             raise RecordingError(
                 f"{name} holds {len(numbers)} arrays of two or more dimensions, expected one of shape (n_frames, "
                 f"n_features) or clips of one width{'; choose one with ' if numbers else ''}",
-                *([Setting("key", numbers[0])] if numbers else []),
+                *([Setting("key", min(numbers, key=lambda k: len(shapes[k])))] if numbers else []),
                 f" (found: {found}{', ...' if len(held) > 12 else ''}).",
             )
     form = {"array": True} | ({"key": key or numbers[0]} if len(held) > 1 and not series else {})

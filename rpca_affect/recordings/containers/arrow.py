@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ..frames import with_index
 from ..recording import RecordingError
 from ..tables import Table
 from .arrays import missing
@@ -35,4 +36,5 @@ def load(source: Source, keys: Sequence[str] = ()) -> Table:
         raise source.damaged(source.kind.capitalize(), error) from error
     if not isinstance(frame, pd.DataFrame):
         raise source.damaged(source.kind.capitalize(), ValueError("it holds no table"))
-    return Table(frame, source.name, notices=source.notices)
+    frame, said = with_index(frame)
+    return Table(frame, source.name, notices=(*source.notices, *said))

@@ -49,9 +49,12 @@ def _arrays(file, h5py, matlab: bool) -> tuple[dict[str, np.ndarray], bool]:
     def visit(path: str, node: Any) -> None:
         nonlocal pandas_store
         pandas_store |= "pandas_type" in node.attrs
-        if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "biufSO" or not 0 < node.ndim < 4:
+        if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "biufSO" or not node.ndim:
             return
         if path.startswith(("#refs#", "#subsystem#")):
+            return
+        if node.ndim > 3 and node.dtype.kind in "biuf":  # its shape is enough to say that it is there
+            found[path] = np.broadcast_to(np.zeros((), node.dtype), node.shape)
             return
         if node.size > _MOST_CELLS:
             raise RecordingError(f"{file.filename}: {path} says that it has shape {node.shape}, more than is read.")

@@ -141,7 +141,11 @@ def _by_records(source: Source, held: Any, lines) -> tuple[pd.DataFrame, np.ndar
 def _faces(record: Any) -> Iterator[Any]:
     """The record itself, or one for each face in it."""
     if isinstance(record, dict):
-        lists = {k: v for k, v in record.items() if k in _FACES and isinstance(v, list) and len(v) > 1}
+        lists = {
+            k: v
+            for k, v in record.items()
+            if k in _FACES and isinstance(v, list) and len(v) > 1 and _named_scores(v)[0] is None
+        }
         n_faces = {len(v) for v in lists.values()}
         if len(n_faces) == 1 and all(isinstance(face, (dict, list)) for v in lists.values() for face in v):
             rest = {k: v for k, v in record.items() if k not in lists}
