@@ -35,33 +35,44 @@ def outer(data: sets.LabelledSet, folds: int, seed: int):
     """Train and test rows of every fold; an official split is the only one."""
     if data.test is not None:
         return [(np.flatnonzero(~data.test), np.flatnonzero(data.test))]
-    return list(parts(data.y, data.group, folds, seed))
+    found = list(parts(data.y, data.group, folds, seed))
+    if any(len(set(data.y[rows])) < 2 for rows, _ in found):
+        raise SystemExit(
+            f"{data.name}: one of {len(found)} folds leaves one class to train on; give --folds "
+            f"{len(np.unique(data.group))}, one for each person, or more people."
+        )
+    return found
 
 
 def parts(y, group, folds: int, seed: int):
-    """Folds that keep classes alike and people apart."""
-    if group is None:
-        return StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y)
-    folds = min(folds, len(np.unique(group)))
+    """Folds that keep classes alike and people apart; no more than people, or recordings of a class; none of one."""
+    people = np.arange(len(y)) if group is None else group
+    folds = min(folds, len(np.unique(people)), max(np.unique(y, return_counts=True)[1]))
     if folds < 2:
-        raise SystemExit("there is one group on the training side: nothing can be held out; give more people.")
-    return StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, group)
+        return
+    splitter = StratifiedKFold if group is None else StratifiedGroupKFold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # people decide, not classes
+        yield from splitter(folds, shuffle=True, random_state=seed).split(y, y, group)
 
 
 def choose(name, X, y, group, args, seed):
     """Size and epochs with the best UAR over held-out training people; of equals the smallest.
 
     Where there is one to choose from nothing is trained, except for the choice of a level, which asks for its score.
+    A part of the training people that shows one class only teaches nothing and is passed over.
     """
     sizes, found = rivals.sizes(name, args.sizes), {}
     if len(sizes) == len(args.epochs) == 1 and args.level != "chosen":
         return sizes[0], args.epochs[0], {}
     for chosen, held in parts(y, group, args.inner, seed):
-        for size in sizes:
+        for size in sizes if len(set(y[chosen])) > 1 else ():
             inside = [X[i] for i in chosen], y[chosen]
             for epochs, model in rivals.fitted(name, size, args.epochs, None, seed, *inside):
                 score = uar(y[held], model.predict([X[i] for i in held]))
                 found.setdefault((size, epochs), []).append(score)
+    if not found:
+        raise SystemExit(f"no part of {len(y)} training recordings can be held out to choose {name}; give more people.")
     means = {key: float(np.mean(values)) for key, values in found.items()}
     return *max(means, key=lambda key: (means[key], -key[0], -key[1])), means
 
@@ -152,6 +163,8 @@ def arguments():
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run left in the folder")
     parser.add_argument("--table", action="store_true", help="only print the tables of what is there of these models")
     args = parser.parse_args()
+    if min(args.folds, args.inner) < 2 or min(args.seeds, *args.epochs, *args.sizes) < 1:
+        parser.error("give at least 2 --folds and --inner folds, and at least 1 of --seeds, --epochs and --sizes")
     if args.models is None:
         args.models = ["no SEM, no DDM", "lsef", *rivals.ABLATION] if args.ablation else list(rivals.MODELS)
         if "minirocket" in args.models and importlib.util.find_spec("aeon") is None:
@@ -171,7 +184,10 @@ def run(data, level, args):
     settings = {"data": fingerprint(data), "folds": args.folds, "inner": args.inner}
     settings |= {"level": level, "epochs": sorted(args.epochs), "sizes": sorted(args.sizes)}
     for seed in range(args.seeds):
-        for fold, (rows, test_rows) in enumerate(outer(data, args.folds, seed)):
+        folds = outer(data, args.folds, seed)
+        if seed == 0 and data.test is None and len(folds) < args.folds:
+            print(f"{data.name}: {len(folds)} folds, for there are {len(set(data.group))} people")
+        for fold, (rows, test_rows) in enumerate(folds):
             for name in args.models:
                 path = folder / f"{re.sub('[^A-Za-z0-9]+', '_', name)}-{seed}-{fold}.json"
                 if path.exists() and not args.fresh:

@@ -1,11 +1,13 @@
 """Every model of the benchmark in one form: sizes to choose from, training that can be stopped, predictions."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -108,18 +110,24 @@ def scales(module: Any, dilations: tuple[int, ...]) -> None:
 
 
 def classical(name: str, strength: float, seed: int) -> Any:
-    """A pipeline of fixed features and a linear classifier."""
+    """A pipeline of fixed features and a linear classifier.
+
+    Of a feature that a recording lacks, the median of the training recordings stands in.
+    """
     logistic = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")
+    filled = SimpleImputer(strategy="median", keep_empty_features=True)
     if name == "mean + std":
-        return make_pipeline(FunctionTransformer(statistics), StandardScaler(), logistic)
+        return make_pipeline(FunctionTransformer(statistics), filled, StandardScaler(), logistic)
     if name == "descriptors":
-        return make_pipeline(SequenceDescriptors(), StandardScaler(), logistic)
+        return make_pipeline(SequenceDescriptors(), filled, StandardScaler(), logistic)
     return make_pipeline(Rocket(seed), StandardScaler(), RidgeClassifier(strength, class_weight="balanced"))
 
 
 def statistics(X: list) -> np.ndarray:
-    """Mean and standard deviation of each feature over the observed frames."""
-    return np.stack([np.concatenate([np.nanmean(x, 0), np.nanstd(x, 0)]) for x in X])
+    """Mean and standard deviation of each feature over the observed frames, NaN where there are none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice|Degrees of freedom", RuntimeWarning)
+        return np.stack([np.concatenate([np.nanmean(x, 0), np.nanstd(x, 0)]) for x in X])
 
 
 class Rocket:

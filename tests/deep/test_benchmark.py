@@ -135,11 +135,29 @@ def test_every_row_of_the_ablation_trains(tiny, monkeypatch):
     ("change", "sentence"),
     [
         ({"y": None}, "has no y"),
+        ({"y": np.array([{}] * 24)}, "plain arrays"),
+        ({"y": np.arange(24)[:, None]}, r"y has shape \(24, 1\)"),
+        ({"y": np.array("a")}, r"y has shape \(\)"),
+        ({"y": np.array(["a"] * 24)}, "one class, a"),
+        ({"y": np.array(["a", ""] * 12)}, "entry 1 of y is empty"),
+        ({"y": np.where(np.arange(24) == 5, np.nan, np.arange(24) % 2)}, "entry 5 of y is empty"),
+        ({"y": np.repeat(list("pqrstu"), 4)}, "class p is of p alone"),
         ({"group": None}, "neither group"),
-        ({"group": np.arange(3)}, "3 entries for 24"),
+        ({"group": np.arange(3)}, r"group has shape \(3,\) for 24"),
+        ({"group": np.array(["ann", " "] * 12)}, "entry 1 of group is empty"),
+        ({"group": np.array(["ann", "bob"] * 12)}, "2 people to learn from"),
+        ({"split": np.array(["Train", "Test"] * 12)}, "split holds Test, Train"),
+        ({"split": np.array(["train"] * 24)}, "split holds train"),
+        ({"split": np.array(["train", "test"] * 12)}, "p is on both sides"),
+        ({"split": np.array(["train", "test"] * 12), "group": None}, "class b is on the test side only"),
         ({"x002": np.ones((4, 2))}, "x002 has shape"),
-        ({"x002": np.full((4, 5), np.inf)}, "infinite"),
-        ({"y": np.array([{}] * 24)}, "without objects"),
+        ({"x002": np.ones(5)}, "x002 has shape"),
+        ({"x002": np.full((4, 5), np.inf)}, "x002 has no observed cell"),
+        ({"x002": np.eye(4, 5) / np.eye(4, 5)[::-1, ::-1].clip(1) * 1e30}, "x002 holds infinite values or some beyond"),
+        ({"x002": np.zeros((0, 5))}, "x002 has no observed cell"),
+        ({"x002": np.full((4, 5), "a")}, "x002 holds <U1"),
+        ({"x002": np.ones((4, 5), complex)}, "x002 holds complex"),
+        ({"x002": None, "x099": np.ones((4, 5))}, "x003 follows x001"),
     ],
 )
 def test_a_wrong_file_has_its_sentence(tiny, change, sentence):
@@ -149,6 +167,70 @@ def test_a_wrong_file_has_its_sentence(tiny, change, sentence):
     np.savez(tiny, **{key: value for key, value in arrays.items() if value is not None})
     with pytest.raises(SystemExit, match=sentence):
         sets.read(str(tiny))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK damaged"])
+def test_what_is_no_file_of_arrays_is_said(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"^a\.npz is no whole \.npz file of plain arrays"):
+        importlib.import_module("sets").read(str(tmp_path / "a.npz"))
+    np.save(tmp_path / "b.npy", np.ones(3))
+    with pytest.raises(SystemExit, match="is no whole"):
+        importlib.import_module("sets").read(str(tmp_path / "b.npy"))
+
+
+def odd(rng) -> dict:
+    """A file as people have them: few people, rare classes, single frames, gaps, labels and numbers of any kind."""
+    people, classes = rng.integers(3, 5), rng.integers(2, 4)
+    person = np.repeat(np.arange(people), rng.integers(3, 6, people))
+    kind = rng.choice(classes, len(person), p=np.r_[0.7, np.full(classes - 1, 0.3 / (classes - 1))])
+    X = [rng.normal(size=(rng.choice([1, 2, 9]), 4)) * 5 + k for k in kind]
+    dtype = rng.choice(["float32", "float64", "int16", "float16"])
+    if dtype != "int16":
+        for x in X:
+            x[rng.random(x.shape) < rng.choice([0, 0.3])] = np.nan
+            x[:, rng.integers(4)] = np.nan
+            x[0, 0] = 1.0
+    words = np.array(["calm", "very tense", "\u00fc"])[kind]
+    return {
+        "y": [words, kind, kind * 1.0, kind > 0][rng.integers(4)],
+        "group": [person, person * 1.0, np.array([f"person {p}" for p in person])][rng.integers(3)],
+        **{f"x{i}": x.astype(dtype) for i, x in enumerate(X)},
+    }
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_odd_files_run_or_are_refused_in_a_sentence(tmp_path, monkeypatch, capsys, seed):
+    """Every model gets a score of every fold, or one sentence says what to change; nothing warns."""
+    np.savez(tmp_path / "odd.npz", **odd(np.random.default_rng(seed)))
+    models = ("mean + std", "descriptors", "tcn", "lsef")
+    short = ("--folds", 3, "--inner", 2, "--epochs", 1, "--sizes", 4, "--seeds", 1, "--level", "person")
+    try:
+        run(tmp_path, tmp_path / "odd.npz", *short, "--models", *models, monkeypatch=monkeypatch)
+    except SystemExit as refusal:
+        assert str(refusal).count("\n") == 0 and str(refusal).endswith(".") and ";" in str(refusal)
+        return
+    found = [json.loads(path.read_text()) for path in (tmp_path / "out/odd-person").glob("*-*-*.json")]
+    assert {fold["model"] for fold in found} == set(models) and len(found) % len(models) == 0
+    assert all(0 <= test["uar"] <= 1 for fold in found for test in fold["tests"])
+    assert "folds, for there are" in capsys.readouterr().out or len(found) == 3 * len(models)
+
+
+def test_a_class_of_two_people_is_held_out_with_each_of_them(tmp_path, monkeypatch):
+    """Where folds leave one class to train on, more folds are asked for; with them it runs."""
+    rng = np.random.default_rng(3)
+    group = np.repeat(list("pqrstu"), 2)
+    y = np.where(np.isin(group, ["p", "q"]), "rare", "common")
+    np.savez(tmp_path / "rare.npz", y=y, group=group, **{f"x{i}": rng.normal(size=(6, 3)) for i in range(12)})
+    benchmark, sets = importlib.import_module("benchmark"), importlib.import_module("sets")
+    data = sets.read(str(tmp_path / "rare.npz"))
+    halves = [np.flatnonzero(y == "common"), np.flatnonzero(y == "rare")]
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "parts", lambda *_: [halves])
+        with pytest.raises(SystemExit, match=r"one class to train on; give --folds 6"):
+            benchmark.outer(data, 2, 0)
+    run(tmp_path, tmp_path / "rare.npz", "--folds", 6, *SMALL[2:], "--models", "mean + std", monkeypatch=monkeypatch)
+    assert len(list((tmp_path / "out/rare").glob("*-*-*.json"))) == 6
 
 
 def test_intervals_of_paired_differences_cover():
