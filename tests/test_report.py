@@ -60,6 +60,23 @@ def test_it_needs_nothing_but_itself(page):
     assert not [attrs for _, attrs in page.tags if any("http" in str(v) for k, v in attrs.items() if k != "content")]
 
 
+def test_a_narrow_page_names_every_cell_of_an_event(page, split):
+    """Narrow screens show a row as a list: every cell carries the heading of its column."""
+    labels = [attrs["data-label"] for tag, attrs in page.tags if tag == "td" and "data-label" in attrs]
+    assert len(labels) == 8 * len(split.events()) > 0
+    assert labels[:8] == [
+        "onset (s)",
+        "apex",
+        "duration (s)",
+        "leading feature",
+        "peak",
+        "peak / noise",
+        "energy",
+        "features",
+    ]
+    assert all(attrs.get("class") == "table" for tag, attrs in page.tags if attrs.get("role") == "region")
+
+
 def test_it_says_the_numbers(page, split):
     summary = split.summary()
     assert f"{summary['rank'][0]} of {summary['features']}" in page.text
