@@ -9,7 +9,13 @@ __all__ = ["Doubt", "merged"]
 Measure = dict[str, float | int | str | list]
 
 # Where several sequences share a doubt, the one whose number here is largest speaks for all.
-WORST: Final = {"dense": "density", "not_optimal": "gap", "predicts_nothing": "lost", "unordered": "ratio"}
+WORST: Final = {
+    "dense": "density",
+    "excursions": "frames",
+    "not_optimal": "gap",
+    "predicts_nothing": "lost",
+    "unordered": "ratio",
+}
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,20 @@
-"""Jumps: frames that leave their neighbours for a frame or two, further than any movement of a face goes."""
+"""Jumps: frames that leave the others and come back within one frame, further than any movement of a face goes."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.arrays import Array, array_namespace, device, to_numpy
 from rpca_affect.lags import stretches
 
-__all__ = ["JUMP", "without_jumps"]
+__all__ = ["JUMP", "excursions", "without_jumps"]
 
 JUMP = 20.0  # standard deviations of the noise off the running median that no value of the feature is
 BESIDE = 2  # frames before and after of which the running median is taken: it ignores what lasts as long
 SHARE, LEAST = 1 / 3, 3  # cells of a frame that jump together, beyond which none of them is believed
+FARTHEST = 300  # frames after which what comes back may as well have come by itself
+COMMON = 0.1  # share of steps that jump, beyond which jumping is what the features do
 
 
 def without_jumps(values: Array, trusted: Array | None, sigma: Array, lengths: Sequence[int] | None) -> Array | None:
@@ -54,6 +56,77 @@ def without_jumps(values: Array, trusted: Array | None, sigma: Array, lengths: S
             inside = jump[start - rows.start : stop - rows.start]
             left[start:stop, :] = left[start:stop, :] & ~inside[:, None]
     return trusted if left is None else left
+
+
+def excursions(
+    values: Array, trusted: Array | None, sigma: Array, lengths: Sequence[int] | None
+) -> list[tuple[int, int]]:
+    """Find stretches of frames that many features enter in one step and leave in another, back to where they were.
+
+    A tracker that takes another face keeps it for a while. No single frame leaves its neighbours then, but a face does
+    not move in one step, stay, and come back in one.
+
+    Parameters
+    ----------
+    values, trusted, sigma, lengths
+        As of `without_jumps`, whose jumps are not trusted any more.
+
+    Returns
+    -------
+    list of (int, int)
+        First frame, and the first after it, of stretches longer than `BESIDE` and at most `FARTHEST` frames.
+    """
+    xp = array_namespace(values)
+    reach = xp.where(sigma > 0, JUMP * sigma, xp.full_like(sigma, xp.inf))
+    ends = np.cumsum([values.shape[0]] if lengths is None else lengths).tolist()
+    found = []
+    for first, last in zip([0, *ends], ends):
+        places = _steps(values, trusted, reach, first, last)
+        if len(places) > max(2, COMMON * (last - first)):
+            continue
+        free = first
+        for k, start in enumerate(places):
+            if start < free:
+                continue
+            for stop in places[k + 1 :]:
+                if stop - start > FARTHEST:
+                    break
+                if stop - start > BESIDE and _comes_back(values, trusted, reach, start, stop):
+                    found.append((start, stop))
+                    free = stop + 1  # what ends one stretch begins no other
+                    break
+    return found
+
+
+def _steps(values: Array, trusted: Array | None, reach: Array, first: int, last: int) -> list[int]:
+    """Frames of one sequence that many features enter in a jump."""
+    xp = array_namespace(values)
+    found: list[int] = []
+    for part in stretches(last - first, values.shape[1]):
+        rows = slice(max(first, first + part.start - 1), first + part.stop)
+        jumps = xp.abs(values[rows, :][1:, :] - values[rows, :][:-1, :]) > reach
+        if not bool(xp.any(jumps)):
+            continue
+        both = xp.ones_like(jumps)
+        if trusted is not None:
+            both = trusted[rows, :][1:, :] & trusted[rows, :][:-1, :]
+        jumping, counting = (xp.sum(xp.astype(x, values.dtype), axis=1) for x in (jumps & both, both))
+        found += (rows.start + 1 + np.flatnonzero(to_numpy((jumping >= LEAST) & (jumping > SHARE * counting)))).tolist()
+    return found
+
+
+def _comes_back(values: Array, trusted: Array | None, reach: Array, start: int, stop: int) -> bool:
+    """Whether most features that jump into a stretch jump out of it, nearly to where they were."""
+    xp = array_namespace(values)
+    edge = [start - 1, start, stop - 1, stop]
+    before, inside, end, after = (values[k, :] for k in edge)
+    away = xp.abs(inside - before)
+    moved = away > reach
+    for k in edge if trusted is not None else ():
+        moved = moved & trusted[k, :]  # type: ignore[index]
+    back = moved & (xp.abs(after - end) > reach / 2) & (xp.abs(after - before) < away / 2)
+    moving, returning = (int(xp.count_nonzero(x)) for x in (moved, back))
+    return returning >= LEAST and 3 * returning >= 2 * moving
 
 
 def _jumps(values: Array, known: Array | None, reach: Array) -> Array | None:

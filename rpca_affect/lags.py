@@ -150,10 +150,19 @@ def chosen_lags(model: Any, shape: tuple[int, int], ordered: bool, lengths: Sequ
     plain = model.noise is None or model.sparse == "frames" or model.options.get("rank") is not None
     if plain or not ordered or features > NARROW or frames < 60:
         return 1
-    longest = LONGEST if model.fps is None else max(2, round(model.fps / 2))
+    longest = longest_transient(model)
     if model.max_transient is not None and model.fps is not None:
         longest = max(2, math.ceil(2 * model.max_transient * model.fps))
     return max(1, min(longest, WIDE // features, frames // 20, shortest))
+
+
+def longest_transient(model: Any) -> int:
+    """Frames that a transient takes at most: ``max_transient``, or half a second (15 frames without a rate)."""
+    if model.fps is None:
+        return LONGEST
+    if model.max_transient is not None:
+        return max(1, math.ceil(model.max_transient * model.fps))
+    return max(2, round(model.fps / 2))
 
 
 def embedded(x: A, lags: int) -> A:

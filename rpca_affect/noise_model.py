@@ -8,9 +8,10 @@ from typing import Any
 from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import ABSENT, Decomposition
+from rpca_affect.doubts import Doubt
 from rpca_affect.gaps import bridged
-from rpca_affect.jumps import without_jumps
-from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, stretches, windows_of
+from rpca_affect.jumps import excursions, without_jumps
+from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, longest_transient, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack
 from rpca_affect.ranked import given_rank, solve_of_rank
@@ -134,7 +135,8 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     scale, sigma, found = measured_scale(observed.fresh(), model, lengths)
     trusted, doubts = found.trusted, found.doubts
     if found.ordered:
-        trusted = without_jumps(observed.given, trusted, sigma, lengths)
+        trusted, far = _without_jumps(observed.given, trusted, sigma, model, lengths)
+        doubts += far
     if trusted is not None and not bool(xp.any(trusted)):
         trusted = known
     by_rank = model.sparse == "cells" and given_rank(model.solver, model.options) is not None
@@ -178,6 +180,28 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
                 rest = xp.where(known[rows, :], rest, xp.zeros_like(sigma))
             transient[rows, :] = xp.where(trusted[rows, :], transient[rows, :], rest)
     return ModelSplit(whole, transient, sigma, scale, answer, lags, rank)
+
+
+def _without_jumps(
+    values: Array, trusted: Array | None, sigma: Array, model: NoiseModel, lengths: Sequence[int] | None
+) -> tuple[Array | None, tuple[Doubt, ...]]:
+    """Trusted cells without the frames that jump for less than the longest transient; longer ones are a doubt."""
+    trusted = without_jumps(values, trusted, sigma, lengths)
+    found = excursions(values, trusted, sigma, lengths)
+    brief = longest_transient(model)
+    short = [place for place in found if place[1] - place[0] <= brief]
+    if short:
+        xp = array_namespace(values)
+        left = xp.ones_like(values, dtype=xp.bool) if trusted is None else xp.asarray(trusted, copy=True)
+        for start, stop in short:
+            left[start:stop, :] = False
+        trusted = left
+    far = [place for place in found if place[1] - place[0] > brief]
+    if not far:
+        return trusted, ()
+    frames = sum(stop - start for start, stop in far)
+    where = {"first": far[0][0], "last": far[0][1] - 1}
+    return trusted, (Doubt("excursions", {"stretches": len(far), "frames": frames, **where}),)
 
 
 def _scaled(observed: Observed, trusted: Array | None, scale: ColumnScale) -> Array:

@@ -227,6 +227,16 @@ def _set_apart(measure: Mapping[str, Any], door: Door) -> str:
     )
 
 
+def _excursions(measure: Mapping[str, Any], door: Door) -> str:
+    several = measure["stretches"] > 1
+    return (
+        f"{measure['stretches']} stretch{'es' if several else ''} of {measure['frames']} frames "
+        f"{'in all ' if several else ''}(rows {measure['first']} to {measure['last']} of the sequence"
+        f"{', the first' if several else ''}) {'are' if several else 'is'} entered in one step and left in another by "
+        "many features at once, as a face does not move but for a glance, and the base follows"
+    )
+
+
 def _always(text: str) -> Callable[[Mapping[str, Any], Door], str]:
     return lambda measure, door: text
 
@@ -254,6 +264,10 @@ KINDS: dict[str, tuple[Callable[..., str], Callable[..., str]]] = {
             + (f"{setting('apart', True)} sets them apart, or " if door == "python" else "")
             + f"mask ({setting('mask', door=door)}) what is none of it"
         ),
+    ),
+    "excursions": (
+        _excursions,
+        lambda measure, door: f"look whether they show another face, and mask ({setting('mask', door=door)}) them",
     ),
     "set_apart": (_set_apart, _always("look at them: the base may miss what only they show")),
     "too_few_cells": (

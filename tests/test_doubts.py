@@ -16,6 +16,7 @@ EXAMPLES = {
     "interpolated": {"fitted": 100, "freedom": 200},
     "predicts_nothing": {"predicted": -0.1, "line": 0.0},
     "not_optimal": {"gap": 0.02, "solver": "ialm"},
+    "excursions": {"stretches": 2, "frames": 70, "first": 100, "last": 129},
     "short": {"frames": 12, "least": 30},
     "lost_frames": {"lost": 3, "frames": 90},
     "unordered": {"ratio": 1.0},

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rpca_affect as ra
-from rpca_affect.jumps import BESIDE, JUMP, LEAST, SHARE, without_jumps
+from rpca_affect.jumps import BESIDE, FARTHEST, JUMP, LEAST, SHARE, excursions, without_jumps
 
 
 def direct(values, known, sigma, lengths):
@@ -99,3 +99,91 @@ def test_frames_of_another_face_are_as_good_as_missing(off, share, seed):
         error[called] = np.linalg.norm((split.base - base)[bad])
     scale = np.linalg.norm((base - np.median(base, axis=0))[bad])
     assert error["other"] < 1.5 * error["missing"] + 0.05 * scale
+
+
+# ---------------------------------------------------------------- stretches that are left and come back
+
+
+@given(st.integers(0, 10**6), st.integers(BESIDE + 1, 60), st.integers(3, 9), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_stretch_that_is_entered_and_left_in_one_step_is_found(seed, lasts, features, holes):
+    rng = np.random.default_rng(seed)
+    values = np.cumsum(rng.normal(size=(200, features)), axis=0)
+    start = int(rng.integers(1, 199 - lasts))
+    values[start : start + lasts] += rng.choice([-80.0, 80.0], features)
+    known = rng.random(values.shape) > 0.1 if holes else np.ones_like(values, dtype=bool)
+    known[[start - 1, start, start + lasts - 1, start + lasts]] = True
+    sigma = np.ones(features)
+    assert excursions(values, known, sigma, None) == [(start, start + lasts)]
+    there = [(start + k, start + k + lasts) for k in (0, 200)]
+    assert excursions(np.tile(values, (2, 1)), np.tile(known, (2, 1)), sigma, [200, 200]) == there
+
+
+@pytest.mark.parametrize("kind", ["step", "ramp", "two", "few", "long", "often", "sequences"])
+def test_what_is_no_stretch_of_another_face(kind):
+    values = np.random.default_rng(0).normal(size=(900, 9))
+    lengths = None
+    if kind == "step":
+        values[300:] += 90.0
+    elif kind == "ramp":
+        values[300:340] += np.clip(np.minimum(np.arange(40), np.arange(40)[::-1]) * 15.0, 0, 90)[:, None]
+    elif kind == "two":  # steps, the second of which leads elsewhere
+        values[300:320] += 90.0
+        values[320:] -= 90.0
+    elif kind == "few":
+        values[300:320, :3] += 90.0
+    elif kind == "long":
+        values[300 : 301 + FARTHEST] += 90.0
+    elif kind == "often":
+        values += 90.0 * (np.arange(900) // 4 % 2)[:, None]
+    else:
+        values[300:320] += 90.0
+        lengths = [300, 20, 580]
+    assert excursions(values, None, np.ones(9), lengths) == []
+
+
+@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+def test_other_libraries_find_the_same_stretches(library):
+    xp = pytest.importorskip(library)
+    values = np.random.default_rng(1).normal(size=(300, 5))
+    values[40:52] += 60.0
+    values[200:290] -= 70.0
+    known = np.random.default_rng(2).random(values.shape) > 0.1
+    here = excursions(values, known, np.ones(5), None)
+    assert here == [(40, 52), (200, 290)]
+    assert excursions(xp.asarray(values), xp.asarray(known), xp.asarray(np.ones(5)), None) == here
+
+
+@pytest.mark.parametrize("off", [4.0, 30.0])
+@pytest.mark.parametrize("lasts", [3, 7, 15])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_stretches_of_another_face_are_as_good_as_missing(off, lasts, seed):
+    base, frames = face(seed, 12)
+    bad = np.zeros(len(frames), dtype=bool)
+    for start in np.random.default_rng(seed).choice(np.arange(20, 470, 40), 4, replace=False):
+        bad[start : start + lasts] = True
+    error = {}
+    for called, values in {
+        "other": np.where(bad[:, None], frames[:, ::-1] + off, frames),
+        "missing": np.where(bad[:, None], np.nan, frames),
+    }.items():
+        split = ra.decompose(values, fps=30, check=False)
+        error[called] = np.linalg.norm((split.base - base)[bad])
+        assert "excursions" not in {doubt.kind for doubt in split.status.doubts}
+    scale = np.linalg.norm((base - np.median(base, axis=0))[bad])
+    assert error["other"] < 1.5 * error["missing"] + 0.05 * scale
+
+
+@pytest.mark.parametrize("limit", [None, 0.2, 2.0])
+def test_longer_stretches_are_a_doubt(limit):
+    _, frames = face(0, 12)
+    frames[100:130] += 9.0
+    frames[300:340] -= 9.0
+    split = ra.decompose(frames, fps=30, check=False, max_transient=limit)
+    found = [doubt.measure for doubt in split.status.doubts if doubt.kind == "excursions"]
+    if limit == 2.0:
+        assert found == [] and np.abs(split.transient_values[100:130]).mean() > 8
+    else:
+        assert found == [{"stretches": 2, "frames": 70, "first": 100, "last": 129}]
+        said = " ".join(split.summary()["warnings"])
+        assert "2 stretches of 70 frames in all (rows 100 to 129 of the sequence, the first)" in said
