@@ -10,6 +10,7 @@ __all__ = ["Watch", "proved", "standing"]
 FIRST = 20  # steps before the first look
 LATER = 1.5  # from one look to the next
 SOONER = 1.25  # the same with a wanted gap
+CLOSEST = 5  # steps from one look to the next, at least
 STANDS = 2.0  # tolerances that a base which stands still may have moved between two looks
 PROOF = 10.0  # tolerances that its gap may have
 CALM = 1.5e-4  # tolerance of a base whose tolerance nobody has given
@@ -30,7 +31,8 @@ class Watch:
     """Looks at a run after 20, 30, 45, 68 ... steps and says whether a proof is worth its price, and whether it ends.
 
     A proof costs about a step. With a wanted ``gap`` every look asks for one, looks are closer together, and the next
-    is where the last two say that the gap could be met, if that is sooner. Without, only a base that stands still asks:
+    is no later than where a gap that falls with one over the number of steps would be met, or where the last two say
+    that it could be. Without, only a base that stands still asks:
     its error may fall for thousands of steps more (small outliers: the multiplier drifts), and nobody would see a
     difference.
 
@@ -84,9 +86,11 @@ class Watch:
             return "gap"
         if self.still and gap <= self.proof:
             return "still"
-        if self.gap is not None and self.last is not None and 0 < gap < self.last[1]:
-            rate = math.log(self.last[1] / gap) / (step - self.last[0])
-            wanted = step + math.ceil(math.log(gap / self.gap) / rate)
-            self.next = min(max(wanted, step + 5), self.next)
+        if self.gap is not None:
+            met = step * gap / self.gap
+            if self.last is not None and 0 < gap < self.last[1]:
+                rate = math.log(self.last[1] / gap) / (step - self.last[0])
+                met = min(met, step + math.log(gap / self.gap) / rate)
+            self.next = min(max(math.ceil(met), step + CLOSEST), self.next)
         self.last = (step, gap)
         return ""

@@ -311,3 +311,28 @@ def test_spectra_without_a_gap_keep_to_the_subspace(rank, monkeypatch):
     plain = ra.solve(observed, ra.ADMM(memory=0), noise=0.3, tol=1e-6)
     assert abs(quick.n_iter - plain.n_iter) <= 2
     assert distance(quick.low_rank, plain.low_rank) < 1e-5
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_a_wanted_gap_is_approached_in_single_precision(missing, monkeypatch):
+    """Double precision takes the last steps only: those that prove it."""
+    rng = np.random.default_rng(3)
+    observed = problem(700, 300, rank=20, missing=missing) + rng.standard_normal((700, 300))
+    taken = []
+    step = Passes.step
+    monkeypatch.setattr(Passes, "step", lambda self, a, *rest: (taken.append(a.dtype), step(self, a, *rest))[1])
+    split = ra.solve(observed, ra.ADMM(memory=0), tol=1e-12, gap=1e-4)
+    assert split.status.reason == "gap" and split.gap <= 1e-4
+    assert taken.count(np.float64) <= 5 < taken.count(np.float32)
+
+
+def test_a_subspace_that_does_not_pay_is_tried_ever_less_often(monkeypatch):
+    rng, tries = np.random.default_rng(0), []
+    monkeypatch.setattr(Thresholder, "pays", lambda self, rank: 2 * rank <= self.columns)
+    with hired() as crew:
+        thresholder = Thresholder(Passes(Source(rng.standard_normal((400, 200))), None, "cells", crew))
+        by_subspace = thresholder.by_subspace
+        monkeypatch.setattr(thresholder, "by_subspace", lambda a, level: (tries.append(1), by_subspace(a, level))[1])
+        for _ in range(100):  # no direction stands out, and none stays
+            assert thresholder(rng.standard_normal((400, 200)), 25.0).exact
+    assert 3 <= len(tries) <= 7

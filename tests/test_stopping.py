@@ -8,6 +8,7 @@ import rpca_affect as ra
 from rpca_affect import engine
 from rpca_affect.arrays import observe
 from rpca_affect.certificate import relative_gap
+from rpca_affect.stopping import Watch
 
 
 def spoiled(kind, missing=0.0, shape=(120, 90), rank=4, seed=0, height=1.0):
@@ -88,3 +89,12 @@ def test_auto_hands_over_whatever_the_tolerance_and_ends_on_the_gap_that_called(
 def test_a_gap_that_cannot_be_met_is_refused(gap):
     with pytest.raises(ValueError, match="gap is"):
         ra.solve(np.eye(3), gap=gap)
+
+
+@pytest.mark.parametrize("near", [1.02, 1.1, 1.2])
+def test_a_gap_that_is_nearly_met_is_looked_at_soon(near):
+    watch, base = Watch(1e-12, gap=1e-6), np.ones((3, 2))
+    watch.asks(200, base)
+    assert watch.verdict(200, near * 1e-6) == "" and watch.next == max(205, np.ceil(200 * near))
+    watch.asks(watch.next, base)
+    assert watch.verdict(300, 1e-6) == "gap"

@@ -12,11 +12,11 @@ from rpca_affect.distributed.journal import Answer, Journal
 from rpca_affect.distributed.spectrum import Argument, OnShards, added
 from rpca_affect.distributed.steps import GRAM, Seen
 from rpca_affect.engine.answer import Proof
-from rpca_affect.engine.monitor import Monitor
+from rpca_affect.engine.monitor import Monitor, in_single_precision
 from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound, norm_is_below
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
-from rpca_affect.engine.tuning import MISSED, MIXED, ROUGH
+from rpca_affect.engine.tuning import MISSED, MIXED
 from rpca_affect.extremes import certified
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.request import Request
@@ -156,8 +156,7 @@ class _Stage:
             argument, threshold = self.first(self.like), OnShards(self.like, exact)
             mu = self.solver.mu
         else:
-            tol = max(request.tol, ROUGH[self.solver.name])
-            loose = replace(request, tol=tol, max_iter=max(1, request.max_iter // 2))
+            loose = in_single_precision(request, self.solver)
             rounded = np.broadcast_to(np.float32(0), self.like.shape)
             threshold = OnShards(rounded)
             self.advance(self.first(rounded), threshold, self.solver.mu, history, loose, travel)
@@ -196,8 +195,8 @@ class _Stage:
         travel: Travel | None,
     ) -> bool:
         """Step on from an argument; return False where values were missed that only exact steps would have found."""
-        monitor = Monitor(self.solver, request, self.matrix.norm, history, self.matrix.magnitude, travel)
         rough = argument.dtype != self.like.dtype
+        monitor = Monitor(self.solver, request, self.matrix.norm, history, self.matrix.magnitude, travel, rough)
         accelerate = None if rough else anderson(self.solver, self.like.shape)
         rule = None if accelerate is None else accelerate.rule
         low = threshold(argument, 1 / mu)
@@ -214,7 +213,7 @@ class _Stage:
             else:
                 low = threshold(argument, 1 / mu_next)
             last = self.last
-            changes = self._look(monitor, last, rough)
+            changes = self._look(monitor, last)
             if monitor.ended or (extreme and rough and not last.low.exact):
                 break
             if extreme and not last.low.exact and not self._misses_nothing(last):
@@ -255,14 +254,14 @@ class _Stage:
         weights = None if asked is None else rule.weights(found["products"], argument.length)
         return argument if weights is None else Argument(self.journal, self.like, "extrapolate", weights, **words)
 
-    def _look(self, monitor: Monitor, last: Last, rough: bool) -> bool:
+    def _look(self, monitor: Monitor, last: Last) -> bool:
         """Let penalty and stopping follow the step, where they want to see it; return whether the penalty changes."""
         if not (monitor.looks or monitor.watches):
             return False
         rows = np.arange(self.like.shape[0])[lines(self.like.shape[0])]
         seen = self.journal.ask(_joined, "sample", rows)
         changes = monitor.follow(seen["argument"], last.low, seen["following"], last.mu, last.mu_next)
-        if monitor.watches and not rough:
+        if monitor.watches:
             monitor.ends(seen["argument"], last.low, lambda: self.prove().gap)
         return changes
 

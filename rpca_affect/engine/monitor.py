@@ -2,18 +2,26 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rpca_affect.engine.cells.blocks import Sums
 from rpca_affect.engine.spectrum.lowrank import LowRank
-from rpca_affect.engine.tuning import PATIENCE
+from rpca_affect.engine.tuning import COARSE, PATIENCE, ROUNDED
 from rpca_affect.penalty import Travel, lines, multiplier
 from rpca_affect.request import Progress, Request
 from rpca_affect.stopping import Watch
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "in_single_precision"]
+
+
+def in_single_precision(request: Request, solver: Any) -> Request:
+    """What steps in single precision are asked for, before others in double precision go on from them."""
+    looks = request.gap is not None  # where no look ends them, their error has to
+    tol = max(request.tol, COARSE) if solver.two_sided and not looks else request.tol
+    return replace(request, tol=tol, max_iter=max(1, request.max_iter // 2))
 
 
 class Monitor:
@@ -25,6 +33,8 @@ class Monitor:
         How far a step goes: 1 to where it points.
     two_sided : bool
         Whether the error looks at the kept part as well.
+    floor : float
+        Violation, relative to the data, that ends steps in single precision.
     history : dict of lists
         Grows by every step; penalties are written down times ``unit``.
     stopped : bool
@@ -43,15 +53,18 @@ class Monitor:
         history: dict[str, list],
         unit: float = 1.0,
         travel: Travel | None = None,
+        rough: bool = False,
     ) -> None:
         self.growth, self.relax = (float(np.asarray(x).reshape(())) for x in (solver.growth, solver.relax))
         self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.two_sided
         self.request, self.norm, self.history = request, norm, history
         self.travel, self.unit = travel, unit
-        # Only a kept penalty leaves a base that stands still; a growing one forces it to.
-        self.watch = (
-            Watch(request.tol, request.gap, request.calm) if self.two_sided or request.gap is not None else None
-        )
+        self.floor = ROUNDED if rough else 0.0
+        # Only a kept penalty leaves a base that stands still; a growing one forces it to. Single precision proves
+        # nothing, but it tells when a wanted gap is met, so that double precision may.
+        wanted = request.gap is not None
+        watches = self.two_sided and wanted if rough else self.two_sided or wanted
+        self.watch = Watch(request.tol, request.gap, request.calm) if watches else None
         self.stopped = self.ended = False
         self.reason, self.residual = "", math.inf
 
@@ -104,7 +117,8 @@ class Monitor:
         self.history["mu"].append(mu * self.unit)
         if self.request.callback is not None:
             self.stopped = bool(self.request.callback(Progress(len(errors), error, rank, mu * self.unit)))
-        self.ended = self.stopped or error <= self.request.tol or len(errors) >= self.request.max_iter
+        met = error <= self.request.tol or self.residual <= self.floor
+        self.ended = self.stopped or met or len(errors) >= self.request.max_iter
         # A penalty that has grown to its limit without an end: rounding has the last word.
         grown = self.growth > 1 and mu >= self.largest_mu and len(errors) > PATIENCE
         if grown and not self.ended and error > errors[-1 - PATIENCE] / 2:

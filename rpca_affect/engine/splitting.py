@@ -13,13 +13,12 @@ from rpca_affect.engine import answer as ending
 from rpca_affect.engine import small
 from rpca_affect.engine.answer import Step
 from rpca_affect.engine.cells.blocks import Passes
-from rpca_affect.engine.monitor import Monitor
+from rpca_affect.engine.monitor import Monitor, in_single_precision
 from rpca_affect.engine.problem import Problem, accepts
 from rpca_affect.engine.spectrum.gram import crowded
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew, hired
-from rpca_affect.engine.tuning import ROUGH
 from rpca_affect.penalty import Travel
 from rpca_affect.request import Request
 
@@ -83,8 +82,7 @@ class _Solve(Problem):
         if not self.spends:
             self.first_argument(passes, halves[0])
         threshold = Thresholder(passes, lean=True)
-        tol = max(self.request.tol, ROUGH[self.solver.name])
-        loose = replace(self.request, tol=tol, max_iter=max(1, self.request.max_iter // 2))
+        loose = in_single_precision(self.request, self.solver)
         step = self._advance(passes, threshold, halves[0], halves[1], self.solver.mu, history, loose)
         finished = self.stopped or step.error <= self.request.tol or len(history["error"]) == self.request.max_iter
         last, mu = (step.argument, step.mu) if finished else (step.spare, step.mu_next)
@@ -103,8 +101,9 @@ class _Solve(Problem):
         request: Request,
     ) -> Any:
         """Step on from ``argument`` to ``spare`` and back; return the last step, see `_in_blocks`."""
-        monitor = Monitor(self.solver, request, passes.norm, history, self.magnitude, self.travel)
-        accelerate = None if passes is not self.passes else anderson(self.solver, argument.shape)
+        rough = passes is not self.passes
+        monitor = Monitor(self.solver, request, passes.norm, history, self.magnitude, self.travel, rough)
+        accelerate = None if rough else anderson(self.solver, argument.shape)
         advance = small.advance if small.suits(passes) else self._in_blocks
         step = advance(passes, threshold, monitor, argument, spare, mu, accelerate)
         self.stopped |= monitor.stopped
@@ -148,7 +147,7 @@ class _Solve(Problem):
             violated, error = monitor.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
             changes = monitor.follow(argument, low, spare, mu, mu_next)
-            if passes is self.passes and monitor.watches and self._proves(monitor, step):
+            if monitor.watches and self._proves(monitor, step, passes):
                 passes.step(argument, spare, low, mu, mu_next, monitor.relax, monitor.two_sided)  # written over by it
             if monitor.ended:
                 return step
@@ -158,9 +157,9 @@ class _Solve(Problem):
                 np.copyto(spare, accelerate(argument, spare))
             argument, spare, mu = spare, argument, mu_next
 
-    def _proves(self, monitor: Monitor, step: Step) -> bool:
+    def _proves(self, monitor: Monitor, step: Step, passes: Passes) -> bool:
         """Let a proof end the run; return whether the next argument has been written over."""
-        return monitor.ends(step.argument, step.low, lambda: self.prove(step).gap)
+        return monitor.ends(step.argument, step.low, lambda: self.prove(step, passes).gap)
 
     def answer(self) -> Decomposition:
         """Iterate, check, and write the parts over the working memory."""
@@ -226,9 +225,9 @@ class _Solve(Problem):
             self.passes.scale(part, self.unit)
         return None if part is None else self.turned(part)
 
-    def prove(self, step: Step) -> ending.Proof:
+    def prove(self, step: Step, passes: Passes | None = None) -> ending.Proof:
         """Certificate of a step; overwrites ``step.spare``."""
-        proof = ending.prove(self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare)
+        proof = ending.prove(passes or self.passes, step.argument, step.low, step.mu, step.mu_next, step.spare)
         self.holds_dual = not crowded(step.spare)
         return proof
 

@@ -9,7 +9,8 @@ MIXED = 1 << 17  # cells from which the first steps are taken in single precisio
 PLAIN = 2.0**16  # units from its inverse up to it: neither squares nor single precision come near their limits
 
 # Single precision. The accuracy beside the time in `python -m benchmarks`.
-ROUGH = {"ialm": 2e-6, "admm": 1e-3}  # error down to which its rounding does no harm
+ROUNDED = 2e-6  # violation of the constraint, relative to the data, down to which its rounding does no harm
+COARSE = 1e-3  # error of ADMM down to which it goes where no gap is wanted
 
 # When inexact ALM is over. `make hard-cases`.
 PATIENCE = 10  # steps in which the error must halve, once the penalty has stopped growing
@@ -27,6 +28,7 @@ EARLY = 1e-2  # the same while the iteration itself is far from its end
 FRESH = 2  # random directions that join the subspace in every step
 SMALLEST = 1 << 13  # cells below which a subspace saves no more than its calls cost: every step may be exact
 CLEAR = 0.8  # some direction of the subspace must lie below this share of the threshold
+WAIT = 3  # steps without a try after a subspace that did not pay
 LEADING = 64  # vectors that are kept beside a matrix that was made of all
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 SPLIT = 1e-3  # share of the largest singular value below which a second Gram matrix is made

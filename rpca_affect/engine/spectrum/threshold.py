@@ -26,6 +26,7 @@ from rpca_affect.engine.tuning import (
     SETTLED,
     SMALLEST,
     SPLIT,
+    WAIT,
 )
 
 __all__ = ["GRAM_RANGE", "Thresholder"]
@@ -57,7 +58,7 @@ class Thresholder:
         self.top = 0.0
         self.memory: np.ndarray | None = None
         self.settled = EARLY
-        self.pause = 0  # steps to wait after a subspace that did not pay
+        self.pause = self.waited = 0  # steps to wait after a subspace that did not pay, and how many the last time
 
     def __call__(
         self, a: np.ndarray, level: float, memory: np.ndarray | None = None, error: float = 0.0
@@ -225,9 +226,11 @@ class Thresholder:
                 if left is second:  # where the next pass reads each row before it writes over it
                     left = first
                     np.copyto(first, second)
+                self.waited = 0
                 return LowRank(ritz[:, :count], values, level, False, left, factor)
             basis, before = ritz, values  # noqa: F841 (read in the next turn)
-        self.pause = 0 if new else 3
+        if not new:
+            self.pause = self.waited = max(WAIT, 2 * self.waited)  # what fails again and again is tried ever less often
         return None
 
     def _orthonormal(self, image: np.ndarray, room: np.ndarray) -> tuple[Any, Any, np.ndarray]:
