@@ -10,7 +10,7 @@ from rpca_affect.refusals import Setting
 
 from .clock import sequence_rows, step_of
 from .layout import Layout, overridden
-from .lost import codes_outside, implausible, lost_cells, presence_of
+from .lost import codes_outside, implausible, leave_out_lost, presence_of
 from .phrases import counted, listed
 from .recording import Recording, RecordingError
 from .sequences import in_order, missing_rows, spread_evenly, unbroken, usual_step, without_features
@@ -148,8 +148,8 @@ def _said_words(table: Table, wanted: list[int], notices: list[str]) -> None:
 
 def _observed(table, layout, values, positions, groups, min_confidence, notices) -> np.ndarray:
     """Cells that hold a measurement: finite, trusted by the tracker, and no stand-in for a missing one."""
-    infinite = np.isinf(values)
-    if infinite.any():
+    if np.isinf(values).any():
+        infinite = np.isinf(values)
         row, column = np.argwhere(infinite)[0]
         name = table.names[positions[column]]
         notices.append(
@@ -163,18 +163,19 @@ def _observed(table, layout, values, positions, groups, min_confidence, notices)
         notices.append(f"{rows} no time stamp, and all others have one: taken for a summary, not a frame, and masked.")
         observed[-summary:] = False
     trusted = _trusted_rows(table, layout, min_confidence, notices)
-    unsure = np.zeros_like(observed)
+    unsure = 0
     for k, position in enumerate(positions):
         if position in layout.cell_confidence:
-            unsure[:, k] = observed[:, k] & ~(layout.cell_confidence[position] >= min_confidence)
-    if unsure.any():
+            sure = layout.cell_confidence[position] >= min_confidence
+            unsure += int((observed[:, k] & ~sure).sum())
+            observed[:, k] &= sure
+    if unsure:
         notices.append(
-            f"{counted(int(unsure.sum()), 'cell')} ({unsure.mean():.1%}) with a confidence of their own below "
+            f"{counted(unsure, 'cell')} ({unsure / observed.size:.1%}) with a confidence of their own below "
             f"{min_confidence:g} masked."
         )
-    believed = observed & trusted[:, None] & ~unsure
-    lost = lost_cells(values, believed, notices, layout.sequence)
-    observed = believed & ~lost
+    observed &= trusted[:, None]
+    leave_out_lost(values, observed, notices, layout.sequence)
     for group, members in groups.items():
         if group in layout.ranges:
             observed[:, members] &= ~codes_outside(

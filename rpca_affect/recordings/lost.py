@@ -6,42 +6,44 @@ import pandas as pd
 from .phrases import counted, listed
 
 _CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
+_COLUMNS = 32  # likewise
 _MOST = 20  # candidates for a number that means "missing"
 _TOGETHER = 3  # features that hold a number in the same frames
 _KINDS = 20  # different numbers beside it that a measurement has
 
 
-def lost_cells(values: np.ndarray, known: np.ndarray, notices: list[str], sequence=None) -> np.ndarray:
-    """Cells of `values` (n_frames, n_features) that hold no measurement, each kind said in a notice with its count.
+def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], sequence=None) -> None:
+    """Take cells of `values` (n_frames, n_features) that hold no measurement out of `known`, said with their count.
 
     A number means "missing" when it fills every feature of a frame (0 or -1 throughout), when it is a whole number
     far outside everything else in its column and comes back exactly, in many columns of a frame or often in one, or
     when it is 0 or -1 in the same frames of several features and nowhere else in them.
     Frames stand still within their own sequence, of which `sequence` (n_frames,) gives the key, if there are several.
     """
-    lost = np.zeros(values.shape, dtype=bool)
     if len(values) < 10:
-        return lost
-    varies = np.flatnonzero(_varies(values, known))
-    _same_throughout(values, known, varies, lost, notices)
-    _far_outside(values, known & ~lost, lost, notices)
-    _in_the_same_frames(values, known & ~lost, varies, lost, notices)
-    _standing_still(values, known & ~lost, varies, sequence, notices)
-    return lost
+        return
+    lowest, highest = _ends(values, known)
+    varies = np.flatnonzero(lowest < highest)
+    _same_throughout(values, known, varies, notices)
+    _far_outside(values, known, notices)
+    _in_the_same_frames(values, known, varies, notices)
+    _standing_still(values, known, varies, sequence, notices)
 
 
-def _varies(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    low = np.min(values, axis=0, where=known, initial=np.inf)
-    high = np.max(values, axis=0, where=known, initial=-np.inf)
-    return low < high
+def _ends(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Lowest and highest known value of each column."""
+    return np.stack(
+        [np.min(values, axis=0, where=known, initial=np.inf), np.max(values, axis=0, where=known, initial=-np.inf)]
+    )
 
 
-def _same_throughout(values, known, varies, lost, notices) -> None:
+def _same_throughout(values, known, varies, notices) -> None:
     """Frames with one number in every feature.  Where that number is common anyway, it is said and kept."""
     if len(varies) < 3:
         return
     first = values[:, varies[0]]
     rows = _by_rows(lambda part, seen: seen.all(axis=1) & (part == part[:, :1]).all(axis=1), values, known, varies)
+    lost = np.zeros(len(values), dtype=bool)
     for number in np.unique(first[rows])[:_MOST]:
         here = rows & (first == number)
         rest = ~here & known[:, varies].any(axis=1)
@@ -56,10 +58,11 @@ def _same_throughout(values, known, varies, lost, notices) -> None:
             f"{counted(n_rows, 'frame')} of {len(values)} hold{'s' if n_rows == 1 else ''} {number:g} in every feature"
         )
         if common < 0.2 and n_rows < 0.9 * len(values):
-            lost[here] = True
+            lost |= here
             notices.append(f"{frames} and count{'s' if n_rows == 1 else ''} as lost.")
         elif common < 0.9:
             notices.append(f"{frames}; {number:g} is common elsewhere, so they count as observed.")
+    known[lost] = False
 
 
 def _repeats(part: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -80,24 +83,34 @@ def _by_rows(test, values, known, columns, before: int = 0, order: np.ndarray | 
     return np.concatenate(found)
 
 
-def _far_outside(values, known, lost, notices) -> None:
+def _by_columns(test, values, known, columns) -> np.ndarray:
+    """What a test of all rows says of some columns, a few of them at a time; they are its last axis."""
+    parts = [columns[first : first + _COLUMNS] for first in range(0, max(len(columns), 1), _COLUMNS)]
+    return np.concatenate([test(values[:, some], known[:, some]) for some in parts], axis=-1)
+
+
+def _chunks(values) -> list[slice]:
+    """Slices of rows that hold so many cells as are looked at together."""
+    step = max(1, _CELLS // max(values.shape[1], 1))
+    return [slice(first, first + step) for first in range(0, len(values), step)]
+
+
+def _far_outside(values, known, notices) -> None:
     """Whole numbers that stand alone, far below or above everything else in their columns."""
     n_features = values.shape[1]
-    lows = np.min(values, axis=0, where=known, initial=np.inf)
-    highs = np.max(values, axis=0, where=known, initial=-np.inf)
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    lows, highs = _ends(values, known)
     for number, columns in _candidates(lows, highs, n_features):
-        equal = known[:, columns] & (values[:, columns] == number)
+        equal = _by_columns(lambda part, seen: seen & (part == number), values, known, columns)  # noqa: B023
         times = equal.sum(axis=0)
-        rest = known[:, columns] & ~equal
-        low = np.min(values[:, columns], axis=0, where=rest, initial=np.inf)
-        high = np.max(values[:, columns], axis=0, where=rest, initial=-np.inf)
+        low, high = _by_columns(lambda part, seen: _ends(part, seen & (part != number)), values, known, columns)  # noqa: B023
         with np.errstate(over="ignore", invalid="ignore"):
             away = np.maximum(low - number, number - high)
             width = high - low
         usable = np.isfinite(width) & (width > 0) & (times > 0)
         near, far = usable & (away > 0.5 * width), usable & (away > 5 * width)
         for k in np.flatnonzero(near):  # the highest of a scale of few grades is one grade above the others
-            grades = np.unique(values[rest[:, k], columns[k]])
+            grades = np.unique(values[known[:, columns[k]] & ~equal[:, k], columns[k]])
             near[k] = len(grades) >= _KINDS or away[k] > 1.5 * np.diff(grades).max(initial=0.0)
         together = equal[:, near].sum(axis=1) >= max(2, 0.5 * n_features)
         many = near & (equal[together].sum(axis=0) > 0.5 * times) & together.any()
@@ -105,14 +118,16 @@ def _far_outside(values, known, lost, notices) -> None:
         chosen = columns[many | often]
         if not len(chosen):
             continue
-        cells = known[:, chosen] & (values[:, chosen] == number)
-        lost[:, chosen] |= cells
+        cells = equal[:, many | often]
+        found.append((chosen, cells))
         n_rows = int(cells.any(axis=1).sum())
         notices.append(
             f"{counted(int(cells.sum()), 'cell')} in {counted(n_rows, 'frame')} "
             f"{'holds' if cells.sum() == 1 else 'hold'} {number:.6g}, far outside everything else in "
             f"{'its' if len(chosen) == 1 else 'their'} column{'s' * (len(chosen) > 1)}, and count as missing."
         )
+    for chosen, cells in found:
+        known[:, chosen] &= ~cells
 
 
 def _candidates(lows, highs, n_features: int):
@@ -128,22 +143,26 @@ def _candidates(lows, highs, n_features: int):
     return found
 
 
-def _in_the_same_frames(values, known, varies, lost, notices) -> None:
+def _in_the_same_frames(values, known, varies, notices) -> None:
     """Features that all hold 0 (or -1) in the same frames and nowhere else: a part of the tracker saw nothing there."""
     marks = np.random.default_rng(0).integers(1 << 62, size=len(values), dtype=np.int64)  # of frames: a sum tells a set
     for number in (0.0, -1.0):
-        times = np.count_nonzero(values == number, axis=0)
+        times = np.zeros(values.shape[1], dtype=np.intp)
+        for rows in _chunks(values):
+            here = values[rows] == number
+            times += here.sum(axis=0) if here.any() else 0
         columns = varies[(times[varies] > 1) & (times[varies] < 0.5 * len(values))]
         if len(columns) < _TOGETHER:
             continue
-        equal = (values[:, columns] == number) & known[:, columns]
-        sets, which, size = np.unique(marks @ equal, return_inverse=True, return_counts=True)
+        held = _by_columns(lambda part, seen: marks @ ((part == number) & seen), values, known, columns)  # noqa: B023
+        sets, which, size = np.unique(held, return_inverse=True, return_counts=True)
         for k in np.flatnonzero((size >= _TOGETHER) & (sets != 0)):
-            some, rows = columns[which == k], equal[:, np.flatnonzero(which == k)[0]]
+            some = columns[which == k]
+            rows = (values[:, some[0]] == number) & known[:, some[0]]
             kinds = [len(np.unique(values[~rows & known[:, j], j][:500])) for j in some]
             if rows.sum() < 2 or min(kinds) < _KINDS:  # a few whole numbers meet by chance
                 continue
-            lost[np.ix_(rows, some)] = True
+            known[np.ix_(rows, some)] = False
             notices.append(
                 f"{counted(len(some), 'feature')} hold {number:g} in the same {int(rows.sum())} frames and nowhere "
                 "else: these cells count as missing."
@@ -175,8 +194,16 @@ def presence_of(values: np.ndarray, known: np.ndarray, groups: dict[str, list[in
 
     Resting ones of a group that holds nothing but 0 and 1 are presence as well, and those of the groups in `presence`.
     """
-    two: np.ndarray = ((values == 0) | (values == 1) | ~known).all(axis=0)  # type: ignore[assignment]
-    both: np.ndarray = two & ((values == 0) & known).any(axis=0) & ((values == 1) & known).any(axis=0)
+    two = np.ones(values.shape[1], dtype=bool)
+    zero, one = np.zeros((2, *two.shape), dtype=bool)
+    for rows in _chunks(values):
+        part, seen = values[rows], known[rows]
+        two &= ((part == 0) | (part == 1) | ~seen).all(axis=0)
+        if not two.any():
+            return two
+        zero |= ((part == 0) & seen).any(axis=0)
+        one |= ((part == 1) & seen).any(axis=0)
+    both = two & zero & one
     for group, members in groups.items():
         alike = two[members].all() and both[members].any() and len(members) < len(two)
         if alike or group in presence:
