@@ -189,21 +189,22 @@ def decompose(
     # A single sequence rests where its own features do, which its split measures.
     several = len(rows_of) > 1
     center = np.asarray(ColumnScale.fit(recording.values, recording.mask, by="none").center) if several else None
-    base, transient, residual = (np.empty_like(recording.values) for _ in range(3))  # no memory until they are filled
+    base, transient = (np.empty_like(recording.values) if several else np.empty(0) for _ in range(2))
     sequences = []
     for rows in rows_of:
-        one = center is None
-        values, known = (recording.values, recording.mask) if one else (recording.values[rows], recording.mask[rows])
+        values, known = (
+            (recording.values[rows], recording.mask[rows]) if several else (recording.values, recording.mask)
+        )
         part, parts = divide(values, known, center, rows, model)
         sequences.append(part)
         if parts is None:
-            base[rows], transient[rows] = part.scale.center, 0.0
-        elif one:
-            base, transient = parts
-        else:
+            parts = np.broadcast_to(part.scale.center, values.shape).copy(), np.zeros(values.shape)
+        if several:
             base[rows], transient[rows] = parts
+        else:
+            base, transient = parts
         del parts
-    _leave(recording, base, transient, residual)
+    residual = _left(recording, base, transient)
     parameters = {
         "threshold": threshold,
         "lam": lam,
@@ -245,12 +246,14 @@ def decompose(
     return replace(split, prediction=prediction)
 
 
-def _leave(recording: Recording, base: np.ndarray, transient: np.ndarray, residual: np.ndarray) -> None:
-    """Write what base and transients leave of the observed cells, and 0 elsewhere."""
+def _left(recording: Recording, base: np.ndarray, transient: np.ndarray) -> np.ndarray:
+    """What base and transients leave of the observed cells, and 0 elsewhere."""
+    residual = np.empty_like(recording.values)
     for rows in stretches(*base.shape):
         np.subtract(recording.values[rows], base[rows], out=residual[rows])
         residual[rows] -= transient[rows]
         residual[rows][~recording.mask[rows]] = 0.0
+    return residual
 
 
 def _predicted(
