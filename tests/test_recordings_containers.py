@@ -170,3 +170,36 @@ def test_garbage_among_numbers_is_no_letter_of_windows(seed, n_bytes, tmp_path_f
     path.write_bytes(bytes(data))
     with pytest.raises(RecordingError, match=r"table\.csv"):
         read(path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    ends=st.booleans(),
+    cross=st.sampled_from("|+"),
+    dashes=st.sampled_from(["---", ":---", "---:", ":--------:"]),
+    above=st.sampled_from(["", "# Session 3\n\nSeen from the left.\n\n"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    padding=st.sampled_from(["", " ", "   "]),
+)
+def test_markdown_tables(tmp_path_factory, seed, ends, cross, dashes, above, end, padding):
+    table = numbers(seed)
+    rows = [list(table.columns), *([("" if np.isnan(x) else repr(float(x))) for x in row] for row in table.to_numpy())]
+    lines = [f"{padding}|{padding}".join(row) for row in rows]
+    lines.insert(1, cross.join([dashes] * len(NAMES)))
+    if ends:
+        lines = [f"|{padding}{line}{padding}|" if k != 1 else f"|{line}|" for k, line in enumerate(lines)]
+    path = tmp_path_factory.mktemp("md") / "session.md"
+    path.write_bytes((above.replace("\n", end) + end.join(lines) + end).encode())
+    came_back(path, table)
+    found = load(path)
+    first = above.count("\n") + 3
+    assert found.lines[0] == first and f"line {first - 1}, its rule" in " ".join(found.notices)
+
+
+@pytest.mark.parametrize("row", ["0.0|---|---", "---|0.5|---"])
+def test_dashes_for_missing_numbers_are_no_rule(tmp_path, row):
+    path = tmp_path / "session.txt"
+    body = "".join(f"{k / 25}|{k % 7}.5|{k % 5}.25\n" for k in range(40))
+    path.write_text(f"time|AU01_r|AU02_r\n{row}\n{body}")
+    assert "Markdown" not in " ".join(load(path).notices) and len(load(path).frame) == 41

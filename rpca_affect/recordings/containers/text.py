@@ -13,6 +13,7 @@ from ..tables import Table
 from .below import without_notes
 from .dialect import HEAD_CHARACTERS, Dialect, dialect
 from .encoding import decoded
+from .markdown import without_bars
 from .parsing import check_rows, parsed
 from .rows import SEPARATORS, fields
 from .source import Source
@@ -41,7 +42,8 @@ def load(source: Source, keys: Sequence[str] = ()) -> Table:
         If the file is empty, is not text, has rows of different length or is truncated.
     """
     data, notices = decoded(source)
-    return read_rows(source.name, data, notices=(*source.notices, *notices))
+    data, said = without_bars(data)
+    return read_rows(source.name, data, notices=(*source.notices, *notices, *said))
 
 
 def read_rows(name: str, data: bytes, form: Dialect | None = None, notices: tuple[str, ...] = ()) -> Table:
