@@ -299,7 +299,7 @@ def bench(
 @app.command(epilog=_examples("rpca-affect init clips labels.csv -o recipe.toml"))
 def init(
     clips: Annotated[Path, typer.Argument(help="Folder with a recording, or a (T, D) .npy file, for each clip.")],
-    labels: Annotated[Path, typer.Argument(help="CSV file with the columns clip and TARGET.")],
+    labels: Annotated[Path, typer.Argument(help="Table with the columns clip and TARGET: CSV, or a workbook.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="TOML file for the recipe.")] = Path("recipe.toml"),
     target: Annotated[str, typer.Option(help="Column of the labels, or of the ratings.")] = "label",
     overwrite: Overwrite = False,

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from rpca_affect.results.folder import FolderError, ResultsFolder
 __all__ = ["run_init", "run_prediction", "run_training"]
 
 TRAINED = ("model.safetensors", "checkpoint.safetensors", "history.csv", "summary.json", "card.html")
+SIDES = ("validation", "test")
+SHOWN = 4  # notices in the shell
 
 
 def _deep() -> Any:
@@ -26,7 +29,7 @@ def _deep() -> Any:
         if (error.name or "").startswith("rpca_affect"):
             raise  # a mistake of ours, not a library that is not there
         raise ImportError(
-            f"train and predict need {error.name}: install the deep part with: pip install 'rpca-affect[deep]'."
+            f"init, train and predict need {error.name}: install the deep part with: pip install 'rpca-affect[deep]'."
         ) from error
 
 
@@ -39,10 +42,10 @@ patience = 10            # epochs without a better score before training stops; 
 [data]
 kind = "folder"
 folder = {folder}        # one file for each clip: a recording of any format known, or a (frames, features) array .npy
-labels = {labels}        # CSV with the columns clip, {target} and, if there are any, person and split (train, test)
+labels = {labels}        # table with the columns clip, {target} and, if there are any, person and split (train, test)
 target = {target}
 # features = ["AU"]      # groups, names or patterns; all that every clip has when left out
-# list = "dfew"          # what labels is, if not such a CSV: dfew, ferv39k, or veatic, abaw, gfe (of every frame)
+# list = "dfew"          # what labels is, if not such a table: dfew, ferv39k, or veatic, abaw, gfe (of every frame)
 
 [estimator]
 model = "lsef"           # or a baseline: gru, tcn, transformer
@@ -61,12 +64,13 @@ def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bo
         raise FolderError(f"{out} exists already", "overwrite", "elsewhere")
     if not clips.is_dir():
         raise ValueError(f"{clips} is not a folder, expected one with a file for each clip.")
-    if not labels.is_file():
-        raise ValueError(absent(labels, f"a CSV file with the columns clip and {target}"))
-    table = pd.read_csv(labels, dtype={"clip": str})
-    for column in ("clip", target):
-        if column not in table:
-            raise ValueError(f"{labels.name} has no column {column}; it has {', '.join(map(str, table.columns))}.")
+    _deep()
+    from rpca_affect.deep.clips import read_table
+    from rpca_affect.deep.naming import Folder
+
+    table, where = read_table(labels, [target]), Folder(clips)
+    for clip in table["clip"]:
+        where[clip]  # a clip without a file is said now, not when training begins
     ratings = pd.api.types.is_float_dtype(table[target])
 
     def place(path: Path) -> str:
@@ -109,10 +113,14 @@ def run_training(recipe: Path, out: Path, *, resume: bool, quiet: bool, as_json:
     console = say(quiet)
     for name, value in result.items():
         if name == "notices":
-            for notice in value:
-                console.print(Text(notice))
+            _tell(console, value, f"all are in {out / 'card.html'}")
         elif name != "confusion":  # the card has it as a table
-            console.print(Text(f"{name:<12}{value}"))
+            shown = (
+                {key: part for key, part in value.items() if key != "score"}
+                if name in SIDES and "uar" in value
+                else value
+            )
+            console.print(Text(f"{name:<12}{_rounded(shown)}"))
     console.print(Text(f"{'card':<12}{out / 'card.html'}"))
 
 
@@ -143,12 +151,19 @@ def run_prediction(
     given = {} if labels is None else {"labels": labels, "target": target, "form": form}
     table = deep.predict(model, data, out, **given)
     console = say(quiet)
-    for notice in table.attrs.get("notices", ()):
-        console.print(Text(notice))
+    _tell(console, table.attrs.get("notices", ()), "`rpca-affect inspect` shows those of a file")
     console.print(Text(f"{len(table)} rows -> {out}"))
     if labels is not None:
         for name, value in deep.scores(table).items():
             console.print(Text(f"{name:<12}{_rounded(value)}"))
+
+
+def _tell(console: Any, notices: Sequence[str], where: str) -> None:
+    """The first notices, and how many more there are."""
+    for notice in notices[:SHOWN]:
+        console.print(Text(notice))
+    if len(notices) > SHOWN:
+        console.print(Text(f"and {len(notices) - SHOWN} more notices; {where}"))
 
 
 def _rounded(value: Any) -> str:

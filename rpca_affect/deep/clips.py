@@ -1,6 +1,5 @@
 """Clips as people have them: recordings of any supported format, or plain arrays, and the labels that go with them."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.deep.lists import read_abaw, read_dfew, read_ferv39k, read_gfe, read_veatic
+from rpca_affect.deep.naming import Folder
 from rpca_affect.recordings import read
-from rpca_affect.recordings.searching import SUFFIXES, recordings_in
+from rpca_affect.recordings.text_table import NOTHING, as_numbers, text_table
+from rpca_affect.refusals import absent
 
 PER_FRAME = {"veatic": read_veatic, "abaw": read_abaw, "gfe": read_gfe}
 LISTS = ("table", "dfew", "ferv39k", *PER_FRAME)
@@ -85,7 +86,7 @@ def read_clips(files: Sequence[Path], features: Any = None, names: Iterable[str]
             "give recordings only, or arrays only."
         )
     found = [_read(file, features) for file in files]
-    notices = [notice for recording in found for notice in recording.notices]
+    notices = _noticed(files, found)
     if names is None:
         held = Counter(name for recording in found for name in recording.feature_names)
         names = [name for name in found[0].feature_names if held[name] == len(files)]
@@ -104,10 +105,23 @@ def read_clips(files: Sequence[Path], features: Any = None, names: Iterable[str]
         columns = [recording.feature_names.index(name) for name in names]
         values = np.where(recording.mask, recording.values, np.nan)[:, columns]
         sequences.append(values.astype(np.float32))
-    said = Counter(notices)
-    return Clips(
-        sequences, names, tuple(f"{text} ({count} clips)" if count > 1 else text for text, count in said.items())
-    )
+    return Clips(sequences, names, tuple(notices))
+
+
+def _noticed(files: Sequence[Path], found: Sequence[Any]) -> list[str]:
+    """How many frames are missing in all; then what the reader said, once, with the file it said it of."""
+    lost = [int((~recording.mask.any(axis=1)).sum()) for recording in found]
+    said: dict[str, list[str]] = {}
+    for file, recording in zip(files, found):
+        for notice in recording.notices:
+            said.setdefault(notice, []).append(file.name)
+    notices = []
+    if any(lost):
+        frames, clips = sum(len(recording.mask) for recording in found), np.count_nonzero(lost)
+        notices.append(f"{sum(lost)} of {frames} frames are missing, in {clips} of {len(files)} clips.")
+    for text, names in said.items():
+        notices.append(f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {text}")
+    return notices
 
 
 def _read(file: Path, features: Any) -> Any:
@@ -124,50 +138,6 @@ def _read(file: Path, features: Any) -> Any:
 def _shown(names: Iterable[Any]) -> str:
     names = [str(name) for name in names]
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
-def clips_in(source: Path) -> tuple[list[Path], list[str], tuple[str, ...]]:
-    """Files of the clips in a folder (or the one file), their names, and what was left out."""
-    if not source.is_dir():
-        return [source], [_stem(source.name)], ()
-    inside = recordings_in(source)
-    if not inside.files:
-        raise ValueError(f"{source} holds no clip; give (T, D) .npy arrays, or files that `rpca-affect formats` lists.")
-    files = list(inside.files)
-    return files, [_stem(file.relative_to(source).as_posix()) for file in files], inside.notes
-
-
-class Folder:
-    """Finds the file of a clip by its name in a label list: as it stands, or without the end of the file's name."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.listed: dict[Path, dict[str, list[Path]]] = {}
-
-    def __getitem__(self, clip: str) -> Path:
-        path = self.folder / clip
-        if path.is_file():
-            return path
-        if path.parent not in self.listed:
-            known: dict[str, list[Path]] = {}
-            for file in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
-                if file.name.casefold().endswith(SUFFIXES):
-                    known.setdefault(_stem(file.name), []).append(file)
-            self.listed[path.parent] = known
-        found = self.listed[path.parent].get(path.name, [])
-        if not found:
-            raise FileNotFoundError(
-                f"{clip} is in the label list but not in {self.folder}; remove the row or add the file."
-            )
-        if len(found) > 1:
-            raise ValueError(f"{clip} may be {found[0].name} or {found[1].name}; name the file in the label list.")
-        return found[0]
-
-
-def _stem(name: str) -> str:
-    """A name without the ends that recordings have (``.csv.gz``)."""
-    ends = "|".join(re.escape(end) for end in SUFFIXES)
-    return re.sub(rf"({ends})+$", "", name, flags=re.IGNORECASE)
 
 
 def read_folder(
@@ -190,9 +160,10 @@ def read_folder(
     target : str or sequence of str
         Of a table: one column of class labels, or the columns of continuous values.
     form : {"table", "dfew", "ferv39k", "veatic", "abaw", "gfe"}
-        What ``labels`` is: a CSV with columns ``clip``, the target and optionally ``person`` (never on both sides of a
-        split) and ``split`` ("train", "test"); a list of DFEW or FERV39k; a folder of VEATIC's or ABAW's ratings, or of
-        the labels of UCI's Grammatical Facial Expressions (1 or 0 in each frame).
+        What ``labels`` is: a table (CSV with any separator, or a workbook) with columns ``clip``, the target and
+        optionally ``person`` (never on both sides of a split) and ``split`` ("train", "test"); a list of DFEW or
+        FERV39k; a folder of VEATIC's or ABAW's ratings, or of the labels of UCI's Grammatical Facial Expressions (1 or
+        0 in each frame).
     numbering : str, optional
         Of FERV39k's labels, see `rpca_affect.deep.lists.read_ferv39k`.
     features : str or list of str, optional
@@ -228,29 +199,43 @@ def read_folder(
 
 
 def read_table(labels: Path, targets: Sequence[str]) -> pd.DataFrame:
-    """A table of labels, each clip once and no label empty."""
-    try:
-        table = pd.read_csv(labels, dtype={"clip": str, "person": str, "split": str})
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        raise ValueError(f"{labels.name} is no table of labels: {str(error).strip()}.") from error
+    """A table of labels, each clip once and no cell empty that is read; targets are numbers where all of them are.
+
+    Columns are found in capitals too.
+    """
+    if not labels.is_file():
+        raise ValueError(absent(labels, f"a table with the columns clip and {', '.join(targets)}"))
+    table = text_table(labels, "table of labels")
     if table.empty:
         raise ValueError(f"{labels.name} has no rows, expected one for each clip.")
     wanted = ["clip", *targets]
+    held = {str(name).casefold(): name for name in reversed(table.columns)}
+    for name in (*wanted, "person", "split"):
+        if name not in table and name.casefold() in held:
+            table = table.rename(columns={held[name.casefold()]: name})
     missing = [name for name in wanted if name not in table]
     if missing:
-        raise ValueError(f"{labels.name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}.")
-    for name in wanted:
-        empty = np.flatnonzero(table[name].isna() | (table[name].astype(str).str.strip() == ""))
-        if len(empty):
-            raise ValueError(
-                f"{labels.name}: line {empty[0] + 2}, column {name!r} is empty, expected a label; fill it or remove "
-                "the row."
-            )
-    twice = np.flatnonzero(table["clip"].duplicated())
-    if len(twice):
         raise ValueError(
-            f"{labels.name}: line {twice[0] + 2}, {table['clip'][twice[0]]} is there already; keep one row for a clip."
+            f"{labels.name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}: rename one."
         )
+    for name in (*wanted, *(name for name in ("person", "split") if name in table)):
+        table[name] = table[name].str.strip()
+        for line in np.flatnonzero(table[name].isin(NOTHING)):
+            raise ValueError(
+                f"{labels.name}: line {line + 2}, column {name!r} is empty, expected a "
+                f"{'label' if name in targets else name}; fill it or remove the row."
+            )
+    for line in np.flatnonzero(~table["split"].isin(["train", "test"])) if "split" in table else ():
+        raise ValueError(
+            f"{labels.name}: line {line + 2}, column 'split' holds {table['split'][line]!r}, expected train or test."
+        )
+    for line in np.flatnonzero(table["clip"].duplicated()):
+        raise ValueError(
+            f"{labels.name}: line {line + 2}, {table['clip'][line]} is there already; keep one row for a clip."
+        )
+    for name in targets:
+        numbers = as_numbers(table[name])
+        table[name] = numbers.to_numpy(np.int64) if pd.api.types.is_integer_dtype(numbers) else numbers
     return table
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rpca_affect.deep.clips import PER_FRAME, clips_in, read_clips, read_table
+from rpca_affect.deep.clips import PER_FRAME, read_clips, read_table
 from rpca_affect.deep.learners import LSEFClassifier
 from rpca_affect.deep.lists import read_dfew, read_ferv39k
 from rpca_affect.deep.metrics import ccc, pcc, rmse, uar, war
+from rpca_affect.deep.naming import clips_in, in_words_of
 from rpca_affect.deep.storage import load, write_text
 
 TRUE = "true"  # how columns of the truth begin
@@ -90,7 +91,8 @@ def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], 
             f"(form {' or '.join(PER_FRAME) if per_frame else 'table, dfew or ferv39k'})."
         )
     if per_frame:
-        rated = PER_FRAME[form](labels)
+        lists = PER_FRAME[form](labels)
+        rated = dict(zip(in_words_of(frame["clip"].unique().tolist(), list(lists)), lists.values()))
         for clip, count in frame.groupby("clip", sort=False).size().items():
             if clip in rated and len(rated[clip]) != count:
                 raise ValueError(
@@ -112,6 +114,10 @@ def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], 
             table, columns = (read_dfew if form == "dfew" else read_ferv39k)(labels), ["label"]
         named = [TRUE] if single and "predicted" in frame else [f"{TRUE}_{i}" for i in range(len(columns))]
         keys, truth = ["clip"], table[["clip", *columns]].set_axis(["clip", *named], axis=1)
+        truth["clip"] = in_words_of(frame["clip"].tolist(), truth["clip"].tolist())
+        twice = truth["clip"].duplicated()
+        if twice.any():
+            raise ValueError(f"{labels.name} names {truth['clip'][twice].iloc[0]} twice; keep one row for a clip.")
     if not set(truth["clip"]) & set(frame["clip"]):
         raise ValueError(
             f"{labels.name} names none of the clips, such as {frame['clip'].iloc[0]!r}; name them like the files."

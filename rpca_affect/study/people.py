@@ -1,6 +1,5 @@
 """People: the table of participants of a study, and whose each of its recordings is."""
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from rpca_affect.recordings.text_table import as_numbers, text_table
 from rpca_affect.refusals import absent
 
 __all__ = ["People", "joined", "participants_of", "path_of"]
 
 _KEYS = ("participant_id", "file", "filename", "recording")
-_NOTHING = ["n/a", "", "NA"]
 # A word and the number behind it: P01, sub-01, session_2; or a number alone.
 _NUMBERED = re.compile(r"(?<![^\W_])([^\W\d_]*)[ _-]?(\d+)(?![^\W_])")
 
@@ -57,8 +56,7 @@ def participants_of(path: Path, recordings: Sequence[str]) -> People:
     """
     if not path.is_file():
         raise ValueError(absent(path, "a table of participants"))
-    table = _cells(path)
-    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    table = text_table(path, "table of participants")
     if table.empty:
         raise ValueError(f"{path} has no rows, expected one for each participant.")
     names = {name.casefold(): name for name in table.columns}
@@ -76,35 +74,8 @@ def participants_of(path: Path, recordings: Sequence[str]) -> People:
         keys.append(second)
     table = table[[*keys, *(name for name in table.columns if name not in keys)]]
     for name in table.columns[len(keys) :]:
-        table[name] = _as_numbers(table[name])
+        table[name] = as_numbers(table[name])
     return People(table, tuple(keys))
-
-
-def _cells(path: Path) -> pd.DataFrame:
-    """The cells of a table as text."""
-    try:
-        data = path.read_bytes()
-        if data.startswith(b"PK"):
-            return pd.read_excel(io.BytesIO(data), dtype=str, keep_default_na=False)
-        for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "windows-1252"):
-            try:
-                text = data.decode(encoding)
-            except UnicodeError:
-                continue
-            return pd.read_csv(io.StringIO(text), sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, UnicodeError, ValueError, KeyError, OSError) as error:
-        raise ValueError(f"{path} is no table of participants: {error}.") from error
-    raise ValueError(f"{path} is no table of participants, expected text or an Excel workbook.")
-
-
-def _as_numbers(column: pd.Series) -> pd.Series:
-    """A column as numbers where all its cells are numbers, with points or with commas."""
-    column = column.str.strip().mask(column.str.strip().isin(_NOTHING), None)
-    for cells in (column, column.str.replace(",", ".", regex=False)):
-        numbers = pd.to_numeric(cells, errors="coerce")
-        if numbers.notna().equals(column.notna()):
-            return numbers.astype("Int64") if (numbers.dropna() % 1 == 0).all() else numbers
-    return column
 
 
 def joined(table: pd.DataFrame, people: People) -> tuple[pd.DataFrame, list[str]]:

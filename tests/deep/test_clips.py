@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpca_affect.cli.learn import run_prediction
-from rpca_affect.deep import LSEFClassifier, load, predict, scores, train
-from rpca_affect.deep.clips import Folder, read_clips, read_folder
+from rpca_affect.cli.learn import run_init, run_prediction
+from rpca_affect.deep import LSEFClassifier, load, predict, save, scores, train
+from rpca_affect.deep.clips import read_clips, read_folder
 from rpca_affect.deep.lists import read_abaw, read_veatic
 from rpca_affect.deep.metrics import uar
+from rpca_affect.deep.naming import Folder
 
 AUS = ["AU01_r", "AU04_r", "AU12_r", "AU45_r"]
 RECIPE = """
@@ -93,6 +94,95 @@ def test_recordings_of_any_format_train_predict_and_are_scored(folder, capsys):
 def test_frames_that_the_tracker_lost_are_missing_and_not_zero(folder):
     found = read_folder(folder / "clips", folder / "labels.csv")
     assert all(np.isnan(x[3:5]).all() and np.isfinite(np.delete(x, [3, 4], 0)).all() for x in found.clips.sequences)
+
+
+def written(table, path, form):
+    """A table of labels as programs write it."""
+    if form == "xlsx":
+        table.to_excel(path, index=False)
+    else:
+        separator, encoding = {"comma": (",", "utf-8"), "semicolon": (";", "utf-8-sig"), "tab": ("\t", "utf-16")}[form]
+        table.to_csv(path, index=False, sep=separator, encoding=encoding)
+    return path
+
+
+@pytest.mark.parametrize("form", ["comma", "semicolon", "tab", "xlsx"])
+@pytest.mark.parametrize("names", ["as they are", "with their ends", "without folders", "in capitals"])
+def test_labels_in_any_form_mean_the_same(folder, form, names):
+    """Of training and of scoring: what separates the cells, and how columns and clips are written, changes nothing."""
+    table = pd.read_csv(folder / "labels.csv")
+    expected = read_folder(folder / "clips", folder / "labels.csv")
+    if names == "with their ends":
+        table["clip"] = [
+            file.relative_to(folder / "clips").as_posix()
+            for file in map(Folder(folder / "clips").__getitem__, table["clip"])
+        ]
+    elif names == "without folders":
+        table["clip"] = table["clip"].str.split("/").str[-1]
+    elif names == "in capitals":
+        table = table.rename(columns=str.title)
+    path = written(table, folder / ("other.xlsx" if form == "xlsx" else "other.txt"), form)
+    found = read_folder(folder / "clips", path)
+    for a, b in zip(expected.clips.sequences, found.clips.sequences, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert found.y == expected.y
+    assert found.person.tolist() == expected.person.tolist() and found.split.tolist() == expected.split.tolist()
+    estimator = LSEFClassifier("tcn", hidden=4, epochs=1).fit(expected.clips.sequences, expected.y)
+    estimator.feature_names_in_ = np.array(AUS, dtype=object)
+    save(estimator, folder / "model.safetensors")
+    truth = [
+        predict(folder / "model.safetensors", folder / "clips", labels=labels)["true"].tolist()
+        for labels in (folder / "labels.csv", path)
+    ]
+    assert truth[0] == truth[1] and None not in truth[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clip;label;person\nc01;x;p\nc02;y;\n", "line 3, column 'person' is empty"),
+        ("clip,label,split\nc01,x,train\nc02,y,val\n", "line 3, column 'split' holds 'val', expected train or test"),
+        ("Clip,mood\nc01,x\nc02,y\n", "no column 'label'; its columns are clip, mood: rename one"),
+        ("clip,label\nc01,x\n c01 ,y\n", "line 3, c01 is there already"),
+        ("clip,label\nc01,x\nmore/c99,y\n", "more/c99 is in the label list but not in"),
+    ],
+)
+def test_what_a_table_of_labels_may_not_say(folder, text, words):
+    """Training and `init` refuse it in the same words."""
+    (folder / "labels.csv").write_text(text)
+    for attempt in (
+        lambda: read_folder(folder / "clips", folder / "labels.csv"),
+        lambda: run_init(
+            folder / "new.toml", folder / "clips", folder / "labels.csv", "label", overwrite=False, quiet=True
+        ),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=words):
+            attempt()
+    assert not (folder / "new.toml").exists()
+
+
+def test_a_name_that_two_folders_hold_is_asked_about(folder):
+    rng = np.random.default_rng(0)
+    for person in ("ann", "bob"):
+        (folder / "clips" / person).mkdir()
+        openface(rng).to_csv(folder / "clips" / person / "one.csv", index=False)
+    with pytest.raises(ValueError, match=r"one may be ann/one\.csv or bob/one\.csv"):
+        Folder(folder / "clips")["one"]
+    assert Folder(folder / "clips")["bob\\one"] == folder / "clips/bob/one.csv"
+
+
+@settings(max_examples=10, deadline=None)
+@given(lost=st.lists(st.sets(st.integers(0, 11), max_size=6), min_size=2, max_size=6))
+def test_notices_count_the_missing_frames_and_name_their_files(tmp_path_factory, lost):
+    folder, rng = tmp_path_factory.mktemp("lost"), np.random.default_rng(1)
+    files = [folder / f"c{i}.csv" for i in range(len(lost))]
+    for file, frames in zip(files, lost):
+        openface(rng, lost=sorted(frames)).to_csv(file, index=False)
+    notices = read_clips(files).notices
+    missing = sum(map(len, lost))
+    counted = f"{missing} of {12 * len(lost)} frames are missing, in {sum(map(bool, lost))} of {len(lost)} clips."
+    assert (notices[0] == counted) if missing else notices == ()
+    assert all(re.match(r"c\d\.csv( and \d more)?: ", notice) for notice in notices[1:])
 
 
 @settings(max_examples=5, deadline=None)

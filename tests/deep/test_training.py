@@ -223,5 +223,5 @@ def test_init_writes_a_recipe_that_trains(tmp_path, ratings):
     run_init(out, clips, tmp_path / "labels.csv", "mood", overwrite=False, quiet=True)
     out.write_text(out.read_text().replace("epochs = 50", "epochs = 1"))
     assert train(out, tmp_path / "run", quiet=True)["epochs"] == 1
-    with pytest.raises(ValueError, match="no column label; it has clip, mood, person"):
+    with pytest.raises(ValueError, match="no column 'label'; its columns are clip, mood, person"):
         run_init(tmp_path / "other.toml", clips, tmp_path / "labels.csv", "label", overwrite=False, quiet=True)
