@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, array_namespace, device, small_parts
+from rpca_affect.arrays import Array, Observed, array_namespace, device, is_numpy_array, small_parts
 from rpca_affect.certificate import gap_of, loss
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.tangent import Cells, Spectrum, above, derivative_at, row_space
@@ -47,7 +47,9 @@ def suits(data: Observed, answer: Decomposition, slack: Any) -> bool:
     return data.given.dtype == xp.float64 and scalar and small and (answer.gap is None or float(answer.gap) <= START)
 
 
-def polished(data: Observed, answer: Decomposition, lam: float, slack: float, gap: float) -> Decomposition | None:
+def polished(
+    data: Observed, answer: Decomposition, lam: float, slack: float, gap: float, spend: bool = False
+) -> Decomposition | None:
     """Go on from an answer by Newton's method until its duality gap is at most ``gap``.
 
     Parameters
@@ -60,6 +62,9 @@ def polished(data: Observed, answer: Decomposition, lam: float, slack: float, ga
         Weights of the sparse part and of the noise part (0: none), in the units of the data.
     gap : float
         Relative duality gap to reach.
+    spend : bool, default False
+        Whether the memory of the answer may be overwritten by the one to come. Where there is none, its base is written
+        anew from its factors.
 
     Returns
     -------
@@ -73,24 +78,43 @@ def polished(data: Observed, answer: Decomposition, lam: float, slack: float, ga
     """
     if not suits(data, answer, slack):
         return None
-    if slack > 0:
-        return _from(data, answer, lam, slack, gap, slack, FINER)
     xp = array_namespace(data.given)
+    problem = _Problem(xp, data.values, data.mask, lam, slack)
+    if slack > 0:
+        return _from(problem, answer, gap, slack, FINER, spend)
     parts = (answer.low_rank[rows, :] for rows in small_parts(answer.low_rank, axis=0))
     size = sum(float(xp.sum(xp.abs(part))) for part in parts) / (0.625 * math.prod(data.given.shape))
-    tries = (_from(data, answer, lam, slack, gap, size / share, INNER) for share in FIRST)
+    tries = (_from(problem, answer, gap, size / share, INNER, spend) for share in FIRST)
     return next((found for found in tries if found is not None), None)
 
 
 def _from(
-    data: Observed, answer: Decomposition, lam: float, slack: float, gap: float, nu: float, tols: tuple[float, ...]
+    problem: "_Problem", answer: Decomposition, gap: float, nu: float, tols: tuple[float, ...], spend: bool
 ) -> Decomposition | None:
     """Take proximal steps from the first ``nu`` down until the gap is proved; None where one fails."""
-    problem = _Problem(array_namespace(data.given), data.values, data.mask, lam, slack)
-    basis = row_space(answer.low_rank, int(answer.rank))
-    low, errors = answer.low_rank, []
+    low = answer.low_rank
+    basis = row_space(low, int(answer.rank))
+    spend = spend and is_numpy_array(low) and low.flags.c_contiguous
+    thin = low @ basis if spend else None
+    found = _steps(problem, answer, gap, nu, tols, basis, spend)
+    if found is None and thin is not None:
+        for rows in problem.blocks:
+            low[rows, :] = thin[rows, :] @ basis.T
+    return found
+
+
+def _steps(
+    problem: "_Problem",
+    answer: Decomposition,
+    gap: float,
+    nu: float,
+    tols: tuple[float, ...],
+    basis: Array,
+    spend: bool,
+) -> Decomposition | None:
+    xp, low, errors = problem.xp, answer.low_rank, []
     dual: Any = answer.dual
-    shifted, argument, free = problem.room(), problem.room(), problem.room(problem.xp.bool)
+    shifted, argument, free = problem.room(), low if spend else problem.room(), problem.room(xp.bool)
     for tol in tols:
         problem.start(low, dual, nu, shifted, argument)
         found = _round(problem, shifted, argument, free, nu, basis, tol)
@@ -101,10 +125,14 @@ def _from(
         basis = spectrum.right
         losses = problem.end(argument, shifted, spectrum, nu)
         low, dual = argument, shifted
-        proved = _gap(problem, float(problem.xp.sum(spectrum.values - nu)), dual, losses, gap)
+        proved = _gap(problem, float(xp.sum(spectrum.values - nu)), dual, losses, gap)
         if proved <= gap:
-            return _answer(problem, answer, low, dual, free, spectrum, nu, proved, errors)
-        nu = nu if slack > 0 else nu / 10
+            rank = int(spectrum.values.shape[0])
+            sparse = answer.dual if spend and answer.dual is not None else problem.room()
+            history: dict[str, list] = {"error": errors, "rank": [rank] * len(errors), "mu": [1 / nu] * len(errors)}
+            found = replace(answer, low_rank=low, dual=dual, rank=rank, gap=proved, history=history)
+            return _whole(problem, found, free, sparse)
+        nu = nu if problem.slack > 0 else nu / 10
     return None
 
 
@@ -185,6 +213,7 @@ def _round(problem: _Problem, shifted: Array, a: Array, free: Array, nu: float, 
         basis = spectrum.right
         scaled, right = spectrum.left * (spectrum.values - nu), xp.matrix_transpose(spectrum.right)
         off = size = count = 0.0
+        rank = int(spectrum.values.shape[0])
         for rows in blocks:
             _, rest, target, active = problem.look(shifted, a, scaled, right, nu, rows)
             count += int(xp.count_nonzero(active))
@@ -206,11 +235,12 @@ def _round(problem: _Problem, shifted: Array, a: Array, free: Array, nu: float, 
             plain = True
             continue
         best, plain = min(best, residual), False
-        derivative = derivative_at(spectrum, nu)
+        # Beside nu, r times, the rest of the argument holds the singular values that the threshold leaves out.
+        below = max(size - rank * nu * nu, 0.0) / max(min(a.shape) - rank, 1)
+        derivative = derivative_at(spectrum, nu, below)
         on = Cells.of(free, blocks)
         rest = on.taken(wrong)
-        for rows in blocks:  # off the cells the argument goes back to M'
-            wrong[rows, :] = xp.astype(xp.where(free[rows, :], 0.0, shifted[rows, :] - a[rows, :]), xp.float32)
+        on.written(wrong, xp.zeros_like(rest))  # off the cells the argument goes back to M'
         rest += on.product(*derivative(wrong))
         moved = xp.astype(on.conjugate(derivative, rest, wrong), a.dtype)
         moved += on.taken(a)
@@ -257,21 +287,12 @@ def _norm_bound(xp: Any, x: Any, excesses: list[float]) -> float | None:
     return None
 
 
-def _answer(
-    problem: _Problem,
-    start: Decomposition,
-    low: Array,
-    dual: Array,
-    free: Array,
-    spectrum: Spectrum,
-    nu: float,
-    gap: float,
-    errors: list[float],
-) -> Decomposition:
-    """The parts: S on the active cells; with a noise part, what the model leaves; 0 where nothing is known."""
+def _whole(problem: _Problem, answer: Decomposition, free: Array, sparse: Array) -> Decomposition:
+    """The answer with S on the active cells; with a noise part, what the model leaves; 0 where nothing is known."""
+    low = answer.low_rank
     xp, known = problem.xp, problem.known
     knee = problem.lam * problem.slack
-    sparse, noise = problem.room(), problem.room() if problem.slack > 0 else start.noise
+    noise = problem.room() if problem.slack > 0 else answer.noise
     nonzero = off = whole = 0.0
     for rows in problem.blocks:
         rest = problem.seen(problem.values[rows, :] - low[rows, :], rows)
@@ -285,21 +306,14 @@ def _answer(
         nonzero += int(xp.count_nonzero(part))
         whole += float(xp.sum(problem.seen(problem.values[rows, :], rows) ** 2))
     observed = low.shape[0] * low.shape[1] if known is None else int(xp.count_nonzero(known))
-    rank = int(spectrum.values.shape[0])
-    history: dict[str, list] = {"error": errors, "rank": [rank] * len(errors), "mu": [1 / nu] * len(errors)}
     return replace(
-        start,
-        low_rank=low,
+        answer,
         sparse=sparse,
         noise=noise,
-        n_iter=len(errors),
-        rank=rank,
+        n_iter=len(answer.history["error"]),
         sparsity=nonzero / max(observed, 1),
         residual=math.sqrt(off / whole) if whole else 0.0,
-        gap=gap,
-        history=history,
-        dual=dual,
         dual_norm=None,
-        status=replace(start.status, converged=True, reason="gap"),
+        status=replace(answer.status, converged=True, reason="gap"),
         solver="newton",
     )

@@ -80,7 +80,7 @@ def solve(
         hides (below 3e-6, for ADMM 1e-4) is raised to what can be seen.
     gap : float, optional
         Stop as soon as the relative duality gap is proved to be at most this, too (convex models). Newton's method,
-        which takes over near the optimum, needs about six times the memory of the input, with missing cells eight.
+        which takes over near the optimum, needs about five times the memory of the input, where that is square seven.
         Without a gap, ADMM on one matrix also ends where the base stands still: it has moved by less than 2 ``tol`` in
         a third of all steps, and its gap is at most 10 ``tol``. Where ``"auto"`` is told neither ``tol`` nor ``gap``,
         the gap that calls for ADMM is all that has to be proved: inexact ALM with a slower penalty may do that, and

@@ -230,7 +230,8 @@ def _by_newton(
     slack = getattr(plan[-1].solver, "slack", 0.0)
     if start is None or request.gap is None or not newton.suits(data, start, slack):
         return None
-    return newton.polished(request.limited(data), start, float(largest(start.lam)), float(largest(slack)), request.gap)
+    lam, weight = float(largest(start.lam)), float(largest(slack))
+    return newton.polished(request.limited(data), start, lam, weight, request.gap, True)
 
 
 class _Callback:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, array_namespace, device, is_cupy_array, is_numpy_array, small_parts
+from rpca_affect.arrays import Array, array_namespace, device, is_cupy_array, is_numpy_array
 
 __all__ = ["Cells", "Spectrum", "above", "derivative_at", "row_space"]
 
@@ -15,12 +15,11 @@ GUARD = 5  # fresh directions of the subspace, at least
 
 
 class Spectrum(NamedTuple):
-    """Singular triplets above a level, and the mean square of the singular values below it."""
+    """Singular triplets above a level."""
 
     left: Array
     values: Array
     right: Array
-    below: float
 
 
 def _directions(xp: Any, like: Any, rows: int, count: int) -> Any:
@@ -58,20 +57,17 @@ def above(a: Any, nu: float, right: Any, most: float) -> Spectrum | None:
             break
         right = (image @ turn) / values
     turn, values = turn[:, :rank], values[:rank]
-    left, right = left @ turn, (image @ turn) / values
-    size = sum(float(xp.linalg.vector_norm(a[rows, :])) ** 2 for rows in small_parts(a, axis=0))
-    rest = max(size - float(xp.sum(values * values)), 0.0)
-    return Spectrum(left, values, right, rest / max(limit - rank, 1))
+    return Spectrum(left @ turn, values, (image @ turn) / values)
 
 
-def derivative_at(spectrum: Spectrum, nu: float) -> Callable[[Array], tuple[Array, Array]]:
-    """The derivative of the threshold, in single precision; the values below ``nu`` count by their mean square.
+def derivative_at(spectrum: Spectrum, nu: float, below: float) -> Callable[[Array], tuple[Array, Array]]:
+    """The derivative of the threshold, in single precision; the values up to ``nu`` count by their mean square.
 
     Its value in a direction H (m, n) has twice the rank of L and is returned as factors (m, 2 r) and (2 r, n).
     """
     xp = array_namespace(spectrum.left)
-    left, values, right = (xp.astype(part, xp.float32) for part in spectrum[:3])
-    across = values * (values - nu) / (values * values - spectrum.below)
+    left, values, right = (xp.astype(part, xp.float32) for part in spectrum)
+    across = values * (values - nu) / (values * values - below)
     skew = 1 - 2 * nu / (values[:, None] + values[None, :])
     left_t, right_t = xp.matrix_transpose(left), xp.matrix_transpose(right)
 

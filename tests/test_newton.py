@@ -79,6 +79,17 @@ def test_it_gives_up_rather_than_going_astray():
     assert found is None or outside(data, found) <= 1e-6
 
 
+@pytest.mark.parametrize("missing, noise", [(0.0, 0.0), (0.2, 0.0), (0.0, 0.05)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_start_whose_memory_it_may_have_is_as_good_as_before_where_it_fails(shape, missing, noise):
+    observed = problem(shape, missing, noise)
+    weight = float(slack(noise, shape))
+    quick = ra.solve(observed, ra.ADMM(slack=weight), tol=1e-3, keep_dual=True)
+    low_rank, dual = quick.low_rank.copy(), quick.dual.copy()
+    assert newton.polished(observe(observed), quick, float(quick.lam), weight, 1e-300, True) is None
+    assert off(quick.low_rank, low_rank) < 1e-12 and np.array_equal(quick.dual, dual)
+
+
 @pytest.mark.parametrize("change", [{"dual": None}, {"rank": 60}, {"gap": 0.1}, {"rank": 0}])
 def test_it_refuses_starts_that_are_not_near(change):
     observed = problem((120, 90))

@@ -42,6 +42,7 @@ class _Solve(Problem):
         self.moves_penalty = solver.moves_penalty
         self.guessed = False  # whether a step trusted a subspace
         self.holds_dual = False  # whether the spare memory does
+        self.proof: ending.Proof | None = None  # of the last step, where that was to be known
         self.stopped = False  # whether the callback said so
         self.reason = ""
 
@@ -60,6 +61,7 @@ class _Solve(Problem):
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
                 self.travel = None
+        self.proof, self.holds_dual = None, False
         step = self._advance(passes, threshold, self.room, self.spare, mu, history, request)
         del threshold  # holds a subspace
         if step is None:
@@ -147,10 +149,14 @@ class _Solve(Problem):
             violated, error = monitor.judge(sums, low.rank, mu_next)
             step = Step(argument, spare, low, mu, mu_next, violated, error)
             changes = monitor.follow(argument, low, spare, mu, mu_next)
-            if monitor.watches and self._proves(monitor, step, passes):
-                passes.step(argument, spare, low, mu, mu_next, monitor.relax, monitor.two_sided)  # written over by it
+            proved = monitor.watches and self._proves(monitor, step, passes)
+            if monitor.ended and passes is self.passes:
+                return step
+            if proved:  # the next argument was written over
+                passes.step(argument, spare, low, mu, mu_next, monitor.relax, monitor.two_sided)
             if monitor.ended:
                 return step
+            self.proof, self.holds_dual = None, False
             if accelerate is not None and changes:
                 accelerate.forget()
             elif accelerate is not None:
@@ -159,7 +165,12 @@ class _Solve(Problem):
 
     def _proves(self, monitor: Monitor, step: Step, passes: Passes) -> bool:
         """Let a proof end the run; return whether the next argument has been written over."""
-        return monitor.ends(step.argument, step.low, lambda: self.prove(step, passes).gap)
+
+        def gap() -> float:
+            self.proof = self.prove(step, passes)
+            return self.proof.gap
+
+        return monitor.ends(step.argument, step.low, gap)
 
     def answer(self) -> Decomposition:
         """Iterate, check, and write the parts over the working memory."""
@@ -167,10 +178,10 @@ class _Solve(Problem):
         step, history = self.iterate(exact=False)
         proof = None
         if request.start_above is None or request.start_above >= 0 or not self._is_over(step, history):
-            proof = self.prove(step)
+            proof = self.proof or self.prove(step)
             if not self.is_complete(step, proof):
                 del step  # its factors may be twice as large as the data
-                self.reason = ""
+                self.reason, self.proof = "", None
                 step, history = self.iterate(exact=True)
                 proof = self.prove(step)
         low, converged = step.low, step.error <= request.tol or self.reason != ""
