@@ -63,9 +63,11 @@ def report(found: list[dict]) -> tuple[str, dict]:
         lines.append("| " + " | ".join([name, *cells, f"{cost.loc[name, 'parameters']:.0f}", seconds]) + " |")
         record = {"model": name, "clean": mean, "half": half, "loss": shares.loc[name].to_dict()}
         records.append(record | {"kinds": kinds.loc[name].to_dict(), **cost.loc[name].to_dict()})
-    said = [*levels(mine, names), *verdicts(clean, worst, names, cost, share)]
+    less = differences(clean, worst, names, share) if "lsef" in names else []
+    said = [*levels(mine, names), *(verdicts(less, clean, worst, names, cost) if less else [])]
     lines += ["", *said]
-    return "\n".join(lines), {"set": mine[0]["set"], "folds": len(common), "models": records, "said": said}
+    summary = {"set": mine[0]["set"], "folds": len(common), "seeds": len({k[0] for k in common})}
+    return "\n".join(lines), summary | {"models": records, "lsef less": less, "said": said}
 
 
 def levels(found: list[dict], names: list[str]) -> list[str]:
@@ -77,21 +79,27 @@ def levels(found: list[dict], names: list[str]) -> list[str]:
     return [f"- folds in which the level of the person was better inside the training people: {counts}"]
 
 
-def verdicts(clean, worst, names, cost, share) -> list[str]:
-    """What LSEF earns on this set, in sentences made of the figures."""
-    if "lsef" not in names:
-        return []
-    said = []
-    baselines = [name for name in BASELINES if name in names]
-    for name in [*baselines, *(n for n in names if n not in baselines and n != "lsef")]:
+def differences(clean, worst, names, share) -> list[dict]:
+    """LSEF less each other model, over the same folds: UAR on clean recordings, and UAR lost at 30 %."""
+    found = []
+    for name in [*(n for n in BASELINES if n in names), *(n for n in names if n not in (*BASELINES, "lsef"))]:
         better, half = interval((clean["lsef"] - clean[name]).to_numpy(), share)
         loss, loss_half = interval((worst["lsef"] - worst[name]).to_numpy(), share)
-        said.append(
-            f"- lsef minus {name}: clean {shown(better, half, '+')}, loss at 30 % {shown(loss, loss_half, '+')}"
-        )
+        found.append({"model": name, "clean": better, "half": half, "loss": loss, "loss_half": loss_half})
+    return found
+
+
+def verdicts(less: list[dict], clean, worst, names, cost) -> list[str]:
+    """What LSEF earns on this set, in sentences made of the figures."""
+    said = [
+        f"- lsef minus {row['model']}: clean {shown(row['clean'], row['half'], '+')}, "
+        f"loss at 30 % {shown(row['loss'], row['loss_half'], '+')}"
+        for row in less
+    ]
+    baselines = [name for name in BASELINES if name in names]
     if baselines:
         best = max(baselines, key=lambda name: clean[name].mean())
-        better, half = interval((clean["lsef"] - clean[best]).to_numpy(), share)
+        better, half = next((row["clean"], row["half"]) for row in less if row["model"] == best)
         verdict = "better than" if better - half > 0 else "worse than" if better + half < 0 else "not told from"
         verdict = "(no interval from one fold) beside" if np.isnan(half) else verdict
         ours, theirs, least = worst["lsef"].mean(), worst[best].mean(), worst[baselines].mean().min()

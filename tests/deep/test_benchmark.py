@@ -65,6 +65,11 @@ def test_an_unseen_file_runs_with_one_command_and_goes_on_where_it_was(tmp_path,
     run(tmp_path, tiny, *SMALL, *models, monkeypatch=monkeypatch)
     out = capsys.readouterr().out
     assert out.count("seed 0 fold") == 1 and "lsef minus tcn" in out
+    found = json.loads((folder / "summary.json").read_text())
+    clean = {model["model"]: model["clean"] for model in found["models"]}
+    assert [row["model"] for row in found["lsef less"]] == [name for name in models[1:] if name != "lsef"]
+    for row in found["lsef less"]:
+        assert row["clean"] == pytest.approx(clean["lsef"] - clean[row["model"]])
     assert all(path.stat().st_mtime_ns == time for path, time in folds.items() if path != killed)
     with pytest.raises(SystemExit, match="--fresh"):
         run(tmp_path, tiny, *SMALL[:-2], "--seeds", 1, "--sizes", 4, *models, monkeypatch=monkeypatch)
