@@ -205,6 +205,29 @@ def test_a_split_measures_its_noise_once(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("features, kept", [
+    (None, 0), ("au", 0), ("AU*", 0), (["AU01_r", "AU*"], 0), ("AU_r", 0),
+    ("AU_r,AU_c", 2), ("AU_r,AU01_c", 1), ("AU*_c", 2), (["AU12_r", "AU25_r", "AU45_c"], 1),
+])  # fmt: skip
+def test_every_door_passes_presence_through_unless_it_is_named(tmp_path, features, kept):
+    """A table, a file, a recording that was read before, and a study, which reads first."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(np.outer(np.sin(np.arange(200) / 30), np.ones(4)) + rng.normal(0, 0.1, (200, 4)))
+    table.columns = ["AU01_r", "AU02_r", "AU12_r", "AU25_r"]
+    table = table.assign(AU01_c=(np.arange(200) % 50 < 5) * 1.0, AU45_c=(np.arange(200) % 70 < 9) * 1.0)
+    path = tmp_path / "session.csv"
+    table.to_csv(path, index=False)
+    ra.decompose_many([path], out=tmp_path / "out", features=features)
+    splits = [
+        ra.decompose(table, features=features, check=False),
+        ra.decompose(path, features=features, check=False),
+        ra.decompose(ra.read(path, features=features), check=False),
+    ]
+    names = {split.recording.feature_names for split in splits}
+    names.add(tuple(pd.read_csv(next((tmp_path / "out").rglob("features.csv")))["feature"]))
+    assert len(names) == 1 and sum(name.endswith("_c") for name in names.pop()) == kept
+
+
 def test_presence_is_passed_through_unless_asked_for():
     rng = np.random.default_rng(0)
     table = pd.DataFrame(np.outer(np.sin(np.arange(200) / 30), np.ones(4)) + rng.normal(0, 0.1, (200, 4)))
@@ -215,7 +238,7 @@ def test_presence_is_passed_through_unless_asked_for():
     assert split.recording.feature_names == ("AU01_r", "AU02_r", "AU12_r", "AU25_r")
     assert split.base["AU01_c"].equals(table["AU01_c"]) and not split.transient["AU01_c"].any()
     assert any("AU01_c" in notice and "2 features" in notice for notice in split.recording.notices)
-    assert "AU01_c" in ra.decompose(table, features=["AU*"]).recording.feature_names
+    assert "AU01_c" in ra.decompose(table, features=["AU*", "AU01_c"]).recording.feature_names
     only = table[["AU01_c"]].assign(AU45_c=1 - table["AU01_c"])
     assert ra.decompose(only).recording.n_features == 2, "nothing else is there to split"
 

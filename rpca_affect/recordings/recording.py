@@ -41,7 +41,8 @@ class Recording:
         `feature_names`, blanks included), ``passthrough`` (DataFrame of all other columns), ``left_out`` (labels
         of those passthrough columns that are features but not part of `values`: unselected or without any
         number), ``suggested`` (feature groups worth starting with), ``roles`` (what each column is taken for, and
-        why), ``presence`` (features that are 0 or 1), ``keys`` (columns that tell sequences apart) and ``order``
+        why), ``presence`` (features that are 0 or 1), ``named`` (those of them that `select` was asked for, by a
+        word that means no other features), ``keys`` (columns that tell sequences apart) and ``order``
         (rows of the input in the order of their time, where they had to be sorted; `frame` undoes it); of a
         recording that `read` read also ``path`` and ``asked`` (the options it was read with).
 
@@ -93,6 +94,7 @@ class Recording:
             "suggested": (),
             "roles": (),
             "presence": (),
+            "named": (),
             "order": None,
         }
         meta = plain | self.meta
@@ -157,7 +159,10 @@ class Recording:
         ValueError
             If a name matches nothing.
         """
-        keep = _matching(features, self.feature_names, self.groups)
+        matches = _matching(features, self.feature_names, self.groups)
+        keep = set().union(*matches)
+        presence = {i for i, name in enumerate(self.feature_names) if name in set(self.meta["presence"])}
+        named = set().union(*(match for match in matches if match <= presence))
         labels = self.meta["feature_columns"]
         others = [i for i in range(self.n_features) if i not in keep]
         left_out = [labels[i] for i in others]
@@ -176,6 +181,7 @@ class Recording:
             "feature_columns": tuple(labels[i] for i in columns),
             "passthrough": pd.concat([self.meta["passthrough"], unselected], axis=1),
             "left_out": (*self.meta["left_out"], *left_out),
+            "named": tuple(self.feature_names[i] for i in sorted(named)),
         }
         return replace(
             self,
@@ -225,10 +231,10 @@ class Recording:
         return table if order is None else table.iloc[np.argsort(order)]
 
 
-def _matching(features, names: tuple[str, ...], groups: dict[str, np.ndarray]) -> set[int]:
-    """Positions of the features that the given names stand for."""
+def _matching(features, names: tuple[str, ...], groups: dict[str, np.ndarray]) -> list[set[int]]:
+    """Positions of the features that each of the given words stands for."""
     wanted = features.split(",") if isinstance(features, str) else list(features)
-    found: set[int] = set()
+    found: list[set[int]] = []
     for word in (str(item).strip() for item in wanted):
         key = word.casefold()
         here = {
@@ -240,5 +246,5 @@ def _matching(features, names: tuple[str, ...], groups: dict[str, np.ndarray]) -
         if not here:
             known = ", ".join(groups) or ", ".join(names[:8])
             raise ValueError(f"No feature or feature group is called {word!r}; this recording has the groups {known}.")
-        found |= here
+        found.append(here)
     return found

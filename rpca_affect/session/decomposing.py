@@ -123,8 +123,8 @@ def decompose(
     false_alarms : float, default 0.1
         How many events per minute noise alone may add to the list of `Split.events`.
     features, min_confidence, format, mask, fps, max_gap, key, time, confidence, drop, missing
-        As in `rpca_affect.read`. Features that are 0 or 1 (present or not) are passed through unless `features` names
-        them: they are no sums of a base and a transient.
+        As in `rpca_affect.read`. Features that are 0 or 1 (present or not) are no sums of a base and a transient, and
+        are passed through unless `features` names them or their group (``"AU_c"``; ``"au"`` and ``"AU*"`` do not).
     tol : float, default 1e-5
         Relative error to stop at.
     gap : float, optional
@@ -166,8 +166,7 @@ def decompose(
     reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
     columns = {"key": key, "time": time, "confidence": confidence, "drop": drop, "missing": missing}
     recording = _recording(source, format, min_confidence, columns, reading)
-    if features is None:
-        recording = without_presence(recording)
+    recording = without_presence(recording)
     model = NoiseModel(
         noise=noise,
         threshold=threshold,
@@ -307,8 +306,11 @@ def _recording(source: Any, format: str | None, min_confidence: float, columns: 
 
 
 def without_presence(recording: Recording) -> Recording:
-    """Set aside features that only say whether something is there: 0 or 1 is neither slow nor brief, but on or off."""
-    presence = set(recording.meta["presence"])
+    """Set aside features that only say whether something is there, unless they were named.
+
+    0 or 1 is neither slow nor brief, but on or off.
+    """
+    presence = set(recording.meta["presence"]) - set(recording.meta["named"])
     gone = [name for name in recording.feature_names if name in presence]
     names = [name for name in recording.feature_names if name not in presence]
     if not gone or not names:
