@@ -17,6 +17,8 @@ from rpca_affect.arrays import (
 )
 from rpca_affect.lazy import refuse_lazy
 
+HALF = 0.47  # of the exponents: sums of squares need some of the other half
+
 __all__ = ["checked", "in_memory", "is_foreign"]
 
 
@@ -60,10 +62,26 @@ def checked(estimator: Any, X: Any, *, reset: bool, method: str, least: int) -> 
             f"it is {type(X).__module__}, the fitted arrays are {type(learned).__module__}"
         )
     if not reset:
-        return _cells(X if learned is None else array_namespace(X).astype(X, learned.dtype, copy=False))
-    observed = observe(X)
+        return _squarable(_cells(X if learned is None else array_namespace(X).astype(X, learned.dtype, copy=False)))
+    observed = _squarable(observe(X), fit=True)
     if observed.mask is not None and estimator.missing != "mask":
         raise ValueError("the frames hold missing cells (NaN): set missing='mask', or fill them before")
+    return observed
+
+
+def _squarable(observed: Observed, fit: bool = False) -> Observed:
+    """Refuse numbers whose squares, of which variances and losses are made, their precision cannot hold."""
+    given = observed.given
+    if 0 in given.shape:
+        return observed
+    most = float(array_namespace(given).finfo(given.dtype).max) ** HALF
+    top = float(observed.largest()[0, 0])
+    if top > most or (fit and 0 < top < 1 / most):
+        raise ValueError(
+            f"the largest number in the frames is {top:.1e}: their squares, of which variances are made, need numbers "
+            f"{'up to' if top > most else 'from'} {most if top > most else 1 / most:.0e}; multiply the frames by a "
+            "constant, or give cells that are no measurements as NaN"
+        )
     return observed
 
 

@@ -222,3 +222,30 @@ def test_the_outlier_map_spares_unseen_clean_rows(noise, drift):
         shares.append([(score > found.score_cutoff).mean(), (orthogonal > found.orthogonal_cutoff).mean()])
     score, orthogonal = np.mean(shares, axis=0)
     assert score <= 0.05 and 0.01 <= orthogonal <= 0.04
+
+
+@pytest.mark.parametrize("kind", [ra.RobustPCA, ra.IncrementalRobustPCA])
+@pytest.mark.parametrize("dtype, reach", [(np.float64, 140), (np.float32, 15)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_unit_of_the_frames_means_nothing_within_the_range_of_their_squares(kind, dtype, reach, sign):
+    frames = recording(features=8)
+    plain, scaled = (kind(2, lags=1).fit((unit * frames).astype(dtype)) for unit in (1.0, 10.0 ** (sign * reach)))
+    again = scaled.inverse_transform(scaled.transform((10.0 ** (sign * reach) * frames).astype(dtype)))
+    assert np.allclose(again / 10.0 ** (sign * reach), plain.inverse_transform(plain.transform(frames)), atol=0.02)
+    assert np.isclose(scaled.score((10.0 ** (sign * reach) * frames).astype(dtype)), plain.score(frames), atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [ra.RobustPCA, ra.IncrementalRobustPCA])
+@pytest.mark.parametrize("dtype, reach", [(np.float64, 160), (np.float64, 300), (np.float32, 25)])
+@pytest.mark.parametrize("cells", ["all", "one"])
+def test_numbers_whose_squares_overflow_are_refused_in_a_sentence(kind, dtype, reach, cells):
+    frames = recording(features=8).astype(dtype)
+    model = kind(2, lags=1).fit(frames)
+    large = frames * dtype(f"1e{reach}") if cells == "all" else frames.copy()
+    large[3, 4] = dtype(f"1e{reach}")
+    for refused in (kind(2, lags=1).fit, model.transform, model.outlier_map):
+        with pytest.raises(ValueError, match="their squares, of which variances are made"):
+            refused(large)
+    assert np.isfinite(model.transform(frames / dtype(f"1e{reach}"))).all()
+    with pytest.raises(ValueError, match="multiply the frames by a constant"):
+        kind(2, lags=1).fit(frames / dtype(f"1e{reach}"))
