@@ -13,6 +13,7 @@ from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_l
 from rpca_affect.doubts import Doubt
 from rpca_affect.lazy import is_lazy
 from rpca_affect.measuring import measured_levels, noise_weight
+from rpca_affect.refusals import Refusal, Setting
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers import available_solvers
 from rpca_affect.solvers.base import framewise
@@ -123,7 +124,7 @@ def solve(
     (True, 4)
     """
     if is_lazy(observed):
-        kept = {"factored": factored or None, "keep_dual": keep_dual or None}
+        kept = {"factored": factored or None, "keep_dual": keep_dual or None, "apart": apart or None}
         _refuse_for_shards({"rank": rank, "cardinality": cardinality, "init": init} | kept)
         from rpca_affect import distributed
 
@@ -148,7 +149,12 @@ def solve(
         )
     if apart:
         if sparse != "frames" or data.given.ndim > 2:
-            raise ValueError("apart=True is for one matrix with sparse='frames'")
+            raise Refusal(
+                Setting("apart", True),
+                " is for one matrix with ",
+                Setting("sparse", "frames"),
+                ": set both, or neither.",
+            )
         given = {
             "lam": lam,
             "noise": noise,

@@ -260,9 +260,8 @@ KINDS: dict[str, tuple[Callable[..., str], Callable[..., str]]] = {
     "apart": (
         _apart,
         lambda measure, door: (
-            "look at them: "
-            + (f"{setting('apart', True)} sets them apart, or " if door == "python" else "")
-            + f"mask ({setting('mask', door=door)}) what is none of it"
+            f"look at them: {setting('apart', True, door)} sets them apart, or mask ({setting('mask', door=door)}) "
+            "what is none of it"
         ),
     ),
     "excursions": (

@@ -1,12 +1,15 @@
 """Outlying frames that agree with each other pass for base, and the status says so; nothing else makes it say that."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import rpca_affect as ra
 from rpca_affect.apart import frames_apart
+from rpca_affect.cli.app import app
 
 SHAPES = [(200, 30, 3), (300, 60, 4), (400, 24, 2)]
 
@@ -136,3 +139,39 @@ def test_it_is_refused_where_it_means_nothing(given):
     values = np.stack([values, values]) if given.pop("stack", False) else values
     with pytest.raises(ValueError, match=r"apart=True is for one matrix with sparse='frames'"):
         ra.solve(values, apart=True, **given)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["identical", "cluster", "line"])
+def test_every_door_takes_it(shape, kind, tmp_path):
+    values, hit = table(shape, kind, 0)
+    values = values + 0.1 * np.random.default_rng(1).standard_normal(shape[:2])
+    words = {"sparse": "frames", "noise": 0.1, "lags": 1}
+    plain, split = (ra.decompose(values, **words, apart=apart, check=False) for apart in (False, True))
+    (told,) = [doubt for doubt in split.status.doubts if doubt.kind == "set_apart"]
+    assert split.parameters["apart"] and "apart" not in plain.parameters
+    assert 0.9 * len(hit) < told.measure["apart"] <= len(hit)
+    left = [np.mean(np.abs(np.asarray(each.transient)[hit])) for each in (plain, split)]
+    assert left[1] > 3 * left[0] and left[1] > 0.8 * np.mean(np.abs(values[hit]))
+    model = ra.RobustPCA(**words, apart=True, tol=1e-5).fit(values)
+    assert np.allclose(model.low_rank_, split.base) and told in model.status_.doubts
+    names = ",".join(f"f{k}" for k in range(shape[1]))
+    np.savetxt(tmp_path / "table.csv", values, delimiter=",", header=names, comments="")
+    flags = ["--sparse", "frames", "--noise", "0.1", "--lags", "1", "--no-check", "--quiet", "--apart"]
+    done = CliRunner().invoke(app, ["decompose", str(tmp_path / "table.csv"), "-o", str(tmp_path / "out"), *flags])
+    assert done.exit_code == 0, done.output
+    written = pd.read_csv(tmp_path / "out" / "base.csv")[names.split(",")]
+    assert np.allclose(written, split.base, atol=1e-3)
+    assert "were left out" in (tmp_path / "out" / "summary.json").read_text()
+
+
+def test_the_shell_refuses_it_in_its_own_words(tmp_path):
+    (tmp_path / "table.csv").write_text("a,b\n" + "".join(f"{k % 7},{k % 5}\n" for k in range(60)))
+    done = CliRunner().invoke(app, ["decompose", str(tmp_path / "table.csv"), "-o", str(tmp_path / "out"), "--apart"])
+    assert done.exit_code != 0 and "--apart is for one matrix with --sparse frames" in done.output
+
+
+def test_a_matrix_that_is_never_loaded_refuses_it():
+    da = pytest.importorskip("dask.array")
+    with pytest.raises(ValueError, match="apart"):
+        ra.solve(da.ones((40, 20), chunks=20), sparse="frames", apart=True)

@@ -144,6 +144,10 @@ def decompose(
     lam: Annotated[float | None, typer.Option(help="Weight of the sparse part; replaces the threshold.")] = None,
     solver: Annotated[str, typer.Option(help="auto, admm, ialm, godec, altproj.")] = "auto",
     sparse: Annotated[Sparse, typer.Option(help="What a transient is: single cells, or whole frames.")] = Sparse.cells,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="With --sparse frames: keep frames that are alike, and rare, out of the base."),
+    ] = False,
     scale: Annotated[Scale, typer.Option(help="What features are divided by for the solve.")] = Scale.noise,
     floor: Annotated[
         float, typer.Option(help="Smallest noise of a feature, as a share of its standard deviation.")
@@ -220,6 +224,7 @@ def decompose(
         "lam": lam,
         "solver": solver,
         "sparse": sparse.value,
+        "apart": apart,
         "scale": scale.value,
         "floor": floor,
         "lags": lags_of(lags),

@@ -73,6 +73,8 @@ class RobustPCA(BaseModel):
     sparse : {"cells", "frames"}, default "cells"
         Whether single cells or whole frames are outliers. In the latter case a new frame is projected plainly, which
         is then the optimum.
+    apart : bool, default False
+        As in `rpca_affect.decompose`.
     output : {"scores", "low_rank", "sparse"}, default "scores"
         What ``transform`` returns.
     missing : {"mask", "error"}, default "mask"
@@ -133,6 +135,7 @@ class RobustPCA(BaseModel):
         "scale": rules.word("noise", "spread", "none"),
         "lags": rules.or_word("auto", rules.whole(1)),
         "refit": rules.flag,
+        "apart": rules.flag,
         "gap": rules.optional(rules.number(above=0)),
         "max_iter": rules.optional(rules.whole(1)),
     }
@@ -146,6 +149,7 @@ class RobustPCA(BaseModel):
         noise: Any = "auto",
         threshold: float = 2.0,
         sparse: str = "cells",
+        apart: bool = False,
         scale: str = "noise",
         floor: float = 0.02,
         lags: Any = "auto",
@@ -163,6 +167,7 @@ class RobustPCA(BaseModel):
         self.noise = noise
         self.threshold = threshold
         self.sparse = sparse
+        self.apart = apart
         self.scale = scale
         self.floor = floor
         self.lags = lags
@@ -232,6 +237,7 @@ class RobustPCA(BaseModel):
             "max_iter": self.max_iter,
             "random_state": self.random_state,
             "callback": callback,
+            "apart": self.apart or None,
         }
         return NoiseModel(
             noise=self.noise,

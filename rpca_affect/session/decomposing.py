@@ -37,6 +37,7 @@ def decompose(
     lam: float | None = None,
     solver: Any = "auto",
     sparse: Literal["cells", "frames"] = "cells",
+    apart: bool = False,
     scale: Literal["noise", "spread", "none"] = "noise",
     floor: float = 0.02,
     lags: int | Literal["auto"] = "auto",
@@ -96,6 +97,9 @@ def decompose(
         number of movements beside an offset of every feature, and stands outliers in half of the cells.
     sparse : {"cells", "frames"}
         Whether a transient is a single cell or a whole frame.
+    apart : bool, default False
+        With ``sparse="frames"``: solve again without the frames (with ``lags``: windows) that have a direction of the
+        base to themselves, wrong pictures that are alike or a rare expression; see `rpca_affect.solve`.
     scale : {"noise", "spread", "none"}
         What features are divided by for the solve.
     floor : float, default 0.02
@@ -179,7 +183,7 @@ def decompose(
         refit=refit,
         fps=recording.fps,
         max_transient=max_transient,
-        options={"tol": tol, "gap": gap, **options},
+        options={"tol": tol, "gap": gap, **({"apart": True} if apart else {}), **options},
     )
     started = clock.perf_counter()
     rows_of = _sequence_rows(recording)
@@ -208,6 +212,7 @@ def decompose(
         "threshold": threshold,
         "lam": lam,
         "sparse": sparse,
+        **({"apart": True} if apart else {}),
         "scale": scale,
         "lags": lags,
         "lags_used": [part.lags for part in sequences],

@@ -59,7 +59,8 @@ SHARED = {
     "random_state": "seed",
 }
 ESTIMATORS = {
-    ra.RobustPCA: {**SHARED, "solver": "solver", "scale": "word", "refit": "flag", "max_iter": "count or none",
+    ra.RobustPCA: {**SHARED, "solver": "solver", "scale": "word", "refit": "flag", "apart": "flag",
+                   "max_iter": "count or none",
                    "lags": "lags", "gap": "positive or none"},
     ra.IncrementalRobustPCA: {
         **SHARED, "lags": "lags", "half_life": "positive or none", "batch_size": "count", "n_warmup": "warm-up",
