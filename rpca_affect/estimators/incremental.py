@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from rpca_affect import rules
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.estimators.base import SHARED_RULES, BaseModel
 from rpca_affect.estimators.beginning import Beginning
+from rpca_affect.estimators.estimator import SHARED_RULES, BaseModel
 from rpca_affect.estimators.outliers import limits, under_drift
 from rpca_affect.estimators.stream import joined, rows_of
 from rpca_affect.noise_model import NoiseModel

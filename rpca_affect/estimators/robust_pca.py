@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from rpca_affect import rules
 from rpca_affect.arrays import Observed, array_namespace
-from rpca_affect.estimators.base import SHARED_RULES, BaseModel
+from rpca_affect.estimators.estimator import SHARED_RULES, BaseModel
 from rpca_affect.estimators.outliers import cutoffs
 from rpca_affect.estimators.spectrum import learned_base
 from rpca_affect.estimators.together import Together

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from rpca_affect import rules
 from rpca_affect.arrays import Observed, observe
-from rpca_affect.estimators.base import Documented
+from rpca_affect.estimators.estimator import Documented
 from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.outliers import absolute_skill, cell_folds
 from rpca_affect.estimators.robust_pca import RobustPCA

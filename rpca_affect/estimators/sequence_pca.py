@@ -10,7 +10,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from rpca_affect import rules
-from rpca_affect.estimators.base import OUTPUTS, Documented
+from rpca_affect.estimators.estimator import OUTPUTS, Documented
 from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked

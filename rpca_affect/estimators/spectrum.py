@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.estimators.base import oriented
+from rpca_affect.estimators.estimator import oriented
 from rpca_affect.lags import Windows
 from rpca_affect.noise import spread
 

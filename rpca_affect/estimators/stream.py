@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.estimators.base import oriented
+from rpca_affect.estimators.estimator import oriented
 from rpca_affect.estimators.outliers import distances
 from rpca_affect.estimators.sketch import MEMORY, SPARE, Callers, Sketch, excess_of, leading
 from rpca_affect.lags import averaged, embedded

@@ -12,8 +12,8 @@ import numpy as np
 from .assemble import assemble
 from .containers import load
 from .containers.arrays import array_table
+from .dataframes import to_pandas, unmasked, with_index
 from .formats import formats, prepared
-from .frames import to_pandas, unmasked, with_index
 from .layout import Choice, overridden
 from .names import names_of
 from .recording import Recording, RecordingError

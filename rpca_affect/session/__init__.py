@@ -2,7 +2,7 @@
 
 from rpca_affect.session.decomposing import decompose
 from rpca_affect.session.events import find_events
-from rpca_affect.session.model import SequenceSplit
+from rpca_affect.session.sequence import SequenceSplit
 from rpca_affect.session.split import Split, Summary
 
 __all__ = ["SequenceSplit", "Split", "Summary", "decompose", "find_events"]

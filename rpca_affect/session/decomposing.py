@@ -18,12 +18,12 @@ from rpca_affect.lazy import refuse_lazy
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import NoiseModel
 from rpca_affect.recordings import Recording, from_array, from_frame, read
-from rpca_affect.recordings.frames import is_table
+from rpca_affect.recordings.dataframes import is_table
 from rpca_affect.recordings.reading import give_back
 from rpca_affect.results.settings import digest
 from rpca_affect.session.levels import checked_widths, level_notices, split_levels
-from rpca_affect.session.model import SequenceSplit, split_sequence, status_of
 from rpca_affect.session.prediction import CELLS, Prediction, looked_at, predict_hidden
+from rpca_affect.session.sequence import SequenceSplit, split_sequence, status_of
 from rpca_affect.session.split import Split
 
 __all__ = ["decompose"]

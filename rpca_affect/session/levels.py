@@ -13,7 +13,7 @@ from rpca_affect.levels import cascade
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
 from rpca_affect.recordings import Recording
-from rpca_affect.session.model import LevelParts, SequenceSplit, split_sequence
+from rpca_affect.session.sequence import LevelParts, SequenceSplit, split_sequence
 
 __all__ = ["Level", "checked_widths", "level_notices", "levels_of", "split_levels"]
 
@@ -91,7 +91,7 @@ def split_levels(
     *,
     widths: Sequence[int],
 ) -> tuple[SequenceSplit, tuple[np.ndarray, np.ndarray] | None]:
-    """Split one sequence level by level, as `rpca_affect.session.model.split_sequence` does on one level.
+    """Split one sequence level by level, as `rpca_affect.session.sequence.split_sequence` does on one level.
 
     Medians over blocks of frames are split like frames, their noise measured from neighbouring blocks: it is what
     moves more quickly. The rest goes to the next level.

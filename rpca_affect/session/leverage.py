@@ -6,8 +6,8 @@ import numpy as np
 
 from rpca_affect.lags import averaged, embedded, stretches
 from rpca_affect.session.chance import Noise, measure_noise
-from rpca_affect.session.model import SequenceSplit
 from rpca_affect.session.remainder import Remainder, StandardErrors
+from rpca_affect.session.sequence import SequenceSplit
 
 __all__ = ["measured_chance", "standard_errors"]
 

@@ -15,9 +15,9 @@ from rpca_affect.session.chance import Noise
 from rpca_affect.session.events import find_events
 from rpca_affect.session.levels import Level, levels_of
 from rpca_affect.session.leverage import measured_chance
-from rpca_affect.session.model import SequenceSplit, frame_numbers
 from rpca_affect.session.prediction import Prediction
 from rpca_affect.session.remainder import StandardErrors
+from rpca_affect.session.sequence import SequenceSplit, frame_numbers
 from rpca_affect.session.summary import Summary, summarise
 
 __all__ = ["Split", "Summary"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..frames import with_index
+from ..dataframes import with_index
 from ..recording import RecordingError
 from ..tables import Table
 from .arrays import missing
