@@ -19,9 +19,9 @@ from rpca_affect.results.folder import FolderError
 from rpca_affect.study import one
 from rpca_affect.study.failures import failure_of
 from rpca_affect.study.inputs import find
-from rpca_affect.study.many import _clear, _unheard
 from rpca_affect.study.one import Job
 from rpca_affect.study.tables import outliers
+from rpca_affect.study.workers import _clear, _unheard
 
 
 def recording(path: Path, seed: int = 0, frames: int = 60) -> None:
@@ -105,7 +105,7 @@ def test_processes_change_nothing(study, tmp_path):
 
 def test_workers_end_with_the_process_that_gave_them_work(tmp_path):
     """A killed study leaves nobody behind who holds a folder or goes on writing."""
-    code = f"import os, time; from rpca_affect.study.many import _end_with; _end_with({os.getppid()}); time.sleep(60)"
+    code = f"import time; from rpca_affect.study.workers import _end_with; _end_with({os.getppid()}); time.sleep(60)"
     orphan = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
     assert orphan.returncode == 1
 
@@ -179,7 +179,7 @@ def test_changed_settings_are_refused_at_once(study, tmp_path):
 
 def test_files_of_others_stand_before_the_first_solve(study, tmp_path, monkeypatch):
     (tmp_path / "study.csv").write_text("mine")
-    monkeypatch.setattr("rpca_affect.study.many.run", None)
+    monkeypatch.setattr("rpca_affect.study.workers.run", None)
     with pytest.raises(FolderError, match=r"study\.csv is not from an earlier run"):
         ra.decompose_many(study, tmp_path)
     assert (tmp_path / "study.csv").read_text() == "mine"

@@ -146,7 +146,7 @@ class _Show:
     as_json: bool
 
     def outcomes(self, work: list[Any]) -> list[Any]:
-        from rpca_affect.study.many import outcomes_from, outcomes_of
+        from rpca_affect.study.workers import outcomes_from, outcomes_of
 
         done = []
         with Display(self.console, len(work), self.tol, self.hidden) as display:
