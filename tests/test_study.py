@@ -21,7 +21,7 @@ from rpca_affect.study.failures import failure_of
 from rpca_affect.study.inputs import find
 from rpca_affect.study.one import Job
 from rpca_affect.study.tables import outliers
-from rpca_affect.study.workers import _clear, _unheard
+from rpca_affect.study.workers import _clear, _unheard, outcomes_of
 
 
 def recording(path: Path, seed: int = 0, frames: int = 60) -> None:
@@ -108,6 +108,25 @@ def test_workers_end_with_the_process_that_gave_them_work(tmp_path):
     code = f"import time; from rpca_affect.study.workers import _end_with; _end_with({os.getppid()}); time.sleep(60)"
     orphan = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
     assert orphan.returncode == 1
+
+
+class Deadly:
+    """Ends the process that it is sent to, as the system does when memory runs out."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_recording_that_ends_its_process_costs_no_other(tmp_path):
+    work = []
+    for seed, name in enumerate(("a", "deadly", "b")):
+        recording(tmp_path / f"{name}.csv", seed)
+        settings = {"noise": Deadly()} if name == "deadly" else {"check": False}
+        work.append(Job(name, tmp_path / f"{name}.csv", tmp_path / "out" / name, settings))
+    found = {outcome.job.name: outcome for outcome in outcomes_of(work, jobs=2)}
+    assert set(found) == {"a", "deadly", "b"}
+    assert found["a"].summary and found["b"].summary
+    assert found["deadly"].failure.kind == "memory" and "ended by the system" in found["deadly"].failure.sentence
 
 
 def test_a_split_and_a_study_share_their_folders(study, tmp_path):

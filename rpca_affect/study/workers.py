@@ -116,7 +116,7 @@ def _alone(job: Job) -> Outcome:
 
     with ProcessPoolExecutor(1, env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}) as pool:
         try:
-            return pool.submit(_watched, job, os.getpid()).result()
+            return pool.submit(_watched, job, os.getpid(), os.getcwd()).result()
         except TerminatedWorkerError:
             sentence = f"{job.source}: its process was ended by the system, most likely for want of memory."
             return Outcome(job, failure=Failure("memory", sentence))
