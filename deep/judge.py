@@ -45,8 +45,8 @@ def report(found: list[dict]) -> tuple[str, dict]:
     mine = [f for f in found if (f["seed"], f["fold"]) in common]
     cost = pd.DataFrame([{"model": f["model"], "parameters": f["parameters"], **f["seconds"]} for f in mine])
     cost = cost.groupby("model").median()
-    share = np.mean([f["test"] / f["train"] for f in mine])
     official = mine[0].get("official", False)
+    share = 0.0 if official else np.mean([f["test"] / f["train"] for f in mine])  # seeds train on the same people
     lines = [
         f"{mine[0]['set']}: {len(common)} fold(s) of every model, {len({k[0] for k in common})} seed(s)"
         + (", one split: the interval is over seeds, not over people" if official else ", people apart"),

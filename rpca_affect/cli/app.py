@@ -30,6 +30,7 @@ from rpca_affect.cli.options import (
     Sparse,
     Table,
     TableKind,
+    Target,
     Time,
 )
 
@@ -306,14 +307,14 @@ def init(
     clips: Annotated[Path, typer.Argument(help="Folder with a recording, or a (T, D) .npy file, for each clip.")],
     labels: Annotated[Path, typer.Argument(help="Table with the columns clip and TARGET: CSV, or a workbook.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="TOML file for the recipe.")] = Path("recipe.toml"),
-    target: Annotated[str, typer.Option(help="Column of the labels, or of the ratings.")] = "label",
+    target: Target = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a recipe that `train` understands."""
     from rpca_affect.cli.learn import run_init
 
-    run_init(out, clips, labels, target, overwrite=overwrite, quiet=quiet)
+    run_init(out, clips, labels, target or ["label"], overwrite=overwrite, quiet=quiet)
 
 
 @app.command(epilog=_examples("rpca-affect train recipe.toml -o model"))
@@ -342,7 +343,7 @@ def predict(
     data: Annotated[Path, typer.Argument(help="A recording or (T, D) .npy file, or a folder of them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file for the predictions.")] = Path("predictions.csv"),
     labels: Annotated[Path | None, typer.Option(help="What is true of the clips: scores are printed.")] = None,
-    target: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    target: Target = None,
     form: Annotated[
         str, typer.Option("--list", help="What the labels are: table, dfew, ferv39k, veatic, abaw or gfe.")
     ] = "table",
@@ -352,4 +353,6 @@ def predict(
     """Predict with a trained network."""
     from rpca_affect.cli.learn import run_prediction
 
-    run_prediction(model, data, out, labels=labels, target=target, form=form, overwrite=overwrite, quiet=quiet)
+    run_prediction(
+        model, data, out, labels=labels, target=target or ["label"], form=form, overwrite=overwrite, quiet=quiet
+    )

@@ -56,7 +56,7 @@ batch_size = 16
 """
 
 
-def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bool, quiet: bool) -> None:
+def run_init(out: Path, clips: Path, labels: Path, target: Sequence[str], *, overwrite: bool, quiet: bool) -> None:
     """Write a recipe for a folder of clips and a table of labels, and say what was taken for what."""
     import pandas as pd
 
@@ -68,10 +68,13 @@ def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bo
     from rpca_affect.deep.clips import read_table
     from rpca_affect.deep.naming import Folder
 
-    table, where = read_table(labels, [target]), Folder(clips)
+    table, where = read_table(labels, target), Folder(clips)
     for clip in table["clip"]:
         where[clip]  # a clip without a file is said now, not when training begins
-    ratings = pd.api.types.is_float_dtype(table[target])
+    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in target]
+    if len(target) > 1 and not all(numbers):
+        raise ValueError(f"{target[numbers.index(False)]} of {labels.name} is no rating; give one column of classes.")
+    ratings = len(target) > 1 or pd.api.types.is_float_dtype(table[target[0]])
 
     def place(path: Path) -> str:
         return json.dumps(Path(os.path.relpath(path, out.parent)).as_posix())
@@ -82,16 +85,16 @@ def run_init(out: Path, clips: Path, labels: Path, target: str, *, overwrite: bo
         whose=" (of the persons: nobody is on both sides)" if "person" in table else "",
         folder=place(clips),
         labels=place(labels),
-        target=json.dumps(target),
+        target=json.dumps(target[0] if len(target) == 1 else list(target)),
         balance="" if ratings else 'class_weight = "balanced"   # every class counts alike, however rare\n',
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, out)
-    kind = "ratings" if ratings else f"{table[target].nunique()} classes"
+    kind = "ratings" if ratings else f"{table[target[0]].nunique()} classes"
     people = f"{table['person'].nunique()} persons" if "person" in table else "no column person: clips are mixed freely"
-    say(quiet).print(Text(f"{target}: {kind}, {len(table)} clips, {people} -> {out}"))
+    say(quiet).print(Text(f"{', '.join(target)}: {kind}, {len(table)} clips, {people} -> {out}"))
 
 
 def run_training(recipe: Path, out: Path, *, resume: bool, quiet: bool, as_json: bool, overwrite: bool = False) -> None:
@@ -132,7 +135,7 @@ def run_prediction(
     overwrite: bool,
     quiet: bool,
     labels: Path | None = None,
-    target: str = "label",
+    target: Sequence[str] = ("label",),
     form: str = "table",
 ) -> None:
     """Predict for one clip or a folder of them and write a table; with labels, say how well they agree."""
@@ -148,7 +151,8 @@ def run_prediction(
     if os.path.lexists(out) and not overwrite:
         raise FolderError(f"{out} exists already", "overwrite", "elsewhere")
     deep = _deep()
-    given = {} if labels is None else {"labels": labels, "target": target, "form": form}
+    columns = target[0] if len(target) == 1 else list(target)
+    given = {} if labels is None else {"labels": labels, "target": columns, "form": form}
     table = deep.predict(model, data, out, **given)
     console = say(quiet)
     _tell(console, table.attrs.get("notices", ()), "`rpca-affect inspect` shows those of a file")

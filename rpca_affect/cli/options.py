@@ -91,6 +91,10 @@ Mask = Annotated[
     typer.Option("--mask", help="Table like mask.csv, or a .npy array: 1 where a cell counts as observed."),
 ]
 Table = Annotated[TableKind, typer.Option("--table", help="What the tables are written as.")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="Column of the labels (default: label), or, repeated, of the ratings."),
+]
 Digits = Annotated[str, typer.Option("--digits", help="'auto', or significant digits from 1 to 17 (all).")]
 Missing = Annotated[MissingKind, typer.Option("--missing", help="In cells that were not observed: the base, or NA.")]
 Export = Annotated[

@@ -42,14 +42,15 @@ class Labelled(NamedTuple):
     Attributes
     ----------
     clips : Clips
-    y : list
-        A class or one array of ratings for each clip; or arrays (T_i, K) of ratings for each frame, NaN = not rated.
+    y : list, or ndarray of shape (n, K)
+        A class or a rating for each clip; K ratings for each clip; or a list of arrays (T_i, K) of ratings for each
+        frame, NaN = not rated.
     clip : list of str
     person, split : ndarray or None
     """
 
     clips: Clips
-    y: list
+    y: list | np.ndarray
     clip: list[str]
     person: np.ndarray | None
     split: np.ndarray | None
@@ -193,9 +194,9 @@ def read_folder(
         table = read_dfew(labels) if form == "dfew" else read_ferv39k(labels, numbering)
         target = "label"
     clips = read_clips([where[clip] for clip in table["clip"]], features)
-    columns = target if isinstance(target, str) else list(target)
+    y = table[target].tolist() if isinstance(target, str) else table[list(target)].to_numpy()
     person, split = (table[name].to_numpy() if name in table else None for name in ("person", "split"))
-    return Labelled(clips, list(table[columns].to_numpy()), table["clip"].tolist(), person, split)
+    return Labelled(clips, y, table["clip"].tolist(), person, split)
 
 
 def read_table(labels: Path, targets: Sequence[str]) -> pd.DataFrame:

@@ -105,7 +105,10 @@ class LSEFRegressor(RegressorMixin, LSEFEstimator):
 
     def _targets(self, sequences: list[np.ndarray], y: Any) -> tuple[Any, str, int, bool]:
         self.per_frame_ = np.ndim(y[0]) == 2 or (np.ndim(y[0]) == 1 and not isinstance(y, np.ndarray))
-        targets = [np.asarray(t, dtype=np.float32) for t in y]
+        try:
+            targets = [np.asarray(t, dtype=np.float32) for t in y]
+        except (TypeError, ValueError) as error:
+            raise ValueError("y holds what is no number; give ratings, or classify the labels.") from error
         self._flat = targets[0].ndim == (1 if self.per_frame_ else 0)
         targets = [t[..., None] if self._flat else t for t in targets]
         if self.per_frame_:

@@ -106,13 +106,12 @@ def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], 
         ]
         keys, truth = ["clip", "frame"], pd.concat(pieces)
     else:
-        single = isinstance(target, str)
         columns = [target] if isinstance(target, str) else list(target)
         if form == "table":
             table = read_table(labels, columns)
         else:
             table, columns = (read_dfew if form == "dfew" else read_ferv39k)(labels), ["label"]
-        named = [TRUE] if single and "predicted" in frame else [f"{TRUE}_{i}" for i in range(len(columns))]
+        named = _named(frame, labels, table[columns])
         keys, truth = ["clip"], table[["clip", *columns]].set_axis(["clip", *named], axis=1)
         truth["clip"] = in_words_of(frame["clip"].tolist(), truth["clip"].tolist())
         twice = truth["clip"].duplicated()
@@ -123,6 +122,23 @@ def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], 
             f"{labels.name} names none of the clips, such as {frame['clip'].iloc[0]!r}; name them like the files."
         )
     return frame.merge(truth, on=keys, how="left")
+
+
+def _named(frame: pd.DataFrame, labels: Path, truth: pd.DataFrame) -> list[str]:
+    """What the columns of the truth are called beside the predictions; as many as there are outputs."""
+    outputs = [name for name in frame if name == "predicted" or str(name).startswith("output_")]
+    if len(outputs) != truth.shape[1]:
+        raise ValueError(
+            f"the model predicts {len(outputs)} value{'s' * (len(outputs) > 1)} of each clip, and {truth.shape[1]} of "
+            f"{labels.name} {'is' if truth.shape[1] == 1 else 'are'} named; name as many columns, in the order of the "
+            "training."
+        )
+    if outputs == ["predicted"]:
+        return [TRUE]
+    for name in truth:
+        if not pd.api.types.is_numeric_dtype(truth[name]):
+            raise ValueError(f"{labels.name}: column {name!r} holds no numbers, and the model predicts ratings.")
+    return [f"{TRUE}_{i}" for i in range(len(outputs))]
 
 
 def scores(frame: pd.DataFrame) -> dict[str, Any]:

@@ -123,7 +123,8 @@ def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _sides(found: Labelled, test: Labelled | None, split: str | None) -> dict[str, Any]:
     """What to train on and what to test on: a second list, the table's own column, or a split of rated videos."""
-    X, y, names = found.clips.sequences, found.y, found.clips.names
+    X, names = found.clips.sequences, found.clips.names
+    y: Any = found.y
     if names != (test or found).clips.names:
         raise ValueError("training and test clips do not have the same features; name them with features = [...].")
     both = set(found.clip) & set(test.clip if test else ())
@@ -131,11 +132,14 @@ def _sides(found: Labelled, test: Labelled | None, split: str | None) -> dict[st
         raise ValueError(f"{min(both)} is in labels and in test_labels; keep it in one of them.")
     person, notices = found.person, [*found.clips.notices, *(test.clips.notices if test else ())]
     sides: dict[str, Any] = {"features": names, "notices": list(dict.fromkeys(notices))}
+    sides["person"] = person
     if split == "time":
+        if not isinstance(y, list) or not isinstance(y[0], np.ndarray):
+            raise ValueError("the recipe's data has split 'time', which cuts ratings of every frame; leave it out.")
         parts = split_in_time([len(x) for x in X])
-        X_test, y_test = ([s[late] for s, (_, late) in zip(side, parts)] for side in (X, y))
-        X, y = ([s[early] for s, (early, _) in zip(side, parts)] for side in (X, y))
-        return sides | {"X": X, "y": y, "person": person, "X_test": X_test, "y_test": y_test}
+        sides |= {name: [s[early] for s, (early, _) in zip(side, parts)] for name, side in (("X", X), ("y", y))}
+        late = {name: [s[late] for s, (_, late) in zip(side, parts)] for name, side in (("X_test", X), ("y_test", y))}
+        return sides | late
     if split == "video":
         out = np.ones(len(X), dtype=bool)
         out[split_by_video(len(X))[0]] = False
@@ -143,12 +147,18 @@ def _sides(found: Labelled, test: Labelled | None, split: str | None) -> dict[st
         out = np.zeros(len(X), bool) if found.split is None else found.split == "test"
     else:
         raise ValueError(f"the recipe's data has split {split!r}; give time or video.")
-    sides |= {"X": [x for x, o in zip(X, out) if not o], "y": [t for t, o in zip(y, out) if not o]}
+    sides |= {name: taken(side, np.flatnonzero(~out)) for name, side in (("X", X), ("y", y))}
     sides["person"] = None if person is None else person[~out]
-    X_test, y_test = ([s for s, o in zip(side, out) if o] for side in (X, y))
+    X_test, y_test = taken(X, np.flatnonzero(out)), taken(y, np.flatnonzero(out))
     if test is not None:
-        X_test, y_test = X_test + test.clips.sequences, y_test + test.y
+        X_test = X_test + test.clips.sequences
+        y_test = np.concatenate([y_test, test.y]) if isinstance(y_test, np.ndarray) else y_test + list(test.y)
     return sides | ({"X_test": X_test, "y_test": y_test} if X_test else {})
+
+
+def taken(targets: Any, rows: np.ndarray) -> Any:
+    """Some of the targets (or sequences): an array stays one, for a list of arrays holds ratings of every frame."""
+    return targets[rows] if isinstance(targets, np.ndarray) else [targets[i] for i in rows]
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from skorch.hf import AccelerateMixin
 from rpca_affect.deep.card import write_card
 from rpca_affect.deep.metrics import uar, war
 from rpca_affect.deep.net import SequenceNet
-from rpca_affect.deep.recipe import Recipe, read_data
+from rpca_affect.deep.recipe import Recipe, read_data, taken
 from rpca_affect.deep.sequences import as_sequences
 from rpca_affect.deep.storage import load_weights, read_tensors, save, write_tensors, write_text
 from rpca_affect.refusals import Refusal, Setting
@@ -99,12 +99,12 @@ class _Run:
         X = as_sequences(data["X"])
         chosen, held = _hold_out(len(X), plan.validation, data["person"], self.seed)
         y = data["y"]
-        self.held = ([X[i] for i in held], [y[i] for i in held])
+        self.held = (taken(X, held), taken(y, held))
         self.accelerator = Accelerator(mixed_precision=plan.mixed_precision, cpu=not torch.cuda.is_available())
         self.main = self.accelerator.is_main_process
         net_class = partial(_accelerated, self.accelerator)
         torch.manual_seed(self.seed)
-        prepared = estimator.prepare([X[i] for i in chosen], [y[i] for i in chosen], net_class=net_class)
+        prepared = estimator.prepare(taken(X, chosen), taken(y, chosen), net_class=net_class)
         self.net, self.dataset = prepared
         if data.get("features") is not None:
             estimator.feature_names_in_ = np.array(data["features"], dtype=object)
@@ -120,7 +120,7 @@ class _Run:
         loss = self.net.history[-1]["train_loss"]
         return {"epoch": number + 1, "loss": float(loss), "score": self.score(*self.held)["score"]}
 
-    def score(self, X: list, y: list) -> dict[str, float]:
+    def score(self, X: list, y: Any) -> dict[str, float]:
         """Scores of the current weights; "score" is the one that early stopping looks at."""
         if not X:
             return {"score": float("nan")}
@@ -190,7 +190,7 @@ class _Run:
         }
         sides = {"validation": self.held}
         if "X_test" in self.data:
-            sides["test"] = (as_sequences(self.data["X_test"]), list(self.data["y_test"]))
+            sides["test"] = (as_sequences(self.data["X_test"]), self.data["y_test"])
             summary["test"] = self.score(*sides["test"])
         if self.plan.task == "classification":
             classes = self.estimator.classes_

@@ -153,7 +153,7 @@ def test_what_a_table_of_labels_may_not_say(folder, text, words):
     for attempt in (
         lambda: read_folder(folder / "clips", folder / "labels.csv"),
         lambda: run_init(
-            folder / "new.toml", folder / "clips", folder / "labels.csv", "label", overwrite=False, quiet=True
+            folder / "new.toml", folder / "clips", folder / "labels.csv", ["label"], overwrite=False, quiet=True
         ),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=words):
@@ -303,6 +303,11 @@ def test_one_person_cannot_be_held_out(folder):
     summary = train(recipe(folder, validation=0, epochs=1), folder / "run", quiet=True)
     assert "says nothing about people" in (folder / "run/card.html").read_text(encoding="utf-8")
     assert summary["confusion"] == {"classes": ["calm", "tense"]}
+
+
+def test_labels_of_clips_are_not_cut_in_time(folder):
+    with pytest.raises(ValueError, match="split 'time', which cuts ratings of every frame"):
+        train(recipe(folder, 'labels = "labels.csv"\nsplit = "time"'), folder / "run", quiet=True)
 
 
 def test_weights_of_the_classes():

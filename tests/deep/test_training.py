@@ -14,7 +14,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from rpca_affect.cli.learn import run_init
-from rpca_affect.deep import Unrolled, load, predict, scores, train
+from rpca_affect.deep import LSEFRegressor, Unrolled, load, predict, scores, train
 from rpca_affect.deep.recipe import Recipe
 from rpca_affect.deep.storage import read_tensors
 
@@ -207,21 +207,37 @@ def test_the_recipes_that_come_along_are_valid(path):
     assert plan.new_estimator().get_params()["epochs"] > 0
 
 
-@pytest.mark.parametrize("ratings", [False, True])
-def test_init_writes_a_recipe_that_trains(tmp_path, ratings):
+@pytest.mark.parametrize("targets", [["mood"], ["valence"], ["valence", "arousal"]])
+def test_init_writes_a_recipe_that_trains_and_is_scored(tmp_path, targets):
     rng = np.random.default_rng(0)
     clips = tmp_path / "in here" / "clips"
     clips.mkdir(parents=True)
     for i in range(8):
         np.save(clips / f"c{i}.npy", rng.normal(size=(9, 3)) + i % 2)
-    table = pd.DataFrame(
-        {"clip": [f"c{i}" for i in range(8)], "mood": [0.5 * (i % 2) if ratings else "ab"[i % 2] for i in range(8)]}
-    )
+    table = pd.DataFrame({"clip": [f"c{i}" for i in range(8)], "mood": list("abab") * 2})
+    table["valence"], table["arousal"] = 0.5 * (table.index % 2), table.index % 3  # one of them in whole numbers
     table["person"] = np.repeat(["p", "q", "r", "s"], 2)
-    table.to_csv(tmp_path / "labels.csv", index=False)
+    table["split"] = ["train"] * 6 + ["test"] * 2
+    labels = tmp_path / "labels.csv"
+    table.to_csv(labels, index=False)
     out = tmp_path / "recipes" / "mood.toml"
-    run_init(out, clips, tmp_path / "labels.csv", "mood", overwrite=False, quiet=True)
+    run_init(out, clips, labels, targets, overwrite=False, quiet=True)
     out.write_text(out.read_text().replace("epochs = 50", "epochs = 1"))
-    assert train(out, tmp_path / "run", quiet=True)["epochs"] == 1
-    with pytest.raises(ValueError, match="no column 'label'; its columns are clip, mood, person"):
-        run_init(tmp_path / "other.toml", clips, tmp_path / "labels.csv", "label", overwrite=False, quiet=True)
+    summary = train(out, tmp_path / "run", quiet=True)
+    assert summary["epochs"] == 1 and np.isfinite(summary["test"]["score"])
+    target = targets[0] if len(targets) == 1 else targets
+    found = scores(predict(tmp_path / "run", clips, labels=labels, target=target))
+    assert found["scored"] == 8 and ("uar" in found if targets == ["mood"] else len(found["ccc"]) == len(targets))
+    for other in (["mood"], ["arousal"], ["mood", "valence"], ["mood", "valence", "arousal"]):
+        if len(other) != len(targets) or (other[0] == "mood") > (targets == ["mood"]):
+            with pytest.raises(ValueError, match=r"name as many columns|holds no numbers"):
+                predict(tmp_path / "run", clips, labels=labels, target=other if len(other) > 1 else other[0])
+    with pytest.raises(ValueError, match="no column 'label'; its columns are clip, mood, valence, arousal"):
+        run_init(tmp_path / "other.toml", clips, labels, ["label"], overwrite=False, quiet=True)
+    with pytest.raises(ValueError, match=r"mood of labels\.csv is no rating"):
+        run_init(tmp_path / "other.toml", clips, labels, ["valence", "mood"], overwrite=False, quiet=True)
+
+
+def test_ratings_that_are_words_are_refused():
+    with pytest.raises(ValueError, match="give ratings, or classify"):
+        LSEFRegressor(epochs=1).fit([np.eye(4)] * 3, ["calm", "tense", "calm"])
