@@ -169,9 +169,15 @@ def _at(values: np.ndarray, decimals: np.ndarray | float) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         up = 10.0 ** np.clip(decimals, 0, 22)
         down = 10.0 ** np.clip(-decimals, 0, 22)
-        rounded = np.rint(values * up / down) * down / up
-        keep = (np.abs(decimals) > 22) | (np.abs(values * up) >= 2.0**52) | ~np.isfinite(values)
-    return np.where(keep, values, rounded) + 0.0  # no negative zeros
+        raised = values * up
+        # What is a whole number at its last decimal is that already; NaN is neither below nor above.
+        keep = ~(np.abs(raised) < 2.0**52) | (np.abs(decimals) > 22)
+        if np.any(down != 1):
+            rounded = np.rint(raised / down) * down / up
+        else:
+            rounded = np.rint(raised, out=raised)
+            rounded /= up
+    return (np.where(keep, values, rounded) if keep.any() else rounded) + 0.0  # no negative zeros
 
 
 def _decimals(values: np.ndarray) -> np.ndarray:
@@ -212,12 +218,13 @@ def _cells(split: Any, part: str, rows: slice, form: TableForm, digits: Digits) 
     known = split.recording.mask[rows]
     if part == "mask":
         return known.astype(np.int8)
-    cells = digits.round(getattr(split, f"{part}_values")[rows])
     if part == "residual" and digits.decimals is not None:
         # What the two other tables leave of the input, so that the three add up to it in the digits that are written.
         others = digits.round(split.base_values[rows]) + digits.round(split.transient_values[rows])
         with np.errstate(invalid="ignore"):
-            cells = np.where(known, digits.round(split.recording.values[rows] - others), cells)
+            cells = np.where(known, digits.round(split.recording.values[rows] - others), 0.0)
+    else:
+        cells = digits.round(getattr(split, f"{part}_values")[rows])
     return np.where(known, cells, np.nan) if form.missing == "NA" else cells
 
 

@@ -169,7 +169,10 @@ def _words(column: pd.Series, dialect: Dialect) -> list[bytes]:
     """The cells of a column that is no feature."""
     plain = _plain(column)
     empty = dialect.empty.encode()
-    if isinstance(plain.dtype, np.dtype) and plain.dtype.kind == "f":
+    kind = plain.dtype.kind if isinstance(plain.dtype, np.dtype) else "O"
+    if kind in "iu":
+        return [b"%d" % cell for cell in plain.tolist()]
+    if kind == "f":
         words = numerals(plain.to_numpy()[:, None], None, dialect.decimal, empty)[:, 0]
         return [word.replace(PAD, b"") for word in words.tolist()]
     special = (dialect.separator, '"', "\n", "\r")
