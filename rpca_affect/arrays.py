@@ -13,6 +13,7 @@ from rpca_affect.array_type import Array
 from rpca_affect.lazy import refuse_lazy
 
 __all__ = [
+    "ABREAST",
     "Array",
     "Observed",
     "array_namespace",
@@ -34,6 +35,7 @@ __all__ = [
     "yes_or_no",
 ]
 
+ABREAST = 8  # features that are looked at together at least: so many cells lie in a line of the cache
 PARTS, PART_CELLS = 64, 1 << 13  # a part is the share of a matrix, or as many cells as a call is worth
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import Array, array_namespace, device
+from rpca_affect.arrays import ABREAST, Array, array_namespace, device
 from rpca_affect.lags import stretches
 
 __all__ = ["bridged", "carry_over"]
@@ -84,7 +84,7 @@ def carry_over(guess: Array, left: Array, missed: Array, known: Array, lengths: 
     ends = [0, *accumulate(lengths or [frames])]
     number = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
     start, stop = (xp.asarray(np.asarray(some)[number], device=device(guess)) for some in (ends[:-1], ends[1:]))
-    for some in stretches(guess.shape[1], frames):
+    for some in stretches(guess.shape[1], frames, least=ABREAST):
         seen = known[:, some]
         if bool(xp.all(seen)) or not bool(xp.any(seen)):
             continue

@@ -255,9 +255,9 @@ def averaged(windows: Array, lags: int, inside: Array | None = None) -> Array:
     return Windows(lags, inside).mean(windows)
 
 
-def stretches(rows: int, width: int) -> list[slice]:
+def stretches(rows: int, width: int, least: int = 1) -> list[slice]:
     """Rows a few at a time: as many as make about so many cells of this width."""
-    step = max(1, CELLS // max(width, 1))
+    step = max(least, CELLS // max(width, 1))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rpca_affect.arrays import Array, Observed, array_namespace, device, is_numpy_array, observe
+from rpca_affect.arrays import ABREAST, Array, Observed, array_namespace, device, is_numpy_array, observe
 
 __all__ = ["Block", "by_feature", "median"]
 
@@ -49,7 +49,7 @@ def by_feature(x: Any, mask: Any, axis: int, measure: Callable[[Block], tuple[Ar
         raise ValueError(f"axis={axis} does not hold the frames of {given.ndim} axes: use -2 or -1")
     across = -2 if axis in (-1, given.ndim - 1) else -1
     features = given.shape[across]
-    step = max(1, BLOCK * features // math.prod(given.shape))
+    step = max(ABREAST if given.ndim == 2 else 1, BLOCK * features // math.prod(given.shape))
     found = [measure(_block(xp, observed, across, slice(k, min(k + step, features)))) for k in range(0, features, step)]
     return [xp.concat(parts, axis=-1) for parts in zip(*found)]
 
