@@ -196,5 +196,6 @@ def _weight(rest: Array, known: Array | None, reach: Array, far: float) -> Array
     xp = array_namespace(rest)
     size = xp.abs(rest)
     weight = reach / xp.maximum(size, reach + xp.zeros_like(size[:1, :]))
-    weight = xp.where(size <= far * reach, weight, xp.zeros_like(reach))
+    if far < math.inf:
+        weight = xp.where(size <= far * reach, weight, xp.zeros_like(reach))
     return weight if known is None else xp.where(known, weight, xp.zeros_like(reach))

@@ -74,13 +74,14 @@ def standard_errors(
     design = right * spread[:, None] / np.tile(np.where(sigma > 0, sigma, np.inf), part.lags)
     leverage, shared = _fitted(design, part.lags)
     fitted = np.sqrt(np.maximum(1 - (2 - shared) * leverage, LEAST))
-    support = transient != 0
-    out = np.abs(transient) > threshold * part.sigma
-    feature = np.nonzero(support)[1]
-    errors, beyond = fitted[feature], out[support]
+    frame, feature = np.nonzero(transient)
+    beyond = np.abs(transient[frame, feature]) > (threshold * part.sigma)[feature]
+    out = np.zeros(transient.shape, dtype=bool)
+    out[frame[beyond], feature[beyond]] = True
+    errors = fitted[feature]
     away = _held_out(design, out, known & ~out, part.lags)
     errors[beyond] = np.sqrt(1 + shared[feature[beyond]] * away)
-    return StandardErrors(fitted, errors, np.r_[0, np.cumsum(np.count_nonzero(support, axis=1))])
+    return StandardErrors(fitted, errors, np.searchsorted(frame, np.arange(len(transient) + 1)))
 
 
 def _fitted(design: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:
