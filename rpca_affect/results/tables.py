@@ -235,6 +235,8 @@ def _columns(recording: Any, part: str) -> Iterator[Column]:
     if not index.equals(pd.RangeIndex(len(index))) or index.names != [None]:  # row numbers say nothing
         for level in range(index.nlevels):
             label = index.names[level]
+            if label in meta["columns"]:  # a level that was taken along as a column
+                continue
             yield Column("" if label is None else str(label), others=pd.Series(index.get_level_values(level)))
     place = {label: k for k, label in enumerate(meta["feature_columns"])}
     rest = meta["passthrough"]
