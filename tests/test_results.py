@@ -153,7 +153,7 @@ def test_the_same_text_is_written_where_pyarrow_is_missing(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert write_tables(split, tmp_path, form)["files"] == files
     assert [(tmp_path / name).read_bytes() for name in files] == texts
-    with pytest.raises(ValueError, match="Parquet needs pyarrow"):
+    with pytest.raises(ImportError, match="Parquet needs pyarrow"):
         write_tables(split, tmp_path, TableForm("parquet"))
 
 

@@ -66,7 +66,7 @@ def open_table(
 
     Raises
     ------
-    ValueError
+    ImportError
         If Parquet is wanted and pyarrow is not there.
     """
     if table == "parquet":
