@@ -229,13 +229,17 @@ def measure_noise(
     local[local == 0] = 1.0
     per_frame = 1 / (60 * fps if fps else FRAMES_PER_MINUTE)
     kept = slice(0, min(frames, max(CELLS // max(features, 1), 100)))
-    blocks = -(-kept.stop // block)
-    whole = np.repeat(local[:blocks], block, axis=0)[kept]
+    parts = [slice(first, min(first + block, kept.stop)) for first in range(0, kept.stop, block)]
     unknown &= ~unknown.all(axis=0)
-    scale, law = _tails(np.where(np.repeat(unknown[:blocks], block, axis=0)[kept], 0.0, left.moving(kept) / whole))
-    scores = normal_scores(left.deviation(kept) / whole, scale, law)
-    reach = np.maximum(normal_scores(least / whole, scale, law), EXTENT)
-    del whole
+    moving, deviation = left.moving(kept), left.deviation(kept)
+    for part, size, nothing in zip(parts, local, unknown):
+        moving[part] = np.where(nothing, 0.0, moving[part] / size)
+        deviation[part] /= size
+    scale, law = _tails(moving)
+    del moving
+    scores = normal_scores(deviation, scale, law)
+    del deviation
+    reach = np.maximum(normal_scores(least / local[: len(parts)], scale, law), EXTENT)
     # Events are no noise: without their cells the spectrum is that of the rest.
     scores[np.abs(scores) > 3.0] = 0.0
     count = int(np.clip(CELLS // max(scores.size, 1), 1, 40))
@@ -246,7 +250,8 @@ def measure_noise(
     longer: list[float] = []
     for _ in range(count):
         surrogate = spectrum.surrogate(rng)
-        surrogate[np.abs(surrogate) < reach] = 0.0
+        for part, size in zip(parts, reach):
+            surrogate[part][np.abs(surrogate[part]) < size] = 0.0
         runs = find_runs(surrogate, min_frames, max_gap)
         for found, which in ((single, runs.frames == 1), (longer, runs.frames > 1)):
             some = np.flatnonzero(which)

@@ -11,7 +11,7 @@ from rpca_affect.session.sequence import SequenceSplit
 
 __all__ = ["measured_chance", "standard_errors"]
 
-CELLS = 4_000_000  # of the largest array at a time
+CELLS = 1 << 18  # of the largest array at a time: it stays in the cache
 LEAST = 0.05  # smallest variance that is believed: a cell that the base follows nearly exactly shows no noise
 
 
