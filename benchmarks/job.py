@@ -4,12 +4,13 @@
 every stage took, beside plain pandas reading the same file and writing the same tables. ``--against FOLDER`` runs the
 same with the package of another checkout in that folder, in turns on the same machine. Then the same as one command in
 a shell, from start to end, with at most ``--limit`` GB of memory of its own. ``--write`` keeps what is printed in
-``benchmarks/results/job.md``.
+``benchmarks/results/job.md``, in place of what stands there under the same heading (``--under``).
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ import numpy as np
 from benchmarks.job_stages import STAGES
 from rpca_affect.results.numerals import PAD, numerals
 
+SMALL = (600, 184)  # frames and features of a table that takes nothing beside the libraries
 SIZES = {
     "1,200 x 184": (1200, 184),
     "4,030 x 61": (4030, 61),
@@ -118,7 +120,7 @@ def _row(label: str, who: str, found: dict[str, Any]) -> str:
         for kind in ("seconds", "cpu")
     ]
     peak = max(found["peak"].values())
-    memory = (peak - found["import"]) / found["values"]
+    memory = _above(found) / found["values"]
     cells += [f"**{whole:.1f}**", f"{cpu:.1f}", *times, f"{peak:.0f}", f"{memory:.1f}"]
     return f"| {label} | {who} | {' | '.join(cells)} |"
 
@@ -129,6 +131,29 @@ def _peaks(label: str, found: dict[str, Any]) -> str:
         return f"| {label} | {found['error']} |"
     above = {stage: (peak - found["import"]) / found["values"] for stage, peak in found["peak"].items()}
     return f"| {label} | " + " | ".join(f"{above[stage]:.1f}" if stage in above else "-" for stage in STAGES) + " |"
+
+
+def _above(found: dict[str, Any]) -> float:
+    """Peak memory above that of the imports, in MB."""
+    return max(found["peak"].values()) - found["import"]
+
+
+def follows(label: str, this: dict[str, Any], other: dict[str, Any] | None, libraries: float) -> str:
+    """What was asked of the whole job of one table, beside what was found."""
+    if "error" in this:
+        return f"- {label} ended: {this['error']}"
+    sums = {kind: sum(this[kind][stage] for stage in STAGES) for kind in ("seconds", "cpu")}
+    clock, cpu = (sums[kind] / this[kind]["solving"] for kind in sums)
+    above, values = _above(this), this["values"]
+    said = (
+        f"- {label}: {clock:.2f} times the solve by the clock, {cpu:.2f} by the processor (2.5 asked); "
+        f"{above / values:.1f} times its values of {values:.0f} MB (6 asked), {(above - libraries) / values:.1f} "
+        "without the libraries"
+    )
+    if other is None or "error" in other:
+        return said + "."
+    clock, cpu = (sum(other[kind][stage] for stage in STAGES) / sums[kind] for kind in sums)
+    return f"{said}; {clock:.1f} times faster than the other by the clock, {cpu:.1f} by the processor (6 asked)."
 
 
 def imports() -> list[str]:
@@ -167,32 +192,37 @@ def folder(files: int, jobs: list[int], place: Path) -> list[str]:
 
 
 class Page:
-    """Lines that are printed as they come, and kept."""
+    """Lines that are printed as they come, and kept in place of what a page has under the same heading."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path, self.lines = path, []  # type: ignore[var-annotated]
+    def __init__(self, path: Path | None, heading: str) -> None:
+        self.path, self.heading = path, heading
+        self.lines: list[str] = []
 
     def add(self, *lines: str) -> None:
         print("\n".join(lines), flush=True)
         self.lines += lines
-        if self.path is not None:
-            self.path.write_text("\n".join(self.lines) + "\n")
+        if self.path is None:
+            return
+        text = self.path.read_text() if self.path.exists() else ""
+        parts = dict(re.findall(r"^## (.*)\n\n((?:(?!^## ).*\n)*)", text, re.MULTILINE))
+        parts[self.heading] = "\n".join(self.lines) + "\n"
+        self.path.write_text(HEAD + "".join(f"\n## {heading}\n\n{part.rstrip()}\n" for heading, part in parts.items()))
 
 
 HEAD = """# The whole job
 
-`python -m benchmarks.job {words}` on {cores} cores, load {load:.1f} at the start: where
-that is more than 1, ratios within the run count, seconds do not. Tables of made-up landmarks, the split with default
-settings and the check of hidden cells, all tables as text beside the drawing of the report, in one process. *All* and
-*CPU* are sums of the stages in seconds, by the clock and by what the process computed; both are given in units of the
-solve as well. The last column is the largest resident memory above that of the imports in units of the values as
-doubles; libraries that load later count too, which is what small tables show. *pandas* reads the same file and writes
-four tables of its size, *other* is another checkout.
+Tables of made-up landmarks, the split with default settings and the check of hidden cells, all tables as text beside
+the drawing of the report, in one process. *All* and *CPU* are sums of the stages in seconds, by the clock and by what
+the process computed; both are given in units of the solve as well. The last column is the largest resident memory above
+that of the imports in units of the values as doubles. Libraries that load later count too, which is what small tables
+show: so much is what a table of 600 x 184 takes, whose values are 1 MB. *pandas* reads the same file and writes four
+tables of its size, *other* is another checkout. Where the load at the start is more than 1, ratios within a run count,
+seconds do not. Every section is of one run of `python -m benchmarks.job`, with the options that it names.
 """
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--against", type=Path, help="another checkout of the package")
@@ -202,36 +232,49 @@ def main() -> None:
     parser.add_argument("--most-pandas", type=int, default=200_000, help="frames up to which pandas reads and writes")
     parser.add_argument("--limit", type=float, help="GB of memory that one command in a shell may take (RLIMIT_DATA)")
     parser.add_argument("--write", action="store_true", help="keep the tables in benchmarks/results/job.md")
+    parser.add_argument("--under", default="All tables", help="heading in that page under which they are kept")
     words = parser.parse_args()
-    roots = {"this": ROOT} | ({"other": words.against.resolve()} if words.against else {})
-    page = Page(RESULTS if words.write else None)
+    page = Page(RESULTS if words.write else None, words.under)
     given = " ".join(f'"{word}"' if " " in word else Path(word).name for word in sys.argv[1:])
-    page.add(HEAD.format(words=given, cores=os.cpu_count(), load=os.getloadavg()[0]))
-    columns = (*STAGES, "all", "CPU", "all / solving", "CPU / solving", "peak (MB)", "peak above import / values")
+    page.add(f"`{given}`: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start.")
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        page.add(*imports())
         if words.files:
-            page.add(*folder(words.files, words.jobs, place))
-        page.add("", f"| table | who | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns))
-        whole = ["", "| one command, from start to end | seconds | CPU | peak (MB) |", "|---|---|---|---|"]
-        memory = ["", f"| peak / values | {' | '.join(STAGES)} |", "|---|" + "---|" * len(STAGES)]
-        for label in words.sizes:
-            frames, features = SIZES[label]
-            source = place / "in.csv"
-            recording(source, frames, features)
-            for who, root in roots.items():
-                if who == "this" or frames <= words.most_against:
-                    found = _child(root, "job", source, place / "out")
-                    page.add(_row(label, who, found))
-                    memory += [_peaks(label, found)] if who == "this" else []
-            if frames <= words.most_pandas:
-                page.add(_row(label, "pandas", _child(ROOT, "plain", source, place / "plain")))
-            command = _shell(str(source), "-o", str(place / "shell"), "--report", "-q")
-            whole.append(Command.run(command, ROOT, words.limit).row(label))
-            for name in ("out", "plain", "shell"):
-                shutil.rmtree(place / name, ignore_errors=True)
-        page.add(*memory, *whole)
+            page.add(*imports(), *folder(words.files, words.jobs, place))
+        if words.sizes:
+            tables(words, place, page)
+
+
+def tables(words: argparse.Namespace, place: Path, page: Page) -> None:
+    """Add the tables of all sizes, and what follows from them."""
+    roots = {"this": ROOT} | ({"other": words.against.resolve()} if words.against else {})
+    columns = (*STAGES, "all", "CPU", "all / solving", "CPU / solving", "peak (MB)", "peak above import / values")
+    page.add("", f"| table | who | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns))
+    limit = "" if words.limit is None else f", in {words.limit:g} GB (RLIMIT_DATA)"
+    whole = ["", f"| one command, from start to end{limit} | seconds | CPU | peak (MB) |", "|---|---|---|---|"]
+    memory = ["", f"| peak / values | {' | '.join(STAGES)} |", "|---|" + "---|" * len(STAGES)]
+    source = place / "in.csv"
+    recording(source, *SMALL)
+    small = _child(ROOT, "job", source, place / "out")
+    libraries = _above(small) - small["values"]
+    said = ["", f"The libraries take {libraries:.0f} MB.", ""]
+    for label in words.sizes:
+        frames, features = SIZES[label]
+        recording(source, frames, features)
+        found = {}
+        for who, root in roots.items():
+            if who == "this" or frames <= words.most_against:
+                found[who] = _child(root, "job", source, place / "out")
+                page.add(_row(label, who, found[who]))
+        memory.append(_peaks(label, found["this"]))
+        said.append(follows(label, found["this"], found.get("other"), libraries))
+        if frames <= words.most_pandas:
+            page.add(_row(label, "pandas", _child(ROOT, "plain", source, place / "plain")))
+        command = _shell(str(source), "-o", str(place / "shell"), "--report", "-q")
+        whole.append(Command.run(command, ROOT, words.limit).row(label))
+        for name in ("out", "plain", "shell"):
+            shutil.rmtree(place / name, ignore_errors=True)
+    page.add(*memory, *whole, *said)
 
 
 if __name__ == "__main__":
