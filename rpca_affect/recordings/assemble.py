@@ -10,8 +10,9 @@ from rpca_affect.refusals import Setting
 
 from .clock import sequence_rows, step_of
 from .layout import Layout, overridden
-from .lost import codes_outside, implausible, leave_out_lost, presence_of
+from .lost import leave_out_lost, presence_of
 from .phrases import counted, listed
+from .plausible import codes_outside, implausible, oddities
 from .recording import Recording, RecordingError
 from .sequences import in_order, missing_rows, spread_evenly, unbroken, usual_step, without_features
 from .tables import Table
@@ -186,6 +187,7 @@ def _observed(table, layout, values, positions, groups, min_confidence, notices)
                 values[:, members], observed[:, members], group, layout.ranges[group], names, table.place
             )
             notices += [said] if said else []
+    notices += oddities(values, observed, [table.names[i] for i in positions], table.place)
     if not observed.any():
         raise RecordingError(f"{table.source}: no feature cell is left that counts as observed: {notices[-1]}")
     return observed

@@ -9,9 +9,9 @@ import pandas as pd
 
 from .clock import from_numbers, from_text
 from .convention import Convention
-from .lost import RANGES
 from .names import names_of
 from .phrases import listed
+from .plausible import RANGES
 from .recording import RecordingError
 from .roles import Role, decide
 from .tables import Table

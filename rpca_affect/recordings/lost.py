@@ -3,13 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from .phrases import counted, listed
+from .phrases import counted
 
 _CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
 _COLUMNS = 32  # likewise
 _MOST = 20  # candidates for a number that means "missing"
 _TOGETHER = 3  # features that hold a number in the same frames
 _KINDS = 20  # different numbers beside it that a measurement has
+_FILLED, _EDGES = 0.03, 6  # share of a feature that a filler takes, and values beside it
+_FROZEN, _HELD = 2, 0.4  # repeats of a frame that stands still, and share of repeats where frames are held
+_SAMPLE = 1000  # frames that are looked at first
 
 
 def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], sequence=None) -> None:
@@ -27,7 +30,10 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
     _same_throughout(values, known, varies, notices)
     _far_outside(values, known, notices)
     _in_the_same_frames(values, known, varies, notices)
-    _standing_still(values, known, varies, sequence, notices)
+    codes = np.zeros(len(values), np.intp) if sequence is None else pd.factorize(sequence, use_na_sentinel=False)[0]
+    order = np.argsort(codes, kind="stable") if (np.diff(codes) < 0).any() else None
+    _filled_in(values, known, varies, order, notices)
+    _standing_still(values, known, varies, codes, order, notices)
 
 
 def _ends(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -44,7 +50,7 @@ def _same_throughout(values, known, varies, notices) -> None:
     first = values[:, varies[0]]
     rows = _by_rows(lambda part, seen: seen.all(axis=1) & (part == part[:, :1]).all(axis=1), values, known, varies)
     lost = np.zeros(len(values), dtype=bool)
-    for number in np.unique(first[rows])[:_MOST]:
+    for number in np.unique(first[rows])[:_MOST] + 0.0:  # no -0 in a sentence
         here = rows & (first == number)
         rest = ~here & known[:, varies].any(axis=1)
         if not rest.any():
@@ -169,24 +175,104 @@ def _in_the_same_frames(values, known, varies, notices) -> None:
             )
 
 
-def _standing_still(values, known, varies, sequence, notices) -> None:
-    """Frames that repeat the frame before in every feature: said, because a camera sees noise."""
+def _filled_in(values, known, varies, order, notices) -> None:
+    """Numbers within the range of a feature that come back exactly, between values as far from them as any.
+
+    A mean or a neutral number was put where nothing was seen.  Where a feature rests, values beside it are near it.
+    """
+    sample = np.linspace(0, len(values) - 1, min(len(values), _SAMPLE)).astype(np.intp)
+    often = max(3, int(_FILLED * len(sample)))
+    by_time = slice(None) if order is None else order
+    columns, cells = [], 0
+    for first in range(0, len(varies), _COLUMNS):
+        some = varies[first : first + _COLUMNS]
+        at = np.ix_(sample, some)
+        part = np.sort(np.where(known[at], values[at], np.nan), axis=0)
+        for k in some[(part[often:] == part[:-often]).any(axis=0)]:
+            rows = np.flatnonzero(_filler(values[by_time, k], known[by_time, k]))
+            if len(rows):
+                known[rows if order is None else order[rows], k] = False
+                columns.append(k)
+                cells += len(rows)
+    if columns:
+        notices.append(
+            f"{counted(cells, 'cell')} of {counted(len(columns), 'feature')} hold one number of the feature's own "
+            "range again and again, between values far from it: filled in where nothing was seen, they are missing."
+        )
+
+
+def _filler(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Rows of a feature that hold its filler; none where it has none."""
+    none = np.zeros(len(values), dtype=bool)
+    numbers, counts = np.unique(values[known], return_counts=True)
+    best = int(np.argmax(counts))
+    if len(numbers) < _KINDS or best in (0, len(numbers) - 1) or counts[best] < _FILLED * counts.sum():
+        return none
+    if 5 * np.delete(counts, best).max() > counts[best]:  # of a measurement in few grades every number comes back
+        return none
+    here = known & (values == numbers[best])
+    rest = known & ~here
+    beside = np.zeros_like(here)
+    beside[1:] |= here[:-1]
+    beside[:-1] |= here[1:]
+    beside &= rest
+    away = np.abs(values - numbers[best])
+    steps = np.abs(np.diff(values))[rest[1:] & rest[:-1]]
+    if beside.sum() < _EDGES or not len(steps) or np.median(steps) > 0.2 * np.median(away[rest]):
+        return none
+    nearer = (away[rest] < np.median(away[beside])).mean()
+    return here if nearer > 1 / 3 else none
+
+
+def _standing_still(values, known, varies, codes, order, notices) -> None:
+    """Frames that repeat the frame before in every feature: said, because a camera sees noise.
+
+    They show nothing new where features stand still that hardly ever repeat a number otherwise, and count as missing;
+    where every frame is there several times it is a matter of the frame rate, and they are kept.
+    """
     if len(varies) < 3:
         return
-    codes = np.zeros(len(values), np.intp) if sequence is None else pd.factorize(sequence, use_na_sentinel=False)[0]
-    order = np.argsort(codes, kind="stable") if (np.diff(codes) < 0).any() else None
     same = _by_rows(_repeats, values, known, varies, before=1, order=order)
     same &= np.diff(codes if order is None else codes[order]) == 0
     if not same.any():
         return
-    edges = np.diff(np.concatenate([[0], same.astype(np.int8), [0]]))
-    lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+    starts, ends = _edges(same)
+    lengths = ends - starts
     if lengths.max() < 4 and same.mean() < 0.02:
         return
-    notices.append(
+    said = (
         f"{counted(int(same.sum()), 'frame')} of {len(values)} repeat{'s' if same.sum() == 1 else ''} the frame before "
-        f"in every feature (longest run {int(lengths.max()) + 1}): frozen or doubled frames; they count as observed."
+        f"in every feature (longest run {int(lengths.max()) + 1}): "
     )
+    rows = np.arange(len(values)) if order is None else order
+    alike = len(lengths) > 4 and (lengths == np.median(lengths)).mean() > 0.5
+    if (alike and same.mean() > _HELD) or not _fine(values, known, varies, rows, same):
+        notices.append(f"{said}frozen or doubled frames; they count as observed.")
+        return
+    for start, end in zip(starts, ends):
+        if end - start >= _FROZEN:
+            known[rows[start + 1 : end + 1]] = False
+    notices.append(f"{said}runs of {_FROZEN + 1} and more frozen frames count as missing behind their first.")
+
+
+def _edges(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First place of every run of true flags, and the first behind it."""
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+
+def _fine(values, known, varies, rows, same) -> bool:
+    """Whether some features hardly ever repeat a number where the frames do not stand still."""
+    moving = np.flatnonzero(~same)
+    moving = moving[np.linspace(0, len(moving) - 1, min(len(moving), _SAMPLE)).astype(np.intp)]
+    now, then = rows[moving + 1], rows[moving]
+    fine = 0
+    for first in range(0, len(varies), _COLUMNS):
+        some = varies[first : first + _COLUMNS]
+        both = known[np.ix_(now, some)] & known[np.ix_(then, some)]
+        again = both & (values[np.ix_(now, some)] == values[np.ix_(then, some)])
+        fine += int((again.sum(axis=0) < 0.1 * both.sum(axis=0)).sum())
+    return fine >= _TOGETHER
 
 
 def presence_of(values: np.ndarray, known: np.ndarray, groups: dict[str, list[int]], presence: tuple[str, ...]):
@@ -209,53 +295,3 @@ def presence_of(values: np.ndarray, known: np.ndarray, groups: dict[str, list[in
         if alike or group in presence:
             both[members] = two[members]
     return both if len(values) > 3 else np.zeros_like(both)
-
-
-# Feature group -> lowest and highest value that its program writes.
-RANGES = {"AU_r": (0.0, 5.0), "AU_c": (0.0, 1.0), "blendshapes": (0.0, 1.0)}
-_SLACK = 0.02  # trackers overshoot by rounding and filters
-
-
-def codes_outside(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], notices: list[str]):
-    """Cells of a feature group that all hold one number which its program cannot write, such as -1 for an intensity.
-
-    `values` and `known` (n_frames, n_members) are those of the group.  Numbers a little above the highest are left:
-    they may be measurements in another unit.
-    """
-    low, high = limits
-    out = known & ((values < low) | (values > high))
-    numbers, counts = np.unique(values[out], return_counts=True)
-    code = numbers[np.argmax(counts)] if len(numbers) else 0.0
-    alone = len(numbers) and counts.max() >= 3 and counts.max() >= 0.9 * counts.sum()
-    if not alone or code != np.floor(code) or low <= code <= max(2 * high, 9):
-        return np.zeros_like(known)
-    found = known & (values == code)
-    notices.append(
-        f"{counted(int(found.sum()), 'cell')} of {group} hold {code:g}, outside what is usual "
-        f"({_usual(group, limits)}), and count as missing."
-    )
-    return found
-
-
-def _usual(group: str, limits: tuple[float, float]) -> str:
-    return "0 or 1" if group == "AU_c" else f"from {limits[0]:g} to {limits[1]:g}"
-
-
-def implausible(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], names, place):
-    """Sentence about the cells of a feature group outside what its program writes; None where there are none.
-
-    `values`, `known` and `names` are those of the group, `place` says where a row stands.
-    """
-    low, high = limits
-    slack = _SLACK * (high - low)
-    out = known & ((values < low - slack) | (values > high + slack))
-    if group == "AU_c":
-        out |= known & (values != 0) & (values != 1)
-    if not out.any():
-        return None
-    row, column = np.argwhere(out)[0]
-    return (
-        f"{counted(int(out.sum()), 'cell')} of {group} ({listed(np.asarray(names)[out.any(axis=0)], 3)}) outside what "
-        f"is usual ({_usual(group, limits)}), the first at {place(int(row))}: {values[row, column]:g}; check "
-        "decimal mark and units."
-    )

@@ -1,0 +1,143 @@
+"""Plausible numbers: what the values of features say against their unit, their range or the way they were written."""
+
+import numpy as np
+
+from .phrases import counted, listed
+
+# Feature group -> lowest and highest value that its program writes.
+RANGES = {"AU_r": (0.0, 5.0), "AU_c": (0.0, 1.0), "blendshapes": (0.0, 1.0)}
+_SLACK = 0.02  # trackers overshoot by rounding and filters
+_TURNS = ((360.0, "360 degrees"), (2 * np.pi, "two pi"))
+_WHOLE = 0.02  # share of whole numbers among fractions, beyond which they are no chance
+_AWAY, _TIMES = 0.5, 10  # spreads that a number keeps from all others, and times that it comes back
+
+
+def codes_outside(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], notices: list[str]):
+    """Cells of a feature group that all hold one number which its program cannot write, such as -1 for an intensity.
+
+    `values` and `known` (n_frames, n_members) are those of the group.  Numbers a little above the highest are left:
+    they may be measurements in another unit.
+    """
+    low, high = limits
+    out = known & ((values < low) | (values > high))
+    numbers, counts = np.unique(values[out], return_counts=True)
+    code = numbers[np.argmax(counts)] if len(numbers) else 0.0
+    alone = len(numbers) and counts.max() >= 3 and counts.max() >= 0.9 * counts.sum()
+    if not alone or code != np.floor(code) or low <= code <= max(2 * high, 9):
+        return np.zeros_like(known)
+    found = known & (values == code)
+    notices.append(
+        f"{counted(int(found.sum()), 'cell')} of {group} hold {code:g}, outside what is usual "
+        f"({_usual(group, limits)}), and count as missing."
+    )
+    return found
+
+
+def _usual(group: str, limits: tuple[float, float]) -> str:
+    return "0 or 1" if group == "AU_c" else f"from {limits[0]:g} to {limits[1]:g}"
+
+
+def implausible(values: np.ndarray, known: np.ndarray, group: str, limits: tuple[float, float], names, place):
+    """Sentence about the cells of a feature group outside what its program writes; None where there are none.
+
+    `values`, `known` and `names` are those of the group, `place` says where a row stands.
+    """
+    low, high = limits
+    slack = _SLACK * (high - low)
+    out = known & ((values < low - slack) | (values > high + slack))
+    if group == "AU_c":
+        out |= known & (values != 0) & (values != 1)
+    if not out.any():
+        return None
+    row, column = np.argwhere(out)[0]
+    return (
+        f"{counted(int(out.sum()), 'cell')} of {group} ({listed(np.asarray(names)[out.any(axis=0)], 3)}) outside what "
+        f"is usual ({_usual(group, limits)}), the first at {place(int(row))}: {values[row, column]:g}; check "
+        "decimal mark and units."
+    )
+
+
+def oddities(values: np.ndarray, known: np.ndarray, names, place) -> list[str]:
+    """Sentences about features that no unit or way of writing explains: nothing is changed.
+
+    Parameters
+    ----------
+    values, known : ndarray, shape (n_frames, n_features)
+        And which cells are observed.
+    names : sequence of str, shape (n_features,)
+    place : callable
+        Says where a row stands.
+    """
+    low = np.min(values, axis=0, where=known, initial=np.inf)
+    high = np.max(values, axis=0, where=known, initial=-np.inf)
+    return [
+        *_turns(values, known, low, high, names, place),
+        *_thousands(values, known, low, high, names, place),
+        *_set_apart(values, known, low, high, names),
+    ]
+
+
+def _turns(values, known, low, high, names, place) -> list[str]:
+    """Angles that go on at the other end of their range."""
+    said = []
+    for turn, called in _TURNS:
+        width = high - low
+        found, first = [], len(values)
+        for k in np.flatnonzero((width > 0.8 * turn) & (width <= 1.001 * turn)):
+            steps = np.diff(values[:, k])
+            both = known[1:, k] & known[:-1, k]
+            over = both & (np.abs(steps) > 0.8 * turn)
+            usual = np.abs(steps[both & ~over])
+            if not over.any() or not len(usual) or over.mean() > 0.2:
+                continue
+            # Less the turn, such a step is like all others.
+            left, far = np.abs(np.abs(steps[over]) - turn), np.quantile(usual, 0.9)
+            if far < 0.1 * turn and np.median(left) <= 3 * far:
+                found.append(names[k])
+                first = min(first, int(np.flatnonzero(over)[0]) + 1)
+        if found:
+            said.append(
+                f"{listed(found)} jump{'s' if len(found) == 1 else ''} by {called} ({place(first)}): an angle that "
+                "starts again at the end of its range is no slow base; unwrap it first, or leave it out (drop)."
+            )
+    return said
+
+
+def _thousands(values, known, low, high, names, place) -> list[str]:
+    """Numbers such as 1.234 beside 987: the point may separate thousands."""
+    found, first = [], 0
+    for k in np.flatnonzero((low >= 0) & (high < 1000) & (high >= 100)):
+        cells = values[known[:, k], k]
+        whole = cells == np.floor(cells)
+        if not _WHOLE < whole.mean() < 1 or cells[~whole].min() < 1:
+            continue
+        parts = 1000 * cells[~whole]
+        three = np.abs(parts - np.round(parts)) < 1e-6 * parts
+        if three.all() and np.median(cells[whole]) > 20 * np.median(cells[~whole]):
+            first = int(np.flatnonzero(known[:, k] & (values[:, k] != np.floor(values[:, k])))[0])
+            found.append(names[k])
+    if not found:
+        return []
+    return [
+        f"{listed(found)} hold{'s' if len(found) == 1 else ''} whole numbers up to 999 and fractions of three decimals "
+        f"({place(first)}): if the point separates thousands, export without it."
+    ]
+
+
+def _set_apart(values, known, low, high, names) -> list[str]:
+    """Numbers that come back exactly, with nothing between them and all others."""
+    found: dict[float, list[int]] = {}
+    for end in (low, high):
+        times = np.array([np.count_nonzero((values[:, k] == end[k]) & known[:, k]) for k in range(len(end))])
+        for k in np.flatnonzero((times >= _TIMES) & (times < 0.5 * len(values))):
+            rest = values[known[:, k] & (values[:, k] != end[k]), k]
+            if len(np.unique(rest[:500])) < 20:
+                continue
+            if min(abs(rest.min() - end[k]), abs(rest.max() - end[k])) > _AWAY * np.ptp(rest):
+                found.setdefault(float(end[k]), []).append(int(k))
+    return [
+        f"{listed([names[k] for k in columns])} hold{'s' if len(columns) == 1 else ''} {number:g} in "
+        f"{counted(int(((values[:, columns] == number) & known[:, columns]).sum()), 'cell')} and nothing between it "
+        "and all other values: if it stands for a missing cell, name it among the words for missing ones."
+        for number, columns in found.items()
+    ]

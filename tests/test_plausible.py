@@ -1,0 +1,178 @@
+"""Cells that were filled in, frames that stand still, and numbers that no unit explains: found, and said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rpca_affect as ra
+from rpca_affect.recordings import from_array, from_frame
+
+FRAMES, FEATURES = 400, 6
+
+
+def measured(seed: int = 0, frames: int = FRAMES) -> tuple[np.ndarray, np.ndarray]:
+    """Slow movements of rank two within their own range, and the same with noise."""
+    rng = np.random.default_rng(seed)
+    slow = np.stack([np.sin(np.arange(frames) / rng.uniform(12, 25) + rng.uniform(0, 6)) for _ in range(2)], axis=1)
+    base = slow @ rng.normal(size=(2, FEATURES)) + rng.uniform(0.5, 3, FEATURES)
+    return base, base + 0.03 * rng.normal(size=base.shape)
+
+
+def said(recording, words: str) -> bool:
+    return any(words in notice for notice in recording.notices)
+
+
+def runs(rng, lasts: int, share: float) -> np.ndarray:
+    rows = np.zeros(FRAMES, dtype=bool)
+    while rows.mean() < share:
+        start = int(rng.integers(1, FRAMES - lasts))
+        rows[start : start + lasts] = True
+    return rows
+
+
+# ---------------------------------------------------------------- filled in
+
+
+@given(
+    st.integers(0, 99),
+    st.sampled_from([1, 4, 12]),
+    st.floats(0.08, 0.4),
+    st.sampled_from(["median", "mean", "whole"]),
+    st.integers(1, FEATURES),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_number_that_was_filled_in_is_no_measurement(seed, lasts, share, filler, columns):
+    _, values = measured(seed)
+    rows = runs(np.random.default_rng(seed), lasts, share)
+    number = {"median": np.median(values, axis=0), "mean": values.mean(axis=0), "whole": np.round(values.mean(axis=0))}
+    filled = values.copy()
+    filled[np.ix_(rows, range(columns))] = number[filler][:columns]
+    recording = from_array(filled)
+    away = np.abs(values - number[filler])[~rows]
+    beside = (np.roll(rows, 1) | np.roll(rows, -1))[~rows]
+    for k in range(columns):
+        # Nobody can tell in noise, or where the feature happens to be near the number whenever it is filled in.
+        clear = (away[:, k] < np.median(away[beside, k])).mean() > 0.4 and beside.sum() > 8
+        clear &= np.median(np.abs(np.diff(values[:, k]))) < 0.12 * np.median(away[:, k])
+        inside = values[~rows, k].min() < number[filler][k] < values[~rows, k].max()
+        if clear and inside and columns < FEATURES:
+            np.testing.assert_array_equal(~recording.mask[:, k], rows)
+    assert recording.mask[~rows].all() and recording.mask[:, columns:].all()
+
+
+@pytest.mark.parametrize("number", [1.0, 0.5, None])
+def test_a_feature_filled_in_is_as_good_as_missing(number):
+    base, values = measured(3)
+    rows = runs(np.random.default_rng(3), 8, 0.35)
+    filled, missing = values.copy(), values.copy()
+    filled[rows, 2] = np.median(values[:, 2]) if number is None else np.round(values[:, 2].mean()) + number - 1
+    missing[rows, 2] = np.nan
+    error = [np.linalg.norm(ra.decompose(x, fps=30, check=False).base_values - base) for x in (filled, missing)]
+    assert error[0] < 1.2 * error[1]
+
+
+@pytest.mark.parametrize("kind", ["rest", "dead", "saturated", "grades", "held", "unordered"])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_comes_back_by_nature_is_measured(kind, seed):
+    _, whole = measured(seed)
+    values = whole[:, :2] - np.median(whole[:, :2], axis=0)
+    if kind == "rest":  # an intensity at its lowest
+        values = np.maximum(values, 0.0)
+    elif kind == "dead":  # a direction that reads 0 near the middle
+        values = np.where(np.abs(values) < 0.4 * values.std(axis=0), 0.0, values)
+    elif kind == "saturated":
+        values = np.clip(values, -1.0 * values.std(axis=0), 0.8 * values.std(axis=0))
+    elif kind == "grades":
+        values = 10 + np.round(values / values.std(axis=0) * 3)
+    elif kind == "held":  # a new number every few frames
+        values = values[np.arange(FRAMES) // 5 * 5]
+    else:
+        values = np.random.default_rng(seed).permutation(np.where(np.abs(values) < 0.1, 0.01, values))
+    assert from_array(np.hstack([values, whole[:, 2:]])).mask.all()
+
+
+# ---------------------------------------------------------------- frames that stand still
+
+
+@given(st.integers(0, 99), st.integers(3, 60), st.integers(1, 4))
+@settings(max_examples=30, deadline=None)
+def test_frozen_frames_count_as_missing_behind_their_first(seed, lasts, times):
+    _, values = measured(seed)
+    frozen = np.zeros(FRAMES, dtype=bool)
+    for start in np.random.default_rng(seed).choice(np.arange(10, FRAMES - 70, 70), times, replace=False):
+        values[start : start + lasts] = values[start]
+        frozen[start + 1 : start + lasts] = True
+    recording = from_array(values)
+    if lasts > 4:
+        np.testing.assert_array_equal(~recording.mask.any(axis=1), frozen)
+        assert said(recording, f"longest run {lasts}")
+    assert recording.mask[~frozen].all()
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_every_frame_several_times_is_a_matter_of_the_rate(times):
+    _, values = measured()
+    recording = from_array(np.repeat(values[: FRAMES // times], times, axis=0))
+    assert recording.mask.all() and said(recording, "doubled")
+
+
+def test_features_in_few_grades_stand_still_by_themselves():
+    _, values = measured()
+    recording = from_array(np.round(values))
+    assert recording.mask.all() and said(recording, "count as observed")
+
+
+def test_frozen_frames_are_as_good_as_missing():
+    base, values = measured(5)
+    missing = values.copy()
+    for start in (50, 150, 300):
+        values[start : start + 25] = values[start]
+        missing[start + 1 : start + 25] = np.nan
+    error = [np.linalg.norm(ra.decompose(x, fps=30, check=False).base_values - base) for x in (values, missing)]
+    assert error[0] == pytest.approx(error[1])
+
+
+# ---------------------------------------------------------------- what no unit explains
+
+
+@given(st.integers(0, 99), st.sampled_from([360.0, 2 * np.pi]), st.booleans(), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_angles_that_start_again_are_said(seed, turn, signed, columns):
+    _, values = measured(seed)
+    angles = values.copy()
+    around = turn * (0.5 if signed else 1.0)
+    turned = around + (values - np.median(values, axis=0)) * turn / 20
+    angles[:, :columns] = ((turned + turn / 2) % turn - turn / 2 if signed else turned % turn)[:, :columns]
+    recording = from_frame(pd.DataFrame(angles, columns=list("abcdef")))
+    assert said(recording, f"{', '.join('abc'[:columns])} jump") and not said(recording, "d jump")
+    np.testing.assert_array_equal(recording.values, angles)
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0, 30.0, 170.0])
+def test_other_features_are_no_angles(scale):
+    _, values = measured()
+    values[::50] += scale
+    assert not said(from_array(scale * (values - values.mean(axis=0))), "angle")
+
+
+@given(st.integers(0, 99), st.integers(0, 40))
+@settings(max_examples=20, deadline=None)
+def test_points_that_may_separate_thousands_are_said(seed, missing):
+    _, values = measured(seed)
+    counts = np.round(1000 * np.abs(values - values.min(axis=0) + 0.2))
+    read_as = np.where(counts >= 1000, counts / 1000, counts)
+    read_as[:missing] = np.nan
+    mixed = ((read_as < 10).mean(axis=0) > 0.1) & ((read_as >= 100).mean(axis=0) > 0.1)
+    assert said(from_array(read_as), "separates thousands") >= bool(mixed.any())
+    assert not said(from_array(counts), "thousands") and not said(from_array(values), "thousands")
+
+
+@pytest.mark.parametrize("number", [9.99, -4.0, 12.5])
+def test_a_number_apart_from_all_others_is_said(number):
+    _, values = measured(1)
+    values[60:90, 1] = number
+    recording = from_frame(pd.DataFrame(values, columns=list("abcdef")))
+    assert said(recording, f"b holds {number:g} in 30 cells") or not recording.mask[60:90, 1].any()
+    assert not said(from_array(measured(1)[1]), "nothing between")
