@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tracker_tables import openface_table, smooth, written
 
 from rpca_affect.recordings import RecordingError, read
-from rpca_affect.recordings.clock import from_text
+from rpca_affect.recordings.spelled import from_text
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:

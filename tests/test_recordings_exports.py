@@ -166,3 +166,122 @@ def test_an_array_of_four_dimensions_is_not_passed_over(tmp_path, shape):
     with pytest.raises(RecordingError, match="holds 2 arrays") as refused:
         read(path)
     assert "tracks " + str(shape) in str(refused.value)
+
+
+def test_faces_that_say_who_they_are_keep_it_where_their_order_changes(tmp_path):
+    people = [["a", "b"], ["b", "a"]]
+    held = [
+        {
+            "frame": k,
+            "faces": [{"id": who, "smile": float(k + (who == "b")), "brow": 0.1 * k} for who in people[k > 60]],
+        }
+        for k in range(FRAMES)
+    ]
+    path = tmp_path / "people.json"
+    path.write_text(json.dumps(held))
+    recording = read(path)
+    for who in np.unique(recording.sequence_id):
+        smile = recording.values[recording.sequence_id == who, 0]
+        assert (np.diff(smile) == 1).all() and len(smile) == FRAMES
+
+
+@pytest.mark.parametrize("around", ["", "video", "result.video"])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_records_are_found_in_objects_of_objects(tmp_path, around, numbered):
+    rows = measured().to_dict("records")
+    held = {
+        "meta": {"fps": 30, "name": "x"},
+        "frames": {str(k): row for k, row in enumerate(rows)} if numbered else rows,
+    }
+    for name in reversed(around.split(".") if around else []):
+        held = {name: held}
+    path = tmp_path / "deep.json"
+    path.write_text(json.dumps(held))
+    np.testing.assert_array_equal(read(path).values, measured())
+
+
+# ---------------------------------------------------------------- names, codes and rounded or packed clocks
+
+
+@pytest.mark.parametrize("form", ["clip{clip}_frame_{frame}.png", "/data/p{clip}/{frame:05d}.jpg", "{frame}.jpeg"])
+@pytest.mark.parametrize("clips", [1, 3])
+def test_names_of_pictures_tell_clip_and_frame(tmp_path, form, clips):
+    if "clip" not in form and clips > 1:
+        return
+    tables = [
+        measured(seed=clip).assign(image=[form.format(clip=clip, frame=k) for k in range(FRAMES)])
+        for clip in range(clips)
+    ]
+    tables = [table.sort_values("image") if clips > 1 else table for table in tables]  # as a folder lists them
+    path = tmp_path / "pictures.csv"
+    pd.concat(tables).to_csv(path, index=False)
+    recording = read(path)
+    assert recording.feature_names == tuple(NAMES)
+    assert (recording.sequence_id is None) == (clips == 1)
+    wanted = [measured(seed=clip).to_numpy() for clip in range(clips)]
+    np.testing.assert_array_equal(recording.values, np.vstack(wanted))
+    assert said(recording).count("names pictures") == 1
+
+
+@pytest.mark.parametrize("name", ["emotion", "Expression", "trigger", "stim", "fps"])
+def test_codes_of_what_is_shown_are_no_features(name):
+    codes = np.repeat(np.random.default_rng(0).permutation(FRAMES // 20), 20)
+    assert from_frame(measured().assign(**{name: codes})).feature_names == tuple(NAMES)
+
+
+@given(st.integers(0, 99), st.integers(10, 18))
+@settings(max_examples=15, deadline=None)
+def test_identifiers_of_many_digits_are_no_features(seed, digits):
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(10**digits + 7919 * np.arange(FRAMES) ** 2)
+    recording = from_frame(measured().assign(hash=numbers, money=1e10 * rng.random(FRAMES)))
+    assert recording.feature_names == (*NAMES, "money")
+
+
+@given(st.sampled_from([24, 25, 30, 60]), st.integers(0, 86399), st.sampled_from(["time", "date", "thousandths"]))
+@settings(max_examples=30, deadline=None)
+def test_clocks_written_as_one_number(rate, start, form):
+    when = pd.Timestamp("2024-02-28") + pd.to_timedelta((start + np.arange(4 * FRAMES) / rate).round(3), unit="s")
+    last = {"time": "%H%M%S.%f", "date": "%Y%m%d%H%M%S.%f", "thousandths": "%Y%m%d%H%M%S%f"}[form]
+    stamps = [float(text[:-3]) for text in when.strftime(last)]
+    recording = from_frame(measured(4 * FRAMES).assign(time=stamps))
+    skips = (when.minute != when.minute[0]).any()  # within a minute nobody can tell 105930.5 from a count of seconds
+    midnight = form == "time" and when.day[0] != when.day[-1]
+    if (skips or form != "time") and not midnight:
+        assert recording.sequence_id is None and recording.fps == pytest.approx(rate, rel=0.01)
+
+
+@pytest.mark.parametrize("form", ["%d-%b-%Y %H:%M:%S.%f", "%b %d, %Y %I:%M:%S.%f %p", "%a %b %d %H:%M:%S.%f %Y"])
+def test_dates_with_the_month_in_letters(form):
+    when = pd.Timestamp("2024-05-02 23:59:58") + pd.to_timedelta((np.arange(FRAMES) / 30).round(3), unit="s")
+    recording = from_frame(measured().assign(time=when.strftime(form)))
+    assert recording.fps == pytest.approx(30, rel=0.01) and recording.sequence_id is None
+
+
+@pytest.mark.parametrize("rate", [24, 25, 30, 50, 60])
+def test_frames_behind_a_point_are_no_hundredths(rate):
+    count = np.arange(4 * FRAMES)
+    shown = [f"01:00:{k // rate:02d}.{k % rate:02d}" for k in count]
+    assert from_frame(measured(len(count)).assign(time=shown)).fps == pytest.approx(rate)
+    hundredths = [f"01:00:{k // rate:02d}.{int(k % rate / rate * 100):02d}" for k in count]
+    assert from_frame(measured(len(count)).assign(time=hundredths)).fps == pytest.approx(rate, rel=0.01)
+
+
+@pytest.mark.parametrize("tick", [1 / 64, 0.01, 0.001])
+@pytest.mark.parametrize("rate", [24, 25, 30])
+def test_the_rate_of_stamps_in_ticks_of_a_clock(tick, rate):
+    stamps = np.floor(np.arange(600) / rate / tick) * tick
+    assert from_frame(measured(600).assign(time=stamps)).fps == pytest.approx(rate, rel=0.02)
+
+
+def test_a_clock_in_single_precision_makes_no_faces():
+    stamps = (1714557600 + np.arange(9000) / 30).astype(np.float32).astype(float)
+    recording = from_frame(measured(9000).assign(time=stamps))
+    assert recording.sequence_id is None and recording.fps == pytest.approx(30, rel=0.05)
+
+
+def test_a_refusal_shows_what_is_nearly_a_number(tmp_path):
+    path = tmp_path / "angles.csv"
+    path.write_text("\n".join(["yaw,pitch", *(f"{k / 7:.2f}°,{k / 9:.2f}°" for k in range(FRAMES))]), encoding="utf-8")
+    with pytest.raises(RecordingError, match=r"line 2, column 'yaw' holds '0.00°': export bare numbers"):
+        read(path)

@@ -123,8 +123,10 @@ def _values(table: Table, layout: Layout, notices: list[str]) -> tuple[np.ndarra
                     f"{table.source}: the cells of column {table.names[i]!r} hold lists, expected one column for each "
                     "feature; export the lists as columns."
                 )
+        odd = table.nearly_numbers()
         raise RecordingError(
-            f"{table.source} has no feature column with numbers, expected at least one; found {listed(table.names)}."
+            f"{table.source} has no feature column with numbers, expected at least one; found {listed(table.names)}"
+            f"{f' ({odd})' if odd else ''}."
         )
     _said_words(table, wanted, notices)
     if empty.any():

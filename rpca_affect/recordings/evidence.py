@@ -77,6 +77,7 @@ class Evidence:
         self.groups = [convention.group(name) for name in table.names]
         self.given = {i: role for role in ROLES for i in reversed(convention.columns(role, table.names))}
         self.notices: list[str] = []
+        self.clips: dict[int, np.ndarray] = {}  # of a column that names pictures: the clip of each
         self._shapes: dict[int, Shape] = {}
         self.quick = self._ranges()
 
@@ -112,7 +113,9 @@ class Evidence:
         return position in self.quick or self.numbers(position) is not None
 
     def values(self, position: int) -> np.ndarray:
-        """Codes of the different values of a column, -1 where empty."""
+        """Codes of the different values of a column, -1 where empty; of the clips where it names pictures."""
+        if position in self.clips:
+            return self.clips[position]
         return pd.factorize(self.table.frame.iloc[:, position])[0]
 
     def open(self) -> list[int]:

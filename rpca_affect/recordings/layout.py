@@ -7,13 +7,14 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pandas as pd
 
-from .clock import from_numbers, from_text
+from .clock import from_numbers
 from .convention import Convention
 from .names import names_of
 from .phrases import listed
 from .plausible import RANGES
 from .recording import RecordingError
 from .roles import Role, decide
+from .spelled import from_text
 from .tables import Table
 
 

@@ -22,6 +22,7 @@ UNITS = {
     **dict.fromkeys(word_set("tick ticks"), 1e-7),
     **dict.fromkeys(word_set("us µs μs usec micros microsec microsecond microseconds"), 1e-6),
     **dict.fromkeys(word_set("ms msec msecs millis millisec millisecond milliseconds millisekunden"), 1e-3),
+    **dict.fromkeys(word_set("cs centisecond centiseconds"), 1e-2),
     **dict.fromkeys(word_set("s sec secs second seconds sek sekunde sekunden secondes segundos"), 1.0),
     **dict.fromkeys(word_set("min mins minute minutes minuten"), 60.0),
     **dict.fromkeys(word_set("h hr hrs hour hours stunden"), 3600.0),
@@ -40,8 +41,12 @@ WHO = word_set(
 )
 NAMING = word_set("id uid uuid pid sid name code identity filename input media")  # of what the word before says
 # Words of parts of one recording: they start a sequence only where the time does not simply go on.
-PART = word_set("session trial block run take stimulus condition slide scene segment task phase study event")
-LABEL = word_set("label labels class target annotation annotations category marker truth gt y fold split")
+PART = word_set(
+    "stim stimuli session trial block run take stimulus condition slide scene segment task phase study event"
+)
+LABEL = word_set(
+    "trigger triggers label labels class target annotation annotations category marker truth gt y fold split"
+)
 # What a code or a name may be of that is neither a person nor a file.
 WHAT = word_set("emotion emotions expression expressions mood behaviour behavior activity action gesture word phoneme")
 PERSON = word_set(

@@ -17,7 +17,7 @@ from .groups import ANY
 from .names import words_of
 from .tables import Table
 from .trust import find_quality
-from .when import find_counter, find_time, index_count
+from .when import find_counter, find_time, index_count, numbered_names
 from .who import find_keys
 
 
@@ -60,7 +60,8 @@ def decide(table: Table, convention: Convention | None = None, *, foreign: str |
     times = find_time(seen)
     numbers = find_counter(seen)
     if times is None and numbers is None:
-        numbers = index_count(seen)
+        numbers = numbered_names(seen)
+        numbers = index_count(seen) if numbers is None else numbers
     quality = find_quality(seen)
     keys, sequence = find_keys(seen, times, numbers)
     _rest(seen)
@@ -87,6 +88,8 @@ def _by_words(seen: Evidence) -> None:
         body = some & {"height", "weight", "bmi"} and not some <= vocabulary.PERSON | {"cm", "kg", "m", "subject"}
         if some & vocabulary.PERSON and not body and not some & {"eye", "pupil"}:
             seen.of[i] = Role("key", "describes the person, not the frame")
+        elif some == {"fps"}:
+            seen.of[i] = Role("time", "frames per second, no time")
         elif last in vocabulary.PICTURE and some & {"frame", "image", "video", "picture", "camera"}:
             seen.of[i] = Role("constant", "describes the picture")
         elif (
@@ -97,6 +100,25 @@ def _by_words(seen: Evidence) -> None:
             seen.of[i] = Role("label", "named like a label")
         elif some & vocabulary.WHAT and last in vocabulary.NAMING | {"code", "nr", "no", "number"}:
             seen.of[i] = Role("label", f"named like the {last} of {' '.join(words[:-1])}")
+        elif some and some <= vocabulary.WHAT and _is_code(seen, i):
+            seen.of[i] = Role("label", f"a few whole numbers, codes of the {last}")
+
+
+_FEW = 12  # emotions, gestures or actions that a code tells apart
+_LARGE = 1e9  # from which a whole number in any order identifies something
+
+
+def _is_code(seen: Evidence, i: int) -> bool:
+    numbers = seen.numbers(i)
+    return numbers is not None and seen.shape(i).integer and len(np.unique(numbers[np.isfinite(numbers)])) <= _FEW
+
+
+def _identifies(seen: Evidence, i: int) -> bool:
+    """Whether a column holds another large whole number in every row, in no order."""
+    shape, numbers = seen.shape(i), seen.numbers(i)
+    if not shape.integer or not shape.high > _LARGE or shape.known < 10 or max(shape.rises, shape.falls) > 0.7:
+        return False
+    return numbers is not None and len(np.unique(numbers)) == len(numbers) and bool(np.median(np.abs(numbers)) > _LARGE)
 
 
 def _rest(seen: Evidence) -> None:
@@ -113,6 +135,8 @@ def _rest(seen: Evidence) -> None:
             seen.of[i] = Role("feature", "no finite number in it; left out", "features")
         elif role is None and seen.foreign:
             seen.of[i] = Role("text", f"no column that {seen.foreign} writes", foreign=True)
+        elif role is None and high > _LARGE and _identifies(seen, i):
+            seen.of[i] = Role("key", "another large whole number in every row, as an identifier is")
         elif role is None and low == high and seen.n > 9:
             seen.of[i] = Role("constant", f"{low:g} in every row")
         elif role is None:

@@ -109,6 +109,18 @@ class Table:
             f"expected a number{about}."
         )
 
+    def nearly_numbers(self) -> str:
+        """What the first text that begins with a number holds, such as 45.2°; empty where there is none."""
+        for i, name in enumerate(self.names):
+            if self.cells.plain(i) or i in self.codes:
+                continue
+            cells = self.frame.iloc[:, i].astype("string").str.strip()
+            begins = cells.str.match(r"[^\w]{0,3}\d*[.,]?\d").fillna(False).to_numpy(bool)
+            if begins.mean() > 0.5 and self.cells.read(i).is_text and cells.nunique() > 0.1 * len(cells):
+                row = int(begins.argmax())
+                return f"{self.place(row)}, column {name!r} holds {_shown(cells.iloc[row])}: export bare numbers"
+        return ""
+
 
 def _shown(value: object) -> str:
     text = repr(str(value))

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from . import names as vocabulary
-from .clock import Times, from_numbers, from_text, odd_cell
+from .clock import Times, from_numbers
 from .evidence import Evidence, Role, regular, shape_of
 from .names import unit_in, words_of
 from .phrases import listed
 from .recording import RecordingError
+from .spelled import from_text, odd_cell
 
 _RATE = re.compile(
     r"\b(?:fps|(?:frame|sampling|sample|video)[ _-]?(?:rate|frequency)|bildrate|abtastrate)\b[^\w\n]*(\d+(?:[.,]\d+)?)",
@@ -268,3 +269,29 @@ def index_count(seen: Evidence) -> np.ndarray | None:
         return None
     seen.notices.append("The index does not count the rows one by one: it is taken as the number of the frame.")
     return numbers
+
+
+_NUMBERED = r"^(.*?)(\d+)(\D*)$"
+_STEM = 10  # rows that one clip has at least, on average
+
+
+def numbered_names(seen: Evidence) -> np.ndarray | None:
+    """Frame numbers of a column that names a picture in each row, ``clip1_0001.png``; what comes before names clips."""
+    for i in seen.open():
+        if seen.n < _STEM or seen.is_number(i) or seen.values(i).max() + 1 <= seen.n // 2:
+            continue
+        parts = seen.table.frame.iloc[:, i].astype("string").str.strip().str.extract(_NUMBERED)
+        if parts[1].isna().any():
+            continue
+        clips = parts.groupby([0, 2], sort=False).ngroup().to_numpy()
+        numbers = parts[1].astype(float).to_numpy()
+        several = clips.max() + 1
+        if several > seen.n // _STEM or not regular(numbers[clips == np.bincount(clips).argmax()]):
+            continue
+        seen.of[i] = Role("index", "names a picture with its number", used=True)
+        seen.notices.append(f"The column {seen.table.names[i]} names pictures: their numbers are those of the frames.")
+        if several > 1:
+            seen.clips[i] = clips
+            seen.of[i] = Role("key", f"names the pictures of {several} clips with their numbers", used=True)
+        return numbers
+    return None

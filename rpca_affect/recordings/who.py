@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from . import names as vocabulary
-from .clock import Times, step_of
+from .clock import Times, is_rounding, step_of
 from .evidence import Evidence, Role
 from .names import words_of
 
@@ -17,7 +17,7 @@ _FRAMES_OF_A_KEY = 4  # that a key keeps its value at least, on average, in a ta
 def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
     """Columns that tell people, faces, files or sources apart, and a number for each combination."""
     stamps = times.seconds if times is not None else numbers
-    who, parts = [], []
+    who, parts = list(seen.clips), []
     for i in seen.open():
         words = words_of(seen.table.names[i])
         some = set(words)
@@ -144,4 +144,4 @@ def _doubled(stamps: np.ndarray, codes: np.ndarray | None, counted: bool) -> boo
         return False
     # Rounded stamps repeat for a while; their step is the unit they are rounded to.
     step = step_of(np.unique(keys["stamp"].to_numpy()))
-    return counted or step is None or not np.isclose(np.log10(step), round(np.log10(step)), atol=1e-3)
+    return counted or step is None or not is_rounding(step)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..names import WHO, words_of
 from ..recording import RecordingError
 from ..tables import Table
 from .encoding import decoded
@@ -78,16 +79,33 @@ def _inside(source: Source, held: dict, key: str | None) -> tuple[Any, Any]:
     if tables:
         name = max(tables, key=lambda name: len(tables[name]))
         return _titled(tables[name], held), name
-    nested = {k: v for k, v in held.items() if isinstance(v, dict) and any(_records(inner) for inner in v.values())}
-    if nested:
+    nested = {k: v for k, v in held.items() if isinstance(v, dict) and _holds_records(v)}
+    if nested and not _numbered(held):
         return _inside(source, next(iter(nested.values())), None)
     if columns:
         return {name: held[name] for name in columns}, True
     if all(isinstance(value, dict) for value in held.values()) and len(held) > 1:
-        if all(str(name).replace(".", "", 1).isdigit() for name in held):  # a record under each frame number
+        if _numbered(held):
             return [{"frame": float(name), **value} for name, value in held.items()], True
         return {name: list(value.values()) for name, value in held.items()}, True
     raise RecordingError(f"{source.name} holds no list of records, expected one record for each frame.")
+
+
+_DEEPEST = 5  # objects in objects that are looked into
+
+
+def _holds_records(held: dict, depth: int = 0) -> bool:
+    """Whether an object holds a list of records, or records under frame numbers, however many objects are around it."""
+    if _numbered(held) or any(_records(inner) for inner in held.values()):
+        return True
+    inside = [inner for inner in held.values() if isinstance(inner, dict)]
+    return depth < _DEEPEST and any(_holds_records(inner, depth + 1) for inner in inside)
+
+
+def _numbered(held: dict) -> bool:
+    """Whether an object holds a record under each frame number."""
+    numbers = all(str(name).replace(".", "", 1).isdigit() for name in held)
+    return len(held) > 1 and numbers and all(isinstance(value, dict) for value in held.values())
 
 
 def _titled(rows: list, held: dict) -> list:
@@ -131,6 +149,9 @@ def _by_records(source: Source, held: Any, lines) -> tuple[pd.DataFrame, np.ndar
                 raise RecordingError(f"{source.name} has a different set of names in every record, expected one set.")
             rows.append(row)
             places.append(number if lines is None else lines[number])
+    if "face" in names:
+        for row in rows:
+            row.setdefault("face", 0)  # where there is one, it is the first
     if not names:
         raise RecordingError(f"{source.name} holds records without names or numbers, expected features.")
     short = _short(list(names))
@@ -149,10 +170,23 @@ def _faces(record: Any) -> Iterator[Any]:
         n_faces = {len(v) for v in lists.values()}
         if len(n_faces) == 1 and all(isinstance(face, (dict, list)) for v in lists.values() for face in v):
             rest = {k: v for k, v in record.items() if k not in lists}
+            named = any(_tell_apart(v) for v in lists.values())
             for face in range(n_faces.pop()):
-                yield {**rest, "face": face, **{k: [v[face]] for k, v in lists.items()}}
+                yield {**rest, **({} if named else {"face": face}), **{k: [v[face]] for k, v in lists.items()}}
             return
     yield record
+
+
+def _tell_apart(faces: list) -> bool:
+    """Whether every face of a list says who it is."""
+    names = [
+        {key for key, value in face.items() if isinstance(value, (int, str)) and set(words_of(key)) & WHO}
+        if isinstance(face, dict)
+        else set()
+        for face in faces
+    ]
+    shared = set.intersection(*names)
+    return any(len({face[key] for face in faces}) == len(faces) for key in shared)
 
 
 def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from ..clock import UNPADDED
 from ..recording import RecordingError
+from ..spelled import UNPADDED
 from ..tables import Table
 from .below import without_notes
 from .dialect import HEAD_CHARACTERS, Dialect, dialect
