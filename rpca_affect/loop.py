@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rpca_affect.acceleration import anderson
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius, is_array_api_obj, observed_share
 from rpca_affect.certificate import relative_gap
-from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
+from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.base import Solver
@@ -207,7 +207,7 @@ def _decomposition(
     has_noise = bool(xp.any(state.noise != 0))
     zero = xp.broadcast_to(xp.zeros_like(values[..., :1, :1]), values.shape)
     return Decomposition(
-        low_rank=ABSENT if request.factored else state.low_rank * unit,
+        low_rank=state.low_rank * unit,
         sparse=state.sparse * unit,
         noise=state.noise * unit if has_noise else zero,
         n_iter=_plain(steps, int),
@@ -220,7 +220,6 @@ def _decomposition(
         lam=_plain(solver.lam + xp.zeros_like(unit), float) if solver.convex else None,
         history=history,
         solver=solver.name,
-        factors=_factors(state.low_rank, unit) if request.factored else None,
         dual=dual if request.needs_dual else None,
     )
 
@@ -236,13 +235,6 @@ def _rank(low_rank: Array) -> Array:
     s = xp.linalg.svdvals(low_rank)
     floor = 10 * max(low_rank.shape[-2:]) * xp.finfo(low_rank.dtype).eps * s[..., :1]
     return xp.sum(xp.astype(s > floor, xp.int64), axis=-1)[..., None, None]
-
-
-def _factors(low_rank: Array, unit: Array) -> Factors:
-    xp = array_namespace(low_rank)
-    u, s, vt = xp.linalg.svd(low_rank, full_matrices=False)
-    rank = int(_rank(low_rank)[0, 0])
-    return Factors(u[:, :rank], s[:rank] * unit[0, 0], vt[:rank, :])
 
 
 def _plain(x: Array, kind: type) -> Any:

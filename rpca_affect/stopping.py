@@ -4,8 +4,10 @@ import math
 from typing import Any
 
 from rpca_affect.arrays import Array, array_namespace, frobenius
+from rpca_affect.decomposition import Status
+from rpca_affect.request import Request
 
-__all__ = ["Watch", "proved", "standing"]
+__all__ = ["Watch", "ended", "proved", "standing"]
 
 FIRST = 20  # steps before the first look
 LATER = 1.5  # from one look to the next
@@ -20,6 +22,15 @@ LOOSE = 1e-5  # with a larger tolerance, the gap may not be larger than either
 def standing(low_rank: Array, before: Array, tol: float) -> Array:
     """Tell whether the base, or a sample of it, stands still between two looks, shape (..., 1, 1)."""
     return frobenius(low_rank - before) <= STANDS * tol * frobenius(low_rank)
+
+
+def ended(errors: Array, gaps: Array, request: Request) -> Status:
+    """Tell whether every matrix of a stack has met its error or the wanted gap."""
+    met = errors <= request.tol
+    if request.gap is None or bool(met.all()):
+        return Status(bool(met.all()), "")
+    every = bool((met | (gaps <= request.gap)).all())
+    return Status(every, "gap" if every else "")
 
 
 def proved(tol: float) -> float:

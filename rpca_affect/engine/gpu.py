@@ -9,7 +9,7 @@ import numpy as np
 
 from rpca_affect.arrays import Observed, is_cupy_array, is_numpy_array
 from rpca_affect.certificate import gap_of, loss
-from rpca_affect.decomposition import ABSENT, Decomposition, Factors, Status
+from rpca_affect.decomposition import Decomposition
 from rpca_affect.engine.cells.gpu import Cells, Work, advanced, held_square, kept_and_carried, violated_square
 from rpca_affect.engine.spectrum.gpu import GramThreshold, SubspaceThreshold, gram, largest
 from rpca_affect.engine.tuning import BATCH_SIDE, CHECK_EVERY, GRAM_SIDE
@@ -19,7 +19,7 @@ from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.admm import ADMM
 from rpca_affect.solvers.base import cellwise, default_lam
 from rpca_affect.solvers.ialm import InexactALM
-from rpca_affect.stopping import FIRST, LATER
+from rpca_affect.stopping import FIRST, LATER, ended
 
 __all__ = ["accepts", "namespace", "run"]
 
@@ -236,12 +236,8 @@ class _Solve:
         kept, carried = kept_and_carried(cells)
         dtype = kept.dtype
         wanted = work.values - low.low_rank + carried
-        loose = kept
-        if work.slack is not None:
-            loose = kept * (1 + mu * work.slack).astype(dtype)
-        level = (work.lam / mu).astype(dtype)
-        if work.slack is not None:
-            level = level * (1 + mu * work.slack).astype(dtype)
+        loosening = 1 if work.slack is None else (1 + mu * work.slack).astype(dtype)
+        loose, level = kept * loosening, (work.lam / mu).astype(dtype) * loosening
         sparse = xp.where(abs(wanted) > level, wanted - loose, xp.zeros_like(kept))
         if work.seen is not None:
             sparse = sparse * work.seen
@@ -263,14 +259,6 @@ class _Solve:
             "gap": self.gap(work, low, dual),
             "lam": work.lam,
         }
-
-    def status(self, errors: Array, gaps: Array) -> Status:
-        """Whether every matrix has met its error or the wanted gap."""
-        met = errors <= self.request.tol
-        if self.request.gap is None or bool(met.all()):
-            return Status(bool(met.all()), "")
-        done = bool((met | (gaps <= self.request.gap)).all())
-        return Status(done, "gap" if done else "")
 
     def gap(self, work: Work, low: Any, dual: Array) -> Array:
         """Relative duality gap, as `rpca_affect.certificate.relative_gap`, without a singular value decomposition."""
@@ -307,14 +295,12 @@ class _Solve:
             noise = xp.broadcast_to(xp.zeros((), dtype=dtype), self.shape)
         # one transfer at the end; the host may have noticed the end some steps late
         history = xp.stack([xp.stack(pair) for pair in course])[: int(joined("steps").max())]
-        low_rank = matrices("low_rank", self.unit)
-        factors = _factors(xp, low_rank, numbers("rank", int)) if request.factored else None
         return Decomposition(
-            low_rank=ABSENT if request.factored else low_rank,
+            low_rank=matrices("low_rank", self.unit),
             sparse=matrices("sparse", self.unit),
             noise=noise,
             n_iter=numbers("steps", int),
-            status=self.status(joined("error"), joined("gap")),
+            status=ended(joined("error"), joined("gap"), request),
             rank=numbers("rank", int),
             sparsity=numbers("sparsity", float),
             residual=numbers("residual", float),
@@ -323,12 +309,5 @@ class _Solve:
             mu=numbers("mu", float),
             history={"error": history[:, 0].tolist(), "mu": history[:, 1].tolist()},
             solver=self.solver.name,
-            factors=factors,
             dual=matrices("dual", 1.0) if request.needs_dual else None,
         )
-
-
-def _factors(xp: Any, low_rank: Array, rank: int) -> Factors:
-    """Thin factors of one matrix: the answer is on its way out, so a full decomposition is paid once."""
-    u, s, vt = xp.linalg.svd(low_rank, full_matrices=False)
-    return Factors(u[:, :rank], s[:rank], vt[:rank, :])

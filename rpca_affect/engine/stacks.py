@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.arrays import Observed, largest_cell
-from rpca_affect.decomposition import Decomposition, Status
+from rpca_affect.decomposition import Decomposition
 from rpca_affect.engine.cells import compiled
 from rpca_affect.engine.cells.batch import Answer, Group, empty, gap, gram, iterate, length, shrink
 from rpca_affect.engine.threads import hired
@@ -16,6 +16,7 @@ from rpca_affect.request import Request
 from rpca_affect.solvers.admm import ADMM
 from rpca_affect.solvers.base import Splitting
 from rpca_affect.solvers.ialm import InexactALM
+from rpca_affect.stopping import ended
 
 __all__ = ["accepts", "run"]
 
@@ -224,7 +225,7 @@ class _Result:
             sparse=shaped(self.sparse),
             noise=np.broadcast_to(np.zeros((), dtype), stack.shape) if noise is None else shaped(noise),
             n_iter=shaped(self.steps),
-            status=self.status(),
+            status=ended(self.numbers["error"], self.numbers["gap"], self.request),
             rank=shaped(self.rank),
             sparsity=numbers["sparsity"],
             residual=numbers["residual"],
@@ -235,14 +236,6 @@ class _Result:
             solver=stack.solver.name,
             dual=shaped(self.dual),
         )
-
-    def status(self) -> Status:
-        """Whether every matrix has met its error or the wanted gap."""
-        met = self.numbers["error"] <= self.request.tol
-        if self.request.gap is None or met.all():
-            return Status(bool(met.all()), "")
-        met |= self.numbers["gap"] <= self.request.gap
-        return Status(bool(met.all()), "gap" if met.all() else "")
 
     def _worst(self, which: int, final: str) -> list[float]:
         """Per step the largest value of the whole stack: matrices at work by their course, others by their last."""

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rpca_affect.certificate import loss
-from rpca_affect.engine.cells.costs import Bound, shortening
+from rpca_affect.engine.cells.costs import Bound, Costs, of_rows, shortening
 from rpca_affect.engine.cells.source import Source
 from rpca_affect.engine.spectrum.gram import beginning
 from rpca_affect.engine.spectrum.lowrank import LowRank
@@ -26,18 +25,13 @@ class Sums(NamedTuple):
     kept: float
 
 
-def _rows(x: Any, rows: slice) -> Any:
-    """Part of a number, a row or a column that belongs to some rows."""
-    return x[rows] if isinstance(x, np.ndarray) and x.shape[0] > 1 else x
-
-
 def square_length(x: np.ndarray) -> float:
     """Sum of squares of a contiguous block."""
     flat = x.reshape(-1)
     return float(np.dot(flat, flat))
 
 
-class Passes(Products):
+class Passes(Products, Costs):
     """One matrix (m >= n), its model, and the passes over it.
 
     Attributes
@@ -47,16 +41,10 @@ class Passes(Products):
     values : array, shape (m, n)
         What it reads from, in any order. Every other matrix is C-ordered.
     known : array of bool, shape (m, n), or None
-    lam : float
-    slack : float, or array (m, 1) or (1, n)
-    kind : {"cells", "rows", "columns"}
-        What is sparse: cells, frames, or the frames of a transposed matrix.
     """
 
     def __init__(self, source: Source, known: Any, kind: str, crew: Crew) -> None:
         self.source, self.known, self.kind, self.crew = source, known, kind, crew
-        self.lam: float = 0.0
-        self.slack: Any = 0.0
         values = self.values = source.values
         rows, columns = values.shape
         height = rows
@@ -113,16 +101,6 @@ class Passes(Products):
         first, second = pair if rows is None else pair[:, : rows.stop - rows.start]
         return first, second
 
-    def set_model(self, lam: float, slack: Any) -> None:
-        """Set the weights of the model: see the attributes."""
-        self.lam = lam
-        self.slack = slack.astype(self.values.dtype) if isinstance(slack, np.ndarray) else slack
-
-    @property
-    def noisy(self) -> bool:
-        """Whether the model has a noise part."""
-        return isinstance(self.slack, np.ndarray) or self.slack != 0
-
     def sizes(self) -> tuple[float, float]:
         """Sum and largest of the absolute values."""
 
@@ -143,7 +121,7 @@ class Passes(Products):
         bound = self._bound(mu, lambda rows, worker: self.source.read(rows, self.pair(worker)[0]) * stretch)
 
         def work(_: int, rows: slice) -> None:
-            self._keep(np.multiply(self.source.read(rows, out[rows]), stretch, out=out[rows]), rows, bound)
+            self.keep(np.multiply(self.source.read(rows, out[rows]), stretch, out=out[rows]), rows, bound)
 
         self.crew.run(work, self.blocks)
 
@@ -167,7 +145,7 @@ class Passes(Products):
         def work(worker: int, rows: slice) -> tuple[float, float]:
             carried = out[rows]
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
-            kept = self._keep(wanted, rows, bound)
+            kept = self.keep(wanted, rows, bound)
             own = square_length(kept) if weigh else 0.0
             base += carried
             np.subtract(kept, carried, out=kept)
@@ -208,9 +186,9 @@ class Passes(Products):
         def work(worker: int, rows: slice) -> tuple[Any, float, float]:
             carried = out[rows.start - first : rows.stop - first]
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
-            kept = self._keep(wanted, rows, bound)
+            kept = self.keep(wanted, rows, bound)
             np.multiply(kept, mu_next, out=carried)
-            values, slack = self.source.read(rows, kept), _rows(self.slack, rows)
+            values, slack = self.source.read(rows, kept), of_rows(self.slack, rows)
             linear, quadratic = float(np.vdot(values, carried)), 0.0
             rest = np.subtract(values, base, out=base)
             if self.noisy:
@@ -223,21 +201,9 @@ class Passes(Products):
             size = np.abs(rest, out=rest)
             if self.kind == "rows":
                 size = np.sqrt(np.einsum("ij,ij->i", rest, rest))[:, None]
-            return self._loss(size, slack), linear, quadratic
+            return self.loss_of(size, slack), linear, quadratic
 
         return self.crew.run(work, blocks)
-
-    def weighed(self, parts: list[tuple[Any, float, float]]) -> tuple[float, float, float]:
-        """Return the loss of ``M - L``, ``<M, Y>`` and ``sum slack Y^2``."""
-        loss, linear, quadratic = (sum(part) for part in zip(*parts))
-        if self.kind == "columns":
-            loss = self._loss(np.sqrt(loss)[None, :], self.slack)
-        return loss, linear, quadratic
-
-    def _loss(self, size: np.ndarray, slack: Any) -> float:
-        if not self.noisy:
-            return self.lam * float(np.sum(size, dtype=np.float64))
-        return float(np.sum(loss(size, self.lam, slack), dtype=np.float64))
 
     def rest(self, a: np.ndarray, low: LowRank, mu: float, out: np.ndarray, blocks: Sequence[slice]) -> None:
         """Write ``mu (A - L)`` in some consecutive blocks."""
@@ -269,13 +235,13 @@ class Passes(Products):
             sparse = out[rows]
             loose = np.empty_like(sparse) if room is None else room[rows]  # what S leaves of M - L + e
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, loose)
-            give = 1.0 if bound.give is None else _rows(bound.give, rows)
+            give = 1.0 if bound.give is None else of_rows(bound.give, rows)
             if self.kind == "cells":
                 level = bound.limit / give
                 np.clip(wanted, -level, level, out=loose)
                 np.subtract(wanted, loose, out=sparse)
             else:
-                factor = self._factor(wanted, rows, bound)
+                factor = self.factor(wanted, rows, bound)
                 np.multiply(wanted, factor, out=loose)
                 np.multiply(wanted, 1 - factor, out=sparse)
             if noise is not None:
@@ -310,37 +276,12 @@ class Passes(Products):
             wanted *= self.known[rows]
         return base, wanted
 
-    def _keep(self, wanted: np.ndarray, rows: slice, bound: Bound) -> np.ndarray:
-        """Turn ``wanted`` into the kept part, in place."""
-        give = None if bound.give is None else _rows(bound.give, rows)
-        if self.kind == "cells":
-            if give is not None:
-                wanted *= give
-            return wanted.clip(-bound.limit, bound.limit, out=wanted)
-        factor = self._factor(wanted, rows, bound)
-        wanted *= factor if give is None else factor * give
-        return wanted
-
-    def _factor(self, wanted: np.ndarray, rows: slice, bound: Bound) -> np.ndarray:
-        """Share of every frame that stays out of the sparse part."""
-        if bound.factor is not None:
-            return bound.factor
-        level = bound.limit / (1.0 if bound.give is None else _rows(bound.give, rows))
-        return shortening(np.sqrt(np.einsum("ij,ij->i", wanted, wanted))[:, None], level)
-
     def _bound_at(self, a: np.ndarray, low: LowRank, mu: float, mu_next: float) -> Bound:
         def wanted(rows: slice, worker: int) -> np.ndarray:
             carried = np.empty((rows.stop - rows.start, a.shape[1]), a.dtype)
             return self._wanted(worker, rows, a, low, mu / mu_next, carried)[1]
 
         return self._bound(mu_next, wanted)
-
-    def give(self, mu: float) -> Any:
-        """Share that a noise part leaves of what is kept; None without one."""
-        if not self.noisy:
-            return None
-        give = 1 / (1 + mu * self.slack)
-        return give.astype(self.values.dtype) if isinstance(give, np.ndarray) else give
 
     def _bound(self, mu_next: float, wanted: Any) -> Bound:
         limit, give = self.lam / mu_next, self.give(mu_next)

@@ -54,9 +54,7 @@ def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
 @cache
 def kernel() -> Callable:
     """Compile on first use; the machine code is kept on disk where there is a place for it."""
-    return jit.built(
-        (_hides, _diagonalise, _gram, _basis, _product, _cell, _cells, _parts, _travelled, _steps), globals()
-    )
+    return jit.built((_hides, _diagonalise, _basis, _cell, _cells, _parts, _travelled, _steps), globals())
 
 
 def _diagonalise(gram, vectors, allowed, levels):
@@ -154,53 +152,9 @@ def _hides(gram, levels, floor):
     return hidden
 
 
-def _gram(x, square):
-    """Upper triangle of ``x @ x.T`` of a matrix whose number of rows is a multiple of four, in blocks of 2 x 4."""
-    d, n = x.shape
-    for i in range(0, d, 2):
-        for k in range(i - i % 4, d, 4):
-            s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = 0.0
-            for j in range(n):
-                u, v = x[i, j], x[i + 1, j]
-                s0 += u * x[k, j]
-                s1 += u * x[k + 1, j]
-                s2 += u * x[k + 2, j]
-                s3 += u * x[k + 3, j]
-                t0 += v * x[k, j]
-                t1 += v * x[k + 1, j]
-                t2 += v * x[k + 2, j]
-                t3 += v * x[k + 3, j]
-            square[i, k], square[i, k + 1], square[i, k + 2], square[i, k + 3] = s0, s1, s2, s3
-            square[i + 1, k], square[i + 1, k + 1], square[i + 1, k + 2], square[i + 1, k + 3] = t0, t1, t2, t3
-
-
 def _basis(square):
-    """Rows are the eigenvectors of a symmetric matrix of which the upper triangle is filled."""
-    return np.linalg.eigh(square.T.copy())[1].T
-
-
-def _product(w, x, out):
-    """``w @ x`` for numbers of rows that are multiples of four, in blocks of 4 x 4."""
-    d, n = x.shape
-    for i in range(0, d, 4):
-        for k in range(0, d, 4):
-            a0, a1, a2, a3 = w[i, k], w[i, k + 1], w[i, k + 2], w[i, k + 3]
-            b0, b1, b2, b3 = w[i + 1, k], w[i + 1, k + 1], w[i + 1, k + 2], w[i + 1, k + 3]
-            c0, c1, c2, c3 = w[i + 2, k], w[i + 2, k + 1], w[i + 2, k + 2], w[i + 2, k + 3]
-            d0, d1, d2, d3 = w[i + 3, k], w[i + 3, k + 1], w[i + 3, k + 2], w[i + 3, k + 3]
-            for j in range(n):
-                p, q, r, s = x[k, j], x[k + 1, j], x[k + 2, j], x[k + 3, j]
-                a = a0 * p + a1 * q + a2 * r + a3 * s
-                b = b0 * p + b1 * q + b2 * r + b3 * s
-                c = c0 * p + c1 * q + c2 * r + c3 * s
-                e = d0 * p + d1 * q + d2 * r + d3 * s
-                if k > 0:
-                    out[i, j] += a
-                    out[i + 1, j] += b
-                    out[i + 2, j] += c
-                    out[i + 3, j] += e
-                else:
-                    out[i, j], out[i + 1, j], out[i + 2, j], out[i + 3, j] = a, b, c, e
+    """Rows are the eigenvectors of a symmetric matrix."""
+    return np.linalg.eigh(square)[1].T
 
 
 def _cell(values, known, slack, argument, base, i, j, lam, ratio, mu):
@@ -268,16 +222,15 @@ def _steps(
 ):  # fmt: skip
     """Run every matrix to its end; a lane that is done takes the next matrix."""
     count, d, n = values.shape
-    rows = d + (-d) % 4  # the products take blocks of four rows; the rows beyond the data stay zero
     lanes = min(LANES, count)
     clip = np.arange(lanes)
     waiting = lanes
     # one buffer more than lanes: a step writes into the buffer that the step before it has read
-    argument, spare = np.zeros((lanes + 1, rows, n)), lanes
+    argument, spare = np.zeros((lanes + 1, d, n)), lanes
     place = np.arange(lanes)
-    base = np.zeros((rows, n))
-    own, square = np.empty((lanes, d, d)), np.zeros((lanes, rows, rows))
-    turned, part, weights = np.empty((d, d)), np.empty((d, d)), np.zeros((rows, rows))
+    base = np.zeros((d, n))
+    own, square = np.empty((lanes, d, d)), np.zeros((lanes, d, d))
+    turned, part = np.empty((d, d)), np.empty((d, d))
     gram, vectors = np.zeros((d, d * LANES)), np.zeros((d, d * LANES))
     allowed, levels = np.ones(LANES), np.ones(LANES)
     looks = np.zeros(max_iter + 1, dtype=np.bool_)
@@ -288,20 +241,17 @@ def _steps(
     before = np.zeros((lanes, 2, d, -(-n // pace)))
     change, grown = np.ones(lanes), np.ones(lanes)
     for b in range(lanes):
-        argument[b, :d] = start[b]
-        _gram(argument[b], square[b])
-        own[b] = _basis(square[b, :d, :d])
+        argument[b] = start[b]
+        np.dot(argument[b], argument[b].T, square[b])
+        own[b] = _basis(square[b])
     while waiting < count + lanes:
         for b in range(lanes):
             if clip[b] < 0:
                 continue
-            for i in range(d):
-                for j in range(i + 1):
-                    part[i, j] = part[j, i] = square[b, j, i]
             # an entry g off the diagonal shifts the thresholded matrix by at most about g / level
             levels[b] = 1 / mu[clip[b]] ** 2
-            allowed[b] = EXACT**2 * levels[b] * np.trace(part)
-            np.dot(own[b], part, turned)
+            allowed[b] = EXACT**2 * levels[b] * np.trace(square[b])
+            np.dot(own[b], square[b], turned)
             np.dot(turned, own[b].T, part)
             for i in range(d):
                 for j in range(d):
@@ -323,14 +273,13 @@ def _steps(
                     own[b, i, j] = vectors[i, j * LANES + b]
                     turned[i, j] = share * own[b, i, j]
             np.dot(own[b].T, turned, part)
-            weights[:d, :d] = part
             a, following = argument[place[b]], argument[spare]
             mu_next = min(growth[c] * change[b] * mu[c], cap[c])
             change[b] = 1.0
             ratio = mu[c] / mu_next
             seen = known[c] if known.size else known[:0].reshape(0, 0)
             loosen = slack[c] if slack.size else slack[:0].reshape(0, 0)
-            _product(weights, a, base)
+            np.dot(part, a, base)
             violated, held = _cells(values[c], seen, loosen, a, base, following, lam[c], ratio, mu_next, relax[c])
             violation[c], held = np.sqrt(violated), np.sqrt(held)
             scale = min(size[c], held) if two_sided and held > 0 else size[c]
@@ -359,19 +308,19 @@ def _steps(
             if error[c] <= tol or steps[c] == max_iter:
                 hidden = noise[c] if noise.size else noise[:0].reshape(0, 0)
                 _parts(values[c], seen, loosen, a, base, lam[c], ratio, mu_next, sparse[c], hidden, dual[c])
-                low_rank[c] = base[:d]
+                low_rank[c] = base
                 rank[c], nuclear[c] = above, total
                 clip[b], change[b], grown[b] = -1, 1.0, 1.0
                 if waiting < count:
                     clip[b] = waiting
-                    a[:d] = start[waiting]
-                    _gram(a, square[b])
-                    own[b] = _basis(square[b, :d, :d])
+                    a[:] = start[waiting]
+                    np.dot(a, a.T, square[b])
+                    own[b] = _basis(square[b])
                 else:
                     for i in range(d):
                         for j in range(d):
                             gram[i, j * LANES + b] = 0.0
                 waiting += 1
             else:
-                _gram(following, square[b])
+                np.dot(following, following.T, square[b])
                 place[b], spare = spare, place[b]
