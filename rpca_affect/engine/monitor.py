@@ -33,8 +33,8 @@ class Monitor:
         How far a step goes: 1 to where it points.
     two_sided : bool
         Whether the error looks at the kept part as well.
-    floor : float
-        Violation, relative to the data, that ends steps in single precision.
+    floor, near : float
+        Violation, relative to the data, that ends steps in single precision, and error from which they are looked at.
     history : dict of lists
         Grows by every step; penalties are written down times ``unit``.
     stopped : bool
@@ -59,9 +59,10 @@ class Monitor:
         self.largest_mu, self.two_sided = solver.mu_range * solver.mu, solver.two_sided
         self.request, self.norm, self.history = request, norm, history
         self.travel, self.unit = travel, unit
-        self.floor = ROUNDED if rough else 0.0
-        # Only a kept penalty leaves a base that stands still; a growing one forces it to. Single precision proves
-        # nothing, but it tells when a wanted gap is met, so that double precision may.
+        # Where a subspace is small a proof costs several steps: none is asked for before single precision is so far.
+        self.floor, self.near = (ROUNDED, COARSE) if rough else (0.0, math.inf)
+        # Only a kept penalty leaves a base that stands still; a growing one forces it to. Single precision tells when
+        # a wanted gap is met, so that double precision may prove it.
         wanted = request.gap is not None
         watches = self.two_sided and wanted if rough else self.two_sided or wanted
         self.watch = Watch(request.tol, request.gap, request.calm) if watches else None
@@ -81,7 +82,10 @@ class Monitor:
     @property
     def watches(self) -> bool:
         """Whether `ends` wants to see the last step."""
-        return not self.ended and self.watch is not None and self.watch.looks(len(self.history["error"]))
+        if self.ended or self.watch is None:
+            return False
+        errors = self.history["error"]
+        return errors[-1] <= self.near and self.watch.looks(len(errors))
 
     def ends(self, argument: np.ndarray, low: LowRank, prove: Callable[[], float]) -> bool:
         """Let a proved gap or a base that stands still end the run; ``prove`` returns the gap of the last step."""
