@@ -1,5 +1,6 @@
 """The core without its extras: looking at the package works, solving works, and what is missing names its extra."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -83,3 +84,13 @@ def test_a_library_that_lacks_something_itself_is_not_called_missing(tmp_path, m
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="something_it_lacks"):
         extras.needed("this", "half_a_library")
+
+
+def test_no_test_takes_an_extra_for_granted():
+    """`make lowest` installs the shell and what tests; whatever else a test file needs it asks for."""
+    others = {library for extra, libraries in extras.EXTRAS.items() if extra != "cli" for library in libraries}
+    for path in [*Path(__file__).parent.glob("*.py"), *(Path(__file__).parent / "estimators").glob("*.py")]:
+        for node in ast.parse(path.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not others & {name.partition(".")[0] for name in names}, f"{path.name}: pytest.importorskip"

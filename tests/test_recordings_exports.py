@@ -2,7 +2,6 @@
 
 import json
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,6 +33,7 @@ def test_levels_of_an_index_are_read(tmp_path, levels, packed):
     index = pd.MultiIndex.from_product([values[name] for name in levels], names=levels)
     table = measured(2 * FRAMES).set_index(index)
     if packed:
+        pytest.importorskip("pyarrow")
         table.to_parquet(tmp_path / "table.parquet")
         recording = read(tmp_path / "table.parquet")
     else:
@@ -159,6 +159,7 @@ def test_a_list_of_named_scores_is_a_face_and_no_list_of_faces(tmp_path, outer, 
 
 @pytest.mark.parametrize("shape", [(1, 2, 4, FRAMES), (FRAMES, 3, 4, 2)])
 def test_an_array_of_four_dimensions_is_not_passed_over(tmp_path, shape):
+    h5py = pytest.importorskip("h5py")
     path = tmp_path / "tracks.h5"
     with h5py.File(path, "w") as file:
         file["tracks"] = np.zeros(shape)
