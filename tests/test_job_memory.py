@@ -1,5 +1,8 @@
 """Memory of the whole job: what reading and splitting take at most, what is set aside and not filled included."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from contextlib import contextmanager
 
@@ -51,3 +54,17 @@ def test_a_split_sets_nothing_aside_before_it_is_filled():
     with peak() as found:
         ra.decompose(recording, check=False)
     assert found[0] < 4.5 * recording.values.nbytes
+
+
+def test_the_shell_leaves_arrow_no_addresses_of_its_own(tmp_path):
+    """Arrow's pools take a gigabyte of addresses at once, for which a limit on memory counts."""
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "clip.csv"
+    path.write_text("time,AU06,word\n" + "".join(f"{k / 25},{k % 7 / 7},p{k % 2}\n" for k in range(60)))
+    code = (
+        "import atexit, sys; from rpca_affect.cli import main; sys.argv = ['rpca-affect', 'inspect', sys.argv[1]];"
+        "atexit.register(lambda: print(sys.modules['pyarrow'].default_memory_pool().backend_name)); main()"
+    )
+    plain = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, env=plain, check=True)
+    assert done.stdout.splitlines()[-1] == "system"
