@@ -183,24 +183,25 @@ def run(data, level, args):
     folder = place(data, level, args)
     settings = {"data": fingerprint(data), "folds": args.folds, "inner": args.inner}
     settings |= {"level": level, "epochs": sorted(args.epochs), "sizes": sorted(args.sizes)}
+    todo = []
     for seed in range(args.seeds):
         folds = outer(data, args.folds, seed)
         if seed == 0 and data.test is None and len(folds) < args.folds:
             print(f"{data.name}: {len(folds)} folds, for there are {len(set(data.group))} people")
-        for fold, (rows, test_rows) in enumerate(folds):
-            for name in args.models:
-                path = folder / f"{re.sub('[^A-Za-z0-9]+', '_', name)}-{seed}-{fold}.json"
-                if path.exists() and not args.fresh:
-                    if json.loads(path.read_text())["settings"] != settings:
-                        raise SystemExit(f"{path} was made with other settings; add --fresh, or give another --out.")
-                    continue
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)  # the choice decides how strong is right
-                    found = one_fold(name, data, rows, test_rows, level, args, seed)
-                header = {"set": folder.name, "official": data.test is not None, "seed": seed, "fold": fold}
-                write(path, {**header, "settings": settings, **found})
-                clean = found["tests"][0]["uar"]
-                print(f"{folder.name} {name} seed {seed} fold {fold}: {clean:.3f} {found['chosen']}", flush=True)
+        todo += [(seed, fold, *rows, name) for fold, rows in enumerate(folds) for name in args.models]
+    for number, (seed, fold, rows, test_rows, name) in enumerate(todo, start=1):
+        path = folder / f"{re.sub('[^A-Za-z0-9]+', '_', name)}-{seed}-{fold}.json"
+        if path.exists() and not args.fresh:
+            if json.loads(path.read_text())["settings"] != settings:
+                raise SystemExit(f"{path} was made with other settings; add --fresh, or give another --out.")
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the choice decides how strong is right
+            found = one_fold(name, data, rows, test_rows, level, args, seed)
+        header = {"set": folder.name, "official": data.test is not None, "seed": seed, "fold": fold}
+        write(path, {**header, "settings": settings, **found})
+        done = f"{number} of {len(todo)}: {folder.name} {name} seed {seed} fold {fold}"
+        print(f"{done}: {found['tests'][0]['uar']:.3f} {found['chosen']}", flush=True)
 
 
 def chosen_levels(data, args):

@@ -63,8 +63,10 @@ def report(found: list[dict]) -> tuple[str, dict]:
         lines.append("| " + " | ".join([name, *cells, f"{cost.loc[name, 'parameters']:.0f}", seconds]) + " |")
         record = {"model": name, "clean": mean, "half": half, "loss": shares.loc[name].to_dict()}
         records.append(record | {"kinds": kinds.loc[name].to_dict(), **cost.loc[name].to_dict()})
+    seconds = float((cost["choice"] + cost["fit"]).sum())
     less = differences(clean, worst, names, share) if "lsef" in names else []
     said = [*levels(mine, names), *(verdicts(less, clean, worst, names, cost) if less else [])]
+    said.append(f"- a fold of all these models, with the choice inside it, takes {seconds:.0f} CPU seconds")
     lines += ["", *said]
     summary = {"set": mine[0]["set"], "folds": len(common), "seeds": len({k[0] for k in common})}
     return "\n".join(lines), summary | {"models": records, "lsef less": less, "said": said}
