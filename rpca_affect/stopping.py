@@ -42,8 +42,8 @@ class Watch:
     """Looks at a run after 20, 30, 45, 68 ... steps and says whether a proof is worth its price, and whether it ends.
 
     A proof costs about a step. With a wanted ``gap`` every look asks for one, looks are closer together, and the next
-    is no later than where a gap that falls with one over the number of steps would be met, or where the last two say
-    that it could be. Without, only a base that stands still asks:
+    is no later than where the best one would be small enough if it fell with one over the number of steps, or where the
+    last two say that it could be. Without, only a base that stands still asks:
     its error may fall for thousands of steps more (small outliers: the multiplier drifts), and nobody would see a
     difference.
 
@@ -73,6 +73,7 @@ class Watch:
         self.base: Array | None = None
         self.still: Any = False
         self.last: tuple[int, float] | None = None
+        self.best = math.inf
         self.reason = ""
 
     def looks(self, step: int) -> bool:
@@ -98,7 +99,8 @@ class Watch:
         if self.still and gap <= self.proof:
             return "still"
         if self.gap is not None:
-            met = step * gap / self.gap
+            self.best = min(gap, self.best)
+            met = step * self.best / self.gap
             if self.last is not None and 0 < gap < self.last[1]:
                 rate = math.log(self.last[1] / gap) / (step - self.last[0])
                 met = min(met, step + math.log(gap / self.gap) / rate)
