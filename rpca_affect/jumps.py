@@ -8,13 +8,47 @@ import numpy as np
 from rpca_affect.arrays import Array, array_namespace, device, to_numpy
 from rpca_affect.lags import stretches
 
-__all__ = ["JUMP", "excursions", "without_jumps"]
+__all__ = ["JUMP", "believed", "excursions", "restless", "without_jumps"]
 
 JUMP = 20.0  # standard deviations of the noise off the running median that no value of the feature is
 BESIDE = 2  # frames before and after of which the running median is taken: it ignores what lasts as long
 SHARE, LEAST = 1 / 3, 3  # cells of a frame that jump together, beyond which none of them is believed
 FARTHEST = 300  # frames after which what comes back may as well have come by itself
+NEXT, MANY = 3, 8  # frames from jump to jump, and jumps, of a stretch without rest
+MOST = 1 / 3  # of a sequence that such stretches take, beyond which jumping is what the features do
 COMMON = 0.1  # share of steps that jump, beyond which jumping is what the features do
+
+
+def believed(
+    values: Array, trusted: Array | None, sigma: Array, lengths: Sequence[int] | None, brief: int
+) -> tuple[Array | None, list[tuple[int, int]]]:
+    """Take frames that jump, and stretches between jumps, from the trusted cells.
+
+    Parameters
+    ----------
+    values, trusted, sigma, lengths
+        As of `without_jumps`.
+    brief : int
+        Frames that a transient lasts at most. Longer stretches may be what the base does: they stay trusted.
+
+    Returns
+    -------
+    trusted : array of bool, shape (m, n), or None
+    longer : list of (int, int)
+        First frame of each longer stretch, and the first after it.
+    """
+    left = without_jumps(values, trusted, sigma, lengths)
+    found = [] if left is trusted else restless(values, trusted, sigma, lengths)
+    for start, stop in excursions(values, left, sigma, lengths):
+        if all(stop <= first or last <= start for first, last in found):
+            found.append((start, stop))
+    short = [place for place in found if place[1] - place[0] <= brief]
+    if short and left is trusted:
+        xp = array_namespace(values)
+        left = xp.ones_like(values, dtype=xp.bool) if trusted is None else xp.asarray(trusted, copy=True)
+    for start, stop in short:
+        left[start:stop, :] = False  # type: ignore[index]
+    return left, sorted(set(found) - set(short))
 
 
 def without_jumps(values: Array, trusted: Array | None, sigma: Array, lengths: Sequence[int] | None) -> Array | None:
@@ -41,8 +75,7 @@ def without_jumps(values: Array, trusted: Array | None, sigma: Array, lengths: S
         `trusted` itself where nothing jumps.
     """
     xp = array_namespace(values)
-    reach = xp.where(sigma > 0, JUMP * sigma, xp.full_like(sigma, xp.inf))
-    ends = np.cumsum([values.shape[0]] if lengths is None else lengths).tolist()
+    reach, ends = _reach(sigma), _ends(values, lengths)
     left: Any = None
     for first, last in zip([0, *ends], ends):
         for part in stretches(last - first, values.shape[1]):
@@ -76,10 +109,8 @@ def excursions(
     list of (int, int)
         First frame, and the first after it, of stretches longer than `BESIDE` and at most `FARTHEST` frames.
     """
-    xp = array_namespace(values)
-    reach = xp.where(sigma > 0, JUMP * sigma, xp.full_like(sigma, xp.inf))
-    ends = np.cumsum([values.shape[0]] if lengths is None else lengths).tolist()
     found = []
+    reach, ends = _reach(sigma), _ends(values, lengths)
     for first, last in zip([0, *ends], ends):
         places = _steps(values, trusted, reach, first, last)
         if len(places) > max(2, COMMON * (last - first)):
@@ -96,6 +127,41 @@ def excursions(
                     free = stop + 1  # what ends one stretch begins no other
                     break
     return found
+
+
+def restless(
+    values: Array, trusted: Array | None, sigma: Array, lengths: Sequence[int] | None
+) -> list[tuple[int, int]]:
+    """Find stretches in which one jump of many features follows the other: a tracker has lost the face and guesses.
+
+    Parameters
+    ----------
+    values, trusted, sigma, lengths
+        As of `without_jumps`.
+
+    Returns
+    -------
+    list of (int, int)
+        First frame, and the first after it; none in a sequence of which such stretches take more than `MOST`.
+    """
+    found = []
+    reach, ends = _reach(sigma), _ends(values, lengths)
+    for first, last in zip([0, *ends], ends):
+        places = _steps(values, trusted, reach, first, last)
+        groups = np.split(places, np.flatnonzero(np.diff(places) > NEXT) + 1)
+        here = [(int(group[0]), int(group[-1])) for group in groups if len(group) >= MANY]
+        if sum(stop - start for start, stop in here) <= MOST * (last - first):
+            found += here
+    return found
+
+
+def _reach(sigma: Array) -> Array:
+    xp = array_namespace(sigma)
+    return xp.where(sigma > 0, JUMP * sigma, xp.full_like(sigma, xp.inf))
+
+
+def _ends(values: Array, lengths: Sequence[int] | None) -> list[int]:
+    return np.cumsum([values.shape[0]] if lengths is None else lengths).tolist()
 
 
 def _steps(values: Array, trusted: Array | None, reach: Array, first: int, last: int) -> list[int]:

@@ -10,7 +10,7 @@ from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import ABSENT, Decomposition
 from rpca_affect.doubts import Doubt
 from rpca_affect.gaps import bridged
-from rpca_affect.jumps import excursions, without_jumps
+from rpca_affect.jumps import believed
 from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, longest_transient, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
 from rpca_affect.noise import ColumnScale, slack
@@ -135,8 +135,8 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     scale, sigma, found = measured_scale(observed.fresh(), model, lengths)
     trusted, doubts = found.trusted, found.doubts
     if found.ordered:
-        trusted, far = _without_jumps(observed.given, trusted, sigma, model, lengths)
-        doubts += far
+        trusted, far = believed(observed.given, trusted, sigma, lengths, longest_transient(model))
+        doubts += _excursions(far)
     if trusted is not None and not bool(xp.any(trusted)):
         trusted = known
     by_rank = model.sparse == "cells" and given_rank(model.solver, model.options) is not None
@@ -182,26 +182,13 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     return ModelSplit(whole, transient, sigma, scale, answer, lags, rank)
 
 
-def _without_jumps(
-    values: Array, trusted: Array | None, sigma: Array, model: NoiseModel, lengths: Sequence[int] | None
-) -> tuple[Array | None, tuple[Doubt, ...]]:
-    """Trusted cells without the frames that jump for less than the longest transient; longer ones are a doubt."""
-    trusted = without_jumps(values, trusted, sigma, lengths)
-    found = excursions(values, trusted, sigma, lengths)
-    brief = longest_transient(model)
-    short = [place for place in found if place[1] - place[0] <= brief]
-    if short:
-        xp = array_namespace(values)
-        left = xp.ones_like(values, dtype=xp.bool) if trusted is None else xp.asarray(trusted, copy=True)
-        for start, stop in short:
-            left[start:stop, :] = False
-        trusted = left
-    far = [place for place in found if place[1] - place[0] > brief]
-    if not far:
-        return trusted, ()
-    frames = sum(stop - start for start, stop in far)
-    where = {"first": far[0][0], "last": far[0][1] - 1}
-    return trusted, (Doubt("excursions", {"stretches": len(far), "frames": frames, **where}),)
+def _excursions(found: list[tuple[int, int]]) -> tuple[Doubt, ...]:
+    """Doubt about stretches of frames that no transient lasts for."""
+    if not found:
+        return ()
+    frames = sum(stop - start for start, stop in found)
+    where = {"first": found[0][0], "last": found[0][1] - 1}
+    return (Doubt("excursions", {"stretches": len(found), "frames": frames, **where}),)
 
 
 def _scaled(observed: Observed, trusted: Array | None, scale: ColumnScale) -> Array:

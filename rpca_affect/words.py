@@ -229,11 +229,17 @@ def _set_apart(measure: Mapping[str, Any], door: Door) -> str:
 
 def _excursions(measure: Mapping[str, Any], door: Door) -> str:
     several = measure["stretches"] > 1
+    first = f"rows {measure['first']} to {measure['last']} of the sequence{', the first' if several else ''}"
+    what = f"{measure['stretches']} stretches of {measure['frames']} frames in all ({first}) begin and end"
+    if not several:
+        what = f"1 stretch of {measure['frames']} frames ({first}) begins and ends"
+    return f"{what} in jumps of many features at once, as no face moves but for a glance, and the base follows"
+
+
+def _missing(measure: Mapping[str, Any], door: Door) -> str:
     return (
-        f"{measure['stretches']} stretch{'es' if several else ''} of {measure['frames']} frames "
-        f"{'in all ' if several else ''}(rows {measure['first']} to {measure['last']} of the sequence"
-        f"{', the first' if several else ''}) {'are' if several else 'is'} entered in one step and left in another by "
-        "many features at once, as a face does not move but for a glance, and the base follows"
+        f"{measure['share']:.0%} of the cells are missing: most of the base is predicted from what other features and "
+        "frames hold, not measured"
     )
 
 
@@ -252,6 +258,10 @@ KINDS: dict[str, tuple[Callable[..., str], Callable[..., str]]] = {
     "predicts_nothing": (_predicts_nothing, _related),
     "not_optimal": (_not_optimal, _go_on),
     "short": (_short, _always("read nothing into single numbers, or record for longer")),
+    "missing": (
+        _missing,
+        lambda measure, door: f"leave out features that are rarely seen ({setting('drop', door=door)})",
+    ),
     "lost_frames": (_lost, _always("the mask marks them")),
     "unordered": (
         _unordered,

@@ -18,6 +18,7 @@ EXAMPLES = {
     "not_optimal": {"gap": 0.02, "solver": "ialm"},
     "excursions": {"stretches": 2, "frames": 70, "first": 100, "last": 129},
     "short": {"frames": 12, "least": 30},
+    "missing": {"share": 0.6},
     "lost_frames": {"lost": 3, "frames": 90},
     "unordered": {"ratio": 1.0},
     "apart": {"apart": 40, "frames": 200},

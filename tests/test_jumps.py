@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rpca_affect as ra
-from rpca_affect.jumps import BESIDE, FARTHEST, JUMP, LEAST, SHARE, excursions, without_jumps
+from rpca_affect.jumps import BESIDE, FARTHEST, JUMP, LEAST, SHARE, excursions, restless, without_jumps
 
 
 def direct(values, known, sigma, lengths):
@@ -187,3 +187,41 @@ def test_longer_stretches_are_a_doubt(limit):
         assert found == [{"stretches": 2, "frames": 70, "first": 100, "last": 129}]
         said = " ".join(split.summary()["warnings"])
         assert "2 stretches of 70 frames in all (rows 100 to 129 of the sequence, the first)" in said
+
+
+@given(st.integers(0, 10**6), st.integers(10, 60), st.integers(3, 9))
+@settings(max_examples=30, deadline=None)
+def test_a_stretch_of_guesses_is_found_from_its_first_jump_to_its_last(seed, lasts, features):
+    rng = np.random.default_rng(seed)
+    values = np.cumsum(rng.normal(size=(300, features)), axis=0)
+    start = int(rng.integers(1, 299 - lasts))
+    steps = rng.choice([-1, 1], (lasts + 1, 1)) * rng.uniform(50, 90, (lasts + 1, features))
+    values[start : start + lasts] += 1000.0 * np.arange(1, lasts + 1)[:, None] % 7000 + steps[:-1]
+    ((first, last),) = restless(values, None, np.ones(features), None)
+    assert start <= first <= start + 1 and start + lasts - 1 <= last <= start + lasts
+    assert restless(np.tile(values, (2, 1)), None, np.ones(features), [300, 300])[1] == (first + 300, last + 300)
+
+
+def test_where_features_always_jump_nothing_is_restless():
+    values = np.random.default_rng(0).normal(size=(300, 5)) * 100
+    assert restless(values, None, np.ones(5), None) == []
+    assert restless(values / 100, None, np.ones(5), None) == []
+
+
+def test_guesses_of_a_tracker_are_transients_or_a_doubt():
+    base, frames = face(1, 12)
+    rng = np.random.default_rng(0)
+    frames[100:112] = rng.normal(size=(12, 12)) * 20
+    split = ra.decompose(frames, fps=30, check=False)
+    assert np.abs(split.base_values - base)[100:112].max() < 1.0 and not split.status.doubts
+    frames[300:400] = rng.normal(size=(100, 12)) * 20
+    (doubt,) = ra.decompose(frames, fps=30, check=False).status.doubts
+    assert doubt.kind == "excursions" and 300 <= doubt.measure["first"] <= 302 and 396 <= doubt.measure["last"] <= 400
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_a_table_with_many_holes_is_a_doubt(share):
+    _, frames = face(0, 12)
+    holes = np.repeat(np.random.default_rng(0).random((50, 12)) < share, 10, axis=0)
+    kinds = {doubt.kind for doubt in ra.decompose(np.where(holes, np.nan, frames), check=False).status.doubts}
+    assert ("missing" in kinds) == (share > 0.4)

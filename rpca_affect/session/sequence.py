@@ -15,6 +15,7 @@ from rpca_affect.session.prediction import Prediction
 
 __all__ = ["LevelParts", "SequenceSplit", "frame_numbers", "split_sequence", "status_of"]
 
+MISSING = 0.4  # share of the cells of seen frames, beyond which the base is a prediction
 SHORT = 30  # frames below which first differences say little about the noise
 
 
@@ -110,7 +111,11 @@ def status_of(recording: Recording, sequences: list[SequenceSplit], prediction: 
     doubts = merged(found, total)
     if prediction is not None:
         doubts = prediction.added_to(doubts)
-    lost = int((~recording.mask.any(axis=1)).sum())
+    seen: np.ndarray = recording.mask.any(axis=1)  # type: ignore[assignment]
+    lost = int((~seen).sum())
+    missing = 1 - float(recording.mask.sum()) / max(int(seen.sum()) * recording.n_features, 1)
+    if seen.any() and missing > MISSING:
+        doubts += (Doubt("missing", {"share": missing}),)
     if lost:
         doubts += (Doubt("lost_frames", {"lost": lost, "frames": recording.n_frames}),)
     if not solved:
