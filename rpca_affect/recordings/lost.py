@@ -6,7 +6,7 @@ import pandas as pd
 from .phrases import counted
 
 _CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
-_COLUMNS = 32  # likewise
+COLUMNS = 32  # likewise
 _MOST = 20  # candidates for a number that means "missing"
 _TOGETHER = 3  # features that hold a number in the same frames
 _KINDS = 20  # different numbers beside it that a measurement has
@@ -91,11 +91,11 @@ def _by_rows(test, values, known, columns, before: int = 0, order: np.ndarray | 
 
 def _by_columns(test, values, known, columns) -> np.ndarray:
     """What a test of all rows says of some columns, a few of them at a time; they are its last axis."""
-    parts = [columns[first : first + _COLUMNS] for first in range(0, max(len(columns), 1), _COLUMNS)]
+    parts = [columns[first : first + COLUMNS] for first in range(0, max(len(columns), 1), COLUMNS)]
     return np.concatenate([test(values[:, some], known[:, some]) for some in parts], axis=-1)
 
 
-def _chunks(values) -> list[slice]:
+def chunks(values) -> list[slice]:
     """Slices of rows that hold so many cells as are looked at together."""
     step = max(1, _CELLS // max(values.shape[1], 1))
     return [slice(first, first + step) for first in range(0, len(values), step)]
@@ -154,7 +154,7 @@ def _in_the_same_frames(values, known, varies, notices) -> None:
     marks = np.random.default_rng(0).integers(1 << 62, size=len(values), dtype=np.int64)  # of frames: a sum tells a set
     for number in (0.0, -1.0):
         times = np.zeros(values.shape[1], dtype=np.intp)
-        for rows in _chunks(values):
+        for rows in chunks(values):
             here = values[rows] == number
             times += here.sum(axis=0) if here.any() else 0
         columns = varies[(times[varies] > 1) & (times[varies] < 0.5 * len(values))]
@@ -184,8 +184,8 @@ def _filled_in(values, known, varies, order, notices) -> None:
     often = max(3, int(_FILLED * len(sample)))
     by_time = slice(None) if order is None else order
     columns, cells = [], 0
-    for first in range(0, len(varies), _COLUMNS):
-        some = varies[first : first + _COLUMNS]
+    for first in range(0, len(varies), COLUMNS):
+        some = varies[first : first + COLUMNS]
         at = np.ix_(sample, some)
         part = np.sort(np.where(known[at], values[at], np.nan), axis=0)
         for k in some[(part[often:] == part[:-often]).any(axis=0)]:
@@ -267,8 +267,8 @@ def _fine(values, known, varies, rows, same) -> bool:
     moving = moving[np.linspace(0, len(moving) - 1, min(len(moving), _SAMPLE)).astype(np.intp)]
     now, then = rows[moving + 1], rows[moving]
     fine = 0
-    for first in range(0, len(varies), _COLUMNS):
-        some = varies[first : first + _COLUMNS]
+    for first in range(0, len(varies), COLUMNS):
+        some = varies[first : first + COLUMNS]
         both = known[np.ix_(now, some)] & known[np.ix_(then, some)]
         again = both & (values[np.ix_(now, some)] == values[np.ix_(then, some)])
         fine += int((again.sum(axis=0) < 0.1 * both.sum(axis=0)).sum())
@@ -282,7 +282,7 @@ def presence_of(values: np.ndarray, known: np.ndarray, groups: dict[str, list[in
     """
     two = np.ones(values.shape[1], dtype=bool)
     zero, one = np.zeros((2, *two.shape), dtype=bool)
-    for rows in _chunks(values):
+    for rows in chunks(values):
         part, seen = values[rows], known[rows]
         two &= ((part == 0) | (part == 1) | ~seen).all(axis=0)
         if not two.any():

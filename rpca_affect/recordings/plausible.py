@@ -1,7 +1,10 @@
 """Plausible numbers: what the values of features say against their unit, their range or the way they were written."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from .lost import COLUMNS, chunks
 from .phrases import counted, listed
 
 # Feature group -> lowest and highest value that its program writes.
@@ -106,15 +109,15 @@ def _turns(values, known, low, high, names, place) -> list[str]:
 def _thousands(values, known, low, high, names, place) -> list[str]:
     """Numbers such as 1.234 beside 987: the point may separate thousands."""
     found, first = [], 0
-    for k in np.flatnonzero((low >= 0) & (high < 1000) & (high >= 100)):
-        cells = values[known[:, k], k]
+    for k, column, seen in _columns(values, known, np.flatnonzero((low >= 0) & (high < 1000) & (high >= 100))):
+        cells = column[seen]
         whole = cells == np.floor(cells)
         if not _WHOLE < whole.mean() < 1 or cells[~whole].min() < 1:
             continue
         parts = 1000 * cells[~whole]
         three = np.abs(parts - np.round(parts)) < 1e-6 * parts
         if three.all() and np.median(cells[whole]) > 20 * np.median(cells[~whole]):
-            first = int(np.flatnonzero(known[:, k] & (values[:, k] != np.floor(values[:, k])))[0])
+            first = int(np.flatnonzero(seen & (column != np.floor(column)))[0])
             found.append(names[k])
     if not found:
         return []
@@ -124,13 +127,20 @@ def _thousands(values, known, low, high, names, place) -> list[str]:
     ]
 
 
+def _columns(values, known, which: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Some columns one by one, each laid in one piece: walking down the rows of a wide table takes far longer."""
+    for first in range(0, len(which), COLUMNS):
+        some = which[first : first + COLUMNS]
+        yield from zip(some.tolist(), np.ascontiguousarray(values[:, some].T), np.ascontiguousarray(known[:, some].T))
+
+
 def _set_apart(values, known, low, high, names) -> list[str]:
     """Numbers that come back exactly, with nothing between them and all others."""
     found: dict[float, list[int]] = {}
     for end in (low, high):
-        times = np.array([np.count_nonzero((values[:, k] == end[k]) & known[:, k]) for k in range(len(end))])
-        for k in np.flatnonzero((times >= _TIMES) & (times < 0.5 * len(values))):
-            rest = values[known[:, k] & (values[:, k] != end[k]), k]
+        times = sum(np.count_nonzero((values[rows] == end) & known[rows], axis=0) for rows in chunks(values))
+        for k, column, seen in _columns(values, known, np.flatnonzero((times >= _TIMES) & (times < 0.5 * len(values)))):
+            rest = column[seen & (column != end[k])]
             if len(np.unique(rest[:500])) < 20:
                 continue
             if min(abs(rest.min() - end[k]), abs(rest.max() - end[k])) > _AWAY * np.ptp(rest):
