@@ -80,30 +80,24 @@ def polished(
         return None
     xp = array_namespace(data.given)
     problem = _Problem(xp, data.values, data.mask, lam, slack)
-    if slack > 0:
-        return _from(problem, answer, gap, slack, FINER, spend)
-    parts = (answer.low_rank[rows, :] for rows in small_parts(answer.low_rank, axis=0))
-    size = sum(float(xp.sum(xp.abs(part))) for part in parts) / (0.625 * math.prod(data.given.shape))
-    tries = (_from(problem, answer, gap, size / share, INNER, spend) for share in FIRST)
-    return next((found for found in tries if found is not None), None)
+    low, tols = answer.low_rank, FINER if slack > 0 else INNER
+    nus = [slack]
+    if slack == 0:
+        size = sum(float(xp.sum(xp.abs(low[rows, :]))) for rows in small_parts(low, axis=0))
+        nus = [size / (0.625 * math.prod(data.given.shape) * share) for share in FIRST]
+    basis = row_space(low, int(answer.rank))
+    spend = spend and is_numpy_array(low) and low.flags.c_contiguous
+    thin: Any = low @ basis if spend else None
+    for nu in nus:
+        found = _from(problem, answer, gap, nu, tols, basis, spend)
+        if found is not None:
+            return found
+        for rows in problem.blocks if thin is not None else ():
+            low[rows, :] = thin[rows, :] @ basis.T
+    return None
 
 
 def _from(
-    problem: "_Problem", answer: Decomposition, gap: float, nu: float, tols: tuple[float, ...], spend: bool
-) -> Decomposition | None:
-    """Take proximal steps from the first ``nu`` down until the gap is proved; None where one fails."""
-    low = answer.low_rank
-    basis = row_space(low, int(answer.rank))
-    spend = spend and is_numpy_array(low) and low.flags.c_contiguous
-    thin = low @ basis if spend else None
-    found = _steps(problem, answer, gap, nu, tols, basis, spend)
-    if found is None and thin is not None:
-        for rows in problem.blocks:
-            low[rows, :] = thin[rows, :] @ basis.T
-    return found
-
-
-def _steps(
     problem: "_Problem",
     answer: Decomposition,
     gap: float,
@@ -112,6 +106,7 @@ def _steps(
     basis: Array,
     spend: bool,
 ) -> Decomposition | None:
+    """Take proximal steps from the first ``nu`` down until the gap is proved; None where one fails."""
     xp, low, errors = problem.xp, answer.low_rank, []
     dual: Any = answer.dual
     shifted, argument, free = problem.room(), low if spend else problem.room(), problem.room(xp.bool)

@@ -267,3 +267,15 @@ def test_nothing_and_next_to_nothing():
     assert distributed.solve(np.zeros((50, 4)), noise="auto").rank == 0
     compare(np.ones((40, 1)), {})
     compare(np.eye(30), {})
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_a_wanted_gap_ends_both_at_the_same_step(missing, shards):
+    """Large enough for first steps in single precision, which are looked at too."""
+    rng = np.random.default_rng(3)
+    M, _ = made("noise", shape=(900, 160))
+    M[rng.random(M.shape) < missing] = np.nan
+    words = {"solver": ra.ADMM(memory=0), "tol": 1e-12, "gap": 1e-4}
+    whole, split = ra.solve(M, **words), distributed.solve(da.from_array(M, chunks=(300, 160)), **words)
+    assert split.status.reason == "gap" and max(split.gap, whole.gap) <= 1e-4
+    assert abs(split.n_iter - whole.n_iter) <= 1 and off(np.asarray(split.low_rank), whole.low_rank) < 1e-5
