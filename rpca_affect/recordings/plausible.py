@@ -12,6 +12,7 @@ RANGES = {"AU_r": (0.0, 5.0), "AU_c": (0.0, 1.0), "blendshapes": (0.0, 1.0)}
 _SLACK = 0.02  # trackers overshoot by rounding and filters
 _TURNS = ((360.0, "360 degrees"), (2 * np.pi, "two pi"))
 _WHOLE = 0.02  # share of whole numbers among fractions, beyond which they are no chance
+_APART = 20  # times that the median of 987 and its like is that of 1.234 and its like, at least
 _AWAY, _TIMES = 0.5, 10  # spreads that a number keeps from all others, and times that it comes back
 
 
@@ -109,14 +110,15 @@ def _turns(values, known, low, high, names, place) -> list[str]:
 def _thousands(values, known, low, high, names, place) -> list[str]:
     """Numbers such as 1.234 beside 987: the point may separate thousands."""
     found, first = [], 0
-    for k, column, seen in _columns(values, known, np.flatnonzero((low >= 0) & (high < 1000) & (high >= 100))):
+    possible = (low >= 0) & (_APART * low < high) & (high < 1000) & (high >= 100)
+    for k, column, seen in _columns(values, known, np.flatnonzero(possible)):
         cells = column[seen]
         whole = cells == np.floor(cells)
         if not _WHOLE < whole.mean() < 1 or cells[~whole].min() < 1:
             continue
         parts = 1000 * cells[~whole]
         three = np.abs(parts - np.round(parts)) < 1e-6 * parts
-        if three.all() and np.median(cells[whole]) > 20 * np.median(cells[~whole]):
+        if three.all() and np.median(cells[whole]) > _APART * np.median(cells[~whole]):
             first = int(np.flatnonzero(seen & (column != np.floor(column)))[0])
             found.append(names[k])
     if not found:
