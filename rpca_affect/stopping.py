@@ -98,7 +98,7 @@ class Watch:
             return "gap"
         if self.still and gap <= self.proof:
             return "still"
-        if self.gap is not None:
+        if self.gap is not None and math.isfinite(gap):
             self.best = min(gap, self.best)
             met = step * self.best / self.gap
             if self.last is not None and 0 < gap < self.last[1]:

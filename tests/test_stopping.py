@@ -94,6 +94,8 @@ def test_a_gap_that_cannot_be_met_is_refused(gap):
 @pytest.mark.parametrize("near", [1.02, 1.1, 1.2])
 def test_a_gap_that_is_nearly_met_is_looked_at_soon(near):
     watch, base = Watch(1e-12, gap=1e-6), np.ones((3, 2))
+    for unknown in (np.inf, np.nan):
+        assert watch.verdict(180, unknown) == ""
     watch.asks(200, base)
     assert watch.verdict(200, near * 1e-6) == "" and watch.next == max(205, np.ceil(200 * near))
     watch.asks(300, base)
