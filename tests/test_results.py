@@ -1,5 +1,6 @@
 """Tables on disk: they come back as they were, in the digits that are stated, in the form of the input."""
 
+import csv
 import sys
 import time
 
@@ -43,9 +44,13 @@ def written(split, folder, **form):
     """What was said and the four tables as pandas reads them."""
     folder.mkdir(exist_ok=True, parents=True)
     about = write_tables(split, folder, TableForm(**form))
-    reader = pd.read_parquet if form.get("table") == "parquet" else pd.read_csv
-    separator = {"sep": "\t"} if about["files"][0].endswith(".tsv") else {}
-    return about, [reader(folder / name, **separator) for name in about["files"][:4]]
+    files = [folder / name for name in about["files"][:4]]
+    if form.get("table") == "parquet":
+        return about, [pd.read_parquet(file) for file in files]
+    form = {"sep": "\t"} if about["files"][0].endswith(".tsv") else {}
+    if pd.__version__.startswith("2."):
+        form["float_precision"] = "round_trip"  # it is a rounding off where it is not asked to be exact
+    return about, [pd.read_csv(file, **form) for file in files]
 
 
 def features(split, table):
@@ -136,9 +141,11 @@ def test_text_beside_the_features_is_written_whole(tmp_path, monkeypatch):
     said = ["x" * 3000, "nothing\0inside", 'Grüße, "so"', "two\nlines", "ÿ"] * 12
     split = ra.decompose(table.assign(note=said, timestamp=np.arange(60) / 7))
     monkeypatch.setattr(writers, "LETTERS", 5000)
-    _, (base, *_) = written(split, tmp_path)
-    assert base["note"].tolist() == said
-    np.testing.assert_array_equal(base["timestamp"], np.arange(60) / 7)
+    written(split, tmp_path)
+    with open(tmp_path / "base.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))  # pandas before 3 ends a text at a zero
+    assert [row["note"] for row in rows] == said
+    np.testing.assert_array_equal([float(row["timestamp"]) for row in rows], np.arange(60) / 7)
 
 
 @pytest.mark.parametrize("digits", ["auto", 17])

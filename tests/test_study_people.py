@@ -11,6 +11,7 @@ def owners(people, tmp_path, *files, name="p.csv") -> tuple[list, list[str]]:
     if isinstance(people, str):
         (tmp_path / name).write_text(people)
     elif name.endswith("xlsx"):
+        pytest.importorskip("openpyxl")
         people.to_excel(tmp_path / name, index=False)
     recordings = pd.DataFrame({"recording": files, "file": [f"study/{file}.csv" for file in files]})
     paths = [path_of(*row) for row in recordings.itertuples(index=False)]
