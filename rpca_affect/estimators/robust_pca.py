@@ -58,7 +58,7 @@ class RobustPCA(BaseModel):
     solver : str or solver object, default "auto"
         As in `rpca_affect.solve`. A solver with a rank (``"godec"``, ``"altproj"``) takes ``n_components`` for it; with
         ``"altproj"`` features have an offset of their own beside it. It is not convex and has no certificate, but finds
-        a base of known rank under outliers in half of the cells, where the convex optimum is another one.
+        a base of known rank under outliers in two fifths of the cells, where the convex optimum is another one.
     lam : float, optional
         Weight of the sparse part in scaled units; replaces ``threshold``.
     noise : "auto", float, array (n_features,) or None, default "auto"

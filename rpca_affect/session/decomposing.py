@@ -94,7 +94,7 @@ def decompose(
         ``1 / sqrt(p max(m, n))``.
     solver : str or solver object, default "auto"
         As in `rpca_affect.solve`; ``"auto"`` is ADMM wherever there is a noise part. ``"altproj"`` takes ``rank``, the
-        number of movements beside an offset of every feature, and stands outliers in half of the cells.
+        number of movements beside an offset of every feature, and stands outliers in two fifths of the cells.
     sparse : {"cells", "frames"}
         Whether a transient is a single cell or a whole frame.
     apart : bool, default False
