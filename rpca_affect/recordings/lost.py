@@ -20,7 +20,8 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
 
     A number means "missing" when it fills every feature of a frame (0 or -1 throughout), when it is a whole number
     far outside everything else in its column and comes back exactly, in many columns of a frame or often in one, or
-    when it is 0 or -1 in the same frames of several features and nowhere else in them.
+    when it is 0 or -1 in the same frames of several features and nowhere else in them, or when it stands within the
+    range of its column again and again, between values far from it.  Frozen frames show nothing behind their first.
     Frames stand still within their own sequence, of which `sequence` (n_frames,) gives the key, if there are several.
     """
     if len(values) < 10:

@@ -200,7 +200,8 @@ def from_frame(
     frame : DataFrame
         Of pandas, polars, pyarrow, dask or whatever narwhals knows, or a DataArray or Dataset of xarray (its time
         dimension gives the rows), or a mapping of names to columns.  Columns as one of the formats names them, or of
-        any name.  It is not modified.
+        any name.  It is not modified.  The levels of its index count as columns, and are added to the results; an index
+        of times is the time, and one that does not count the rows numbers the frames.
     format, features, min_confidence, mask, max_gap, fps, key, time, confidence, drop, missing
         As in `read`.
 
