@@ -38,6 +38,7 @@ def said(recording) -> str:
 
 
 def _workbook(folder, people):
+    pytest.importorskip("openpyxl")
     path = folder / "book.xlsx"
     with pd.ExcelWriter(path) as book:
         people.to_excel(book, sheet_name="Data", index=False)
