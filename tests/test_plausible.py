@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import rpca_affect as ra
 from rpca_affect.recordings import from_array, from_frame
+from rpca_affect.recordings.plausible import oddities
 
 FRAMES, FEATURES = 400, 6
 
@@ -176,3 +177,14 @@ def test_a_number_apart_from_all_others_is_said(number):
     recording = from_frame(pd.DataFrame(values, columns=list("abcdef")))
     assert said(recording, f"b holds {number:g} in 30 cells") or not recording.mask[60:90, 1].any()
     assert not said(from_array(measured(1)[1]), "nothing between")
+
+
+@pytest.mark.parametrize("top", [1e150, 1e300, 1.7e308])
+def test_numbers_of_any_size_are_looked_at_without_overflow(top):
+    rng = np.random.default_rng(0)
+    values = np.sign(rng.standard_normal((60, 4))) * top * rng.random((60, 4))
+    values[:20, 3] = top  # comes back, with the others far below
+    values[20:, 3] *= 1e-9
+    names = ["a", "b", "c", "d"]
+    assert len(oddities(values, np.ones(values.shape, dtype=bool), names, str)) == 1
+    oddities(np.full((5, 2), np.nan), np.zeros((5, 2), dtype=bool), names[:2], str)

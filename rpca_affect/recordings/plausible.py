@@ -74,11 +74,12 @@ def oddities(values: np.ndarray, known: np.ndarray, names, place) -> list[str]:
     """
     low = np.min(values, axis=0, where=known, initial=np.inf)
     high = np.max(values, axis=0, where=known, initial=-np.inf)
-    return [
-        *_turns(values, known, low, high, names, place),
-        *_thousands(values, known, low, high, names, place),
-        *_set_apart(values, known, low, high, names),
-    ]
+    with np.errstate(over="ignore"):  # the width of the largest numbers is infinite, which is no turn
+        return [
+            *_turns(values, known, low, high, names, place),
+            *_thousands(values, known, low, high, names, place),
+            *_set_apart(values, known, low, high, names),
+        ]
 
 
 def _turns(values, known, low, high, names, place) -> list[str]:
