@@ -13,6 +13,7 @@ __all__ = ["JUMP", "believed", "excursions", "restless", "without_jumps"]
 JUMP = 20.0  # standard deviations of the noise off the running median that no value of the feature is
 BESIDE = 2  # frames before and after of which the running median is taken: it ignores what lasts as long
 SHARE, LEAST = 1 / 3, 3  # cells of a frame that jump together, beyond which none of them is believed
+SUDDEN = 3.0  # times that a step into another face is as large as the steps beside it: a quick movement gathers speed
 FARTHEST = 300  # frames after which what comes back may as well have come by itself
 NEXT, MANY = 3, 8  # frames from jump to jump, and jumps, of a stretch without rest
 MOST = 1 / 3  # of a sequence that such stretches take, beyond which jumping is what the features do
@@ -122,7 +123,7 @@ def excursions(
             for stop in places[k + 1 :]:
                 if stop - start > FARTHEST:
                     break
-                if stop - start > BESIDE and _comes_back(values, trusted, reach, start, stop):
+                if stop - start > BESIDE and _comes_back(values, trusted, reach, start, stop, range(first, last)):
                     found.append((start, stop))
                     free = stop + 1  # what ends one stretch begins no other
                     break
@@ -181,8 +182,8 @@ def _steps(values: Array, trusted: Array | None, reach: Array, first: int, last:
     return found
 
 
-def _comes_back(values: Array, trusted: Array | None, reach: Array, start: int, stop: int) -> bool:
-    """Whether most features that jump into a stretch jump out of it, nearly to where they were."""
+def _comes_back(values: Array, trusted: Array | None, reach: Array, start: int, stop: int, sequence: range) -> bool:
+    """Whether most features that jump into a stretch jump out of it, all at once and nearly to where they were."""
     xp = array_namespace(values)
     edge = [start - 1, start, stop - 1, stop]
     before, inside, end, after = (values[k, :] for k in edge)
@@ -191,8 +192,22 @@ def _comes_back(values: Array, trusted: Array | None, reach: Array, start: int, 
     for k in edge if trusted is not None else ():
         moved = moved & trusted[k, :]  # type: ignore[index]
     back = moved & (xp.abs(after - end) > reach / 2) & (xp.abs(after - before) < away / 2)
+    for k in (start, stop):
+        back = back & _sudden(values, trusted, k, sequence)
     moving, returning = (int(xp.count_nonzero(x)) for x in (moved, back))
     return returning >= LEAST and 3 * returning >= 2 * moving
+
+
+def _sudden(values: Array, trusted: Array | None, k: int, sequence: range) -> Array:
+    """Which features step into frame `k` much further than into the frames before and after it."""
+    xp = array_namespace(values)
+    step = xp.abs(values[k, :] - values[k - 1, :])
+    found = xp.ones_like(step, dtype=xp.bool)
+    for near, far in ((k - 1, k - 2), (k, k + 1)):
+        if far in sequence:
+            slow = SUDDEN * xp.abs(values[near, :] - values[far, :]) < step
+            found = found & (slow if trusted is None else slow | ~trusted[far, :])
+    return found
 
 
 def _jumps(values: Array, known: Array | None, reach: Array) -> Array | None:

@@ -119,7 +119,7 @@ def test_a_stretch_that_is_entered_and_left_in_one_step_is_found(seed, lasts, fe
     assert excursions(np.tile(values, (2, 1)), np.tile(known, (2, 1)), sigma, [200, 200]) == there
 
 
-@pytest.mark.parametrize("kind", ["step", "ramp", "two", "few", "long", "often", "sequences"])
+@pytest.mark.parametrize("kind", ["step", "ramp", "two", "few", "long", "often", "quick", "sequences"])
 def test_what_is_no_stretch_of_another_face(kind):
     values = np.random.default_rng(0).normal(size=(900, 9))
     lengths = None
@@ -134,6 +134,9 @@ def test_what_is_no_stretch_of_another_face(kind):
         values[300:320, :3] += 90.0
     elif kind == "long":
         values[300 : 301 + FARTHEST] += 90.0
+    elif kind == "quick":  # a movement that gathers speed and slows down, as faces move
+        values[300:320] += 90.0
+        values[[299, 320]] += 40.0
     elif kind == "often":
         values += 90.0 * (np.arange(900) // 4 % 2)[:, None]
     else:
@@ -225,3 +228,13 @@ def test_a_table_with_many_holes_is_a_doubt(share):
     holes = np.repeat(np.random.default_rng(0).random((50, 12)) < share, 10, axis=0)
     kinds = {doubt.kind for doubt in ra.decompose(np.where(holes, np.nan, frames), check=False).status.doubts}
     assert ("missing" in kinds) == (share > 0.4)
+
+
+def test_quick_movements_of_real_faces_stay_in_the_base(data_folder):
+    with np.load(data_folder / "gfe" / "gfe_person_a.npz") as held:
+        for name in (key for key in held if key.endswith("__X")):
+            points = held[name].reshape(-1, 100, 3).astype(np.float64)
+            known = np.repeat(points[:, :, 2] != 0, 2, 1)
+            values = points[:, :, :2].reshape(len(points), 200)
+            sigma = ra.noise_level(np.where(known, values, np.nan))
+            assert all(stop - start > 100 for start, stop in excursions(values, known, sigma, None)), name
