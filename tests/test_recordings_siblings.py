@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -156,6 +156,7 @@ def test_rows_with_a_name_in_front_stay_rows(tmp_path, column):
 
 
 @given(st.sampled_from([-1, -2, -9, -99, 99, 999, -100]), st.integers(3, 40), st.integers(0, 9))
+@example(-99, 4, 1)  # one of them alone in its column
 @settings(max_examples=30, deadline=None)
 def test_a_number_that_no_program_writes_is_a_missing_cell(tmp_path_factory, code, cells, seed):
     table = intensities(seed)

@@ -121,7 +121,7 @@ def _far_outside(values, known, notices) -> None:
             near[k] = len(grades) >= _KINDS or away[k] > 1.5 * np.diff(grades).max(initial=0.0)
         together = equal[:, near].sum(axis=1) >= max(2, 0.5 * n_features)
         many = near & (equal[together].sum(axis=0) > 0.5 * times) & together.any()
-        often = far & (times >= 3)
+        often = far & (far & (times >= 3)).any()  # what is a code in one column is one in the others
         chosen = columns[many | often]
         if not len(chosen):
             continue
