@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rpca_affect as ra
@@ -188,3 +188,20 @@ def test_numbers_of_any_size_are_looked_at_without_overflow(top):
     names = ["a", "b", "c", "d"]
     assert len(oddities(values, np.ones(values.shape, dtype=bool), names, str)) == 1
     oddities(np.full((5, 2), np.nan), np.zeros((5, 2), dtype=bool), names[:2], str)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, -1.0, -999.0, 999.0]), st.sampled_from([0.02, 0.1]), st.booleans())
+@settings(max_examples=40, deadline=None)
+@example(237, 0.0, 0.1, True)
+def test_a_level_at_which_features_rest_is_no_filler_whatever_a_sentinel_adds(seed, code, share, runs):
+    rng = np.random.default_rng(seed)
+    values = np.sin(np.arange(300)[:, None] / rng.uniform(8, 40, 9) + rng.uniform(0, 6, 9)) * 4 + rng.uniform(-1, 60, 9)
+    values += 0.1 * rng.standard_normal(values.shape)
+    rest = np.quantile(values[:, ::3], 0.66, axis=0)
+    values[:, ::3] = np.maximum(values[:, ::3], rest)
+    hit = rng.random(values.shape) < share
+    if runs:
+        hit = np.repeat(hit[::5], 5, axis=0)
+    recording = from_array(np.where(hit, code, values), fps=30.0)
+    at_rest = (values[:, ::3] == rest) & ~hit[:, ::3]
+    assert recording.mask[:, ::3][at_rest].all()

@@ -11,6 +11,7 @@ _MOST = 20  # candidates for a number that means "missing"
 _TOGETHER = 3  # features that hold a number in the same frames
 _KINDS = 20  # different numbers beside it that a measurement has
 _FILLED, _EDGES = 0.03, 6  # share of a feature that a filler takes, and values beside it
+_INSIDE = 0.05  # share of the different numbers of a feature that lie on either side of a filler
 _FROZEN, _HELD = 2, 0.4  # repeats of a frame that stands still, and share of repeats where frames are held
 _SAMPLE = 1000  # frames that are looked at first
 
@@ -207,7 +208,9 @@ def _filler(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     none = np.zeros(len(values), dtype=bool)
     numbers, counts = np.unique(values[known], return_counts=True)
     best = int(np.argmax(counts))
-    if len(numbers) < _KINDS or best in (0, len(numbers) - 1) or counts[best] < _FILLED * counts.sum():
+    if len(numbers) < _KINDS or not _FILLED * counts.sum() <= counts[best] <= 0.5 * counts.sum():
+        return none
+    if not _INSIDE * len(numbers) < best < (1 - _INSIDE) * (len(numbers) - 1):  # a level at which a feature rests
         return none
     if 5 * np.delete(counts, best).max() > counts[best]:  # of a measurement in few grades every number comes back
         return none
