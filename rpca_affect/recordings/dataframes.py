@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rpca_affect.arrays import unmasked
+
 from .names import CLOCK, COUNTER, words_of
 from .recording import RecordingError
 
@@ -72,15 +74,12 @@ def with_index(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return pd.concat([pd.DataFrame(columns, index=index), frame], axis=1), (said,)
 
 
-def unmasked(array: Any) -> tuple[Any, np.ndarray | None]:
+def with_mask(array: Any) -> tuple[Any, np.ndarray | None]:
     """Array and, for a NumPy masked array, True where a cell counts; its masked cells become NaN."""
     if not isinstance(array, np.ma.MaskedArray):
         return array, None
-    hidden = np.ma.getmaskarray(array)
-    values = np.asarray(array.data)
-    if hidden.any() and values.dtype.kind in "biuf":
-        values = np.where(hidden, np.nan, values.astype(np.float64))
-    return values, ~hidden
+    values = unmasked(array) if array.dtype.kind in "biuf" else np.asarray(array.data)
+    return values, ~np.ma.getmaskarray(array)
 
 
 def _home(source: Any) -> str:

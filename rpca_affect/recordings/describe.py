@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .clock import sequence_rows, step_of
+from .lost import ends_of
 from .recording import Recording
 
 
@@ -59,8 +60,7 @@ def describe(recording: Recording) -> dict[str, Any]:
 
 def constant_columns(recording: Recording) -> list[str]:
     """Names of the features whose observed cells all hold the same number."""
-    low = np.min(recording.values, axis=0, where=recording.mask, initial=np.inf)
-    high = np.max(recording.values, axis=0, where=recording.mask, initial=-np.inf)
+    low, high = ends_of(recording.values, recording.mask)
     return [name for name, same in zip(recording.feature_names, low >= high) if same]
 
 

@@ -27,7 +27,7 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
     """
     if len(values) < 10:
         return
-    lowest, highest = _ends(values, known)
+    lowest, highest = ends_of(values, known)
     varies = np.flatnonzero(lowest < highest)
     _same_throughout(values, known, varies, notices)
     _far_outside(values, known, notices)
@@ -38,7 +38,7 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
     _standing_still(values, known, varies, codes, order, notices)
 
 
-def _ends(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def ends_of(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Lowest and highest known value of each column."""
     return np.stack(
         [np.min(values, axis=0, where=known, initial=np.inf), np.max(values, axis=0, where=known, initial=-np.inf)]
@@ -107,11 +107,11 @@ def _far_outside(values, known, notices) -> None:
     """Whole numbers that stand alone, far below or above everything else in their columns."""
     n_features = values.shape[1]
     found: list[tuple[np.ndarray, np.ndarray]] = []
-    lows, highs = _ends(values, known)
+    lows, highs = ends_of(values, known)
     for number, columns in _candidates(lows, highs, n_features):
         equal = _by_columns(lambda part, seen: seen & (part == number), values, known, columns)  # noqa: B023
         times = equal.sum(axis=0)
-        low, high = _by_columns(lambda part, seen: _ends(part, seen & (part != number)), values, known, columns)  # noqa: B023
+        low, high = _by_columns(lambda part, seen: ends_of(part, seen & (part != number)), values, known, columns)  # noqa: B023
         with np.errstate(over="ignore", invalid="ignore"):
             away = np.maximum(low - number, number - high)
             width = high - low

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .lost import COLUMNS, chunks
+from .lost import COLUMNS, chunks, ends_of
 from .phrases import counted, listed
 
 # Feature group -> lowest and highest value that its program writes.
@@ -72,8 +72,7 @@ def oddities(values: np.ndarray, known: np.ndarray, names, place) -> list[str]:
     place : callable
         Says where a row stands.
     """
-    low = np.min(values, axis=0, where=known, initial=np.inf)
-    high = np.max(values, axis=0, where=known, initial=-np.inf)
+    low, high = ends_of(values, known)
     with np.errstate(over="ignore"):  # the width of the largest numbers is infinite, which is no turn
         return [
             *_turns(values, known, low, high, names, place),

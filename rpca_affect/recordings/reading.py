@@ -12,7 +12,7 @@ import numpy as np
 from .assemble import assemble
 from .containers import load
 from .containers.arrays import array_table
-from .dataframes import to_pandas, unmasked, with_index
+from .dataframes import to_pandas, with_index, with_mask
 from .formats import formats, prepared
 from .layout import Choice, overridden
 from .names import names_of
@@ -259,7 +259,7 @@ def from_array(
     >>> from_array(np.ones((3, 2)), fps=25.0).time
     array([0.  , 0.04, 0.08])
     """
-    values, given = unmasked(array)
+    values, given = with_mask(array)
     table = array_table(values, "array", feature_names)
     layout = formats()["array"].layout(table)
     if time is not None:
