@@ -120,13 +120,11 @@ def excursions(
         for k, start in enumerate(places):
             if start < free:
                 continue
-            for stop in places[k + 1 :]:
-                if stop - start > FARTHEST:
-                    break
-                if stop - start > BESIDE and _comes_back(values, trusted, reach, start, stop, range(first, last)):
-                    found.append((start, stop))
-                    free = stop + 1  # what ends one stretch begins no other
-                    break
+            later = (stop for stop in places[k + 1 : k + 1 + FARTHEST] if BESIDE < stop - start <= FARTHEST)
+            back = (stop for stop in later if _comes_back(values, trusted, reach, start, stop, range(first, last)))
+            if (stop := next(back, None)) is not None:
+                found.append((start, stop))
+                free = stop + 1  # what ends one stretch begins no other
     return found
 
 
