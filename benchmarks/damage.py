@@ -27,7 +27,7 @@ from benchmarks.damage_judge import Known, judged
 from rpca_affect.recordings import RecordingError, read
 from rpca_affect.recordings.formats import formats
 from rpca_affect.results.folder import MANIFEST, Manifest
-from rpca_affect.results.tables import PARTS
+from rpca_affect.results.split_tables import PARTS
 from rpca_affect.study.one import Job, run
 
 _SECONDS = 30.0  # a small file that takes longer counts as a hang

@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "lambda ignores missing cells",
-        "rpca_affect/solvers/base.py",
+        "rpca_affect/solvers/solver.py",
         "    if observed.mask is None:\n        side",
         "    if True:\n        side",
         ("tests/test_solve_laws.py", "tests/test_solve_inputs.py"),

@@ -184,10 +184,6 @@ def preload() -> None:
     """Load, once, what the commands load when they are called, and solve something."""
     import pandas as pd
 
-    import rpca_affect.cli.app
-    import rpca_affect.cli.demo
-    import rpca_affect.cli.inspecting
-    import rpca_affect.cli.splitting  # noqa: F401
     from rpca_affect import decompose
 
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 4)).cumsum(axis=0), columns=list("abcd"))

@@ -16,8 +16,8 @@ _HOMES = {
     "Study": "study",
     "solve": "solving",
     "lambda_path": "solving",
-    "pad_clips": "clips",
-    "solve_levels": "levels",
+    "pad_clips": "padding",
+    "solve_levels": "cascade",
     "Decomposition": "decomposition",
     "Status": "decomposition",
     "InexactALM": "solvers",
@@ -68,7 +68,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect import recordings as recordings
     from rpca_affect import solvers as solvers
     from rpca_affect import synthetic as synthetic
-    from rpca_affect.clips import pad_clips as pad_clips
+    from rpca_affect.cascade import solve_levels as solve_levels
     from rpca_affect.decomposition import Decomposition as Decomposition
     from rpca_affect.decomposition import Status as Status
     from rpca_affect.estimators import IncrementalRobustPCA as IncrementalRobustPCA
@@ -77,8 +77,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from rpca_affect.estimators import SequenceDescriptors as SequenceDescriptors
     from rpca_affect.estimators import SequenceRobustPCA as SequenceRobustPCA
     from rpca_affect.estimators import choose_lambda as choose_lambda
-    from rpca_affect.levels import solve_levels as solve_levels
     from rpca_affect.noise import noise_level as noise_level
+    from rpca_affect.padding import pad_clips as pad_clips
     from rpca_affect.plots import plot_convergence as plot_convergence
     from rpca_affect.plots import plot_decomposition as plot_decomposition
     from rpca_affect.plots import plot_events as plot_events

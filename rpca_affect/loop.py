@@ -10,7 +10,7 @@ from rpca_affect.certificate import relative_gap
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.penalty import Travel, lines
 from rpca_affect.request import Progress, Request
-from rpca_affect.solvers.base import Solver
+from rpca_affect.solvers.solver import Solver
 from rpca_affect.stopping import Watch
 
 __all__ = ["run"]

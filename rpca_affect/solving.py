@@ -8,15 +8,15 @@ from rpca_affect import checks, engine, extremes, stages
 from rpca_affect.apart import doubts as doubts_about_frames
 from rpca_affect.apart import without
 from rpca_affect.arrays import Observed, observe, observed_extent, observed_share, power_of_two
-from rpca_affect.clips import pad_clips
 from rpca_affect.decomposition import Decomposition, Status, doubts_about, gap_limit
 from rpca_affect.doubts import Doubt
 from rpca_affect.lazy import is_lazy
 from rpca_affect.measuring import measured_levels, noise_weight
+from rpca_affect.padding import pad_clips
 from rpca_affect.refusals import Refusal, Setting
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers import available_solvers
-from rpca_affect.solvers.base import framewise
+from rpca_affect.solvers.solver import framewise
 
 __all__ = ["configured", "lambda_path", "solve", "with_doubts"]
 

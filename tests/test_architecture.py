@@ -15,10 +15,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Floor of each module or folder; a file imports only from its own floor or below.
 FLOORS = {
     "array_type": 0, "arrays": 0, "extras": 0, "display": 0, "request": 0, "doubts": 0, "checks": 0, "words": 0,
-    "clips": 0, "lazy": 0, "refusals": 0, "decomposition": 0, "prox": 1, "medians": 0, "noise": 1, "deviation": 1,
+    "padding": 0, "lazy": 0, "refusals": 0, "decomposition": 0, "prox": 1, "medians": 0, "noise": 1, "deviation": 1,
     "measuring": 1, "projection": 1, "lags": 1, "jumps": 1, "gaps": 1, "acceleration": 1, "metrics": 1, "synthetic": 1,
-    "certificate": 1, "penalty": 1, "stopping": 1, "tangent": 1, "newton": 2, "solvers": 2, "engine": 2, "rules": 2,
-    "loop": 3, "apart": 3, "extremes": 3, "stages": 3, "solving": 3, "levels": 3, "refitting": 3, "ranked": 3,
+    "certificate": 1, "penalty": 1, "stopping": 1, "tangent": 1, "newton": 2, "solvers": 2, "engine": 2,
+    "parameter_rules": 2,
+    "loop": 3, "apart": 3, "extremes": 3, "stages": 3, "solving": 3, "cascade": 3, "refitting": 3, "ranked": 3,
     "noise_model": 3, "chosen": 3,
     "distributed": 3, "estimators": 4,
     "session": 5, "report": 5, "results": 5,

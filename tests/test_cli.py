@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rpca_affect import cli
-from rpca_affect.results.tables import PARTS as TABLE_PARTS
+from rpca_affect.results.split_tables import PARTS as TABLE_PARTS
 from rpca_affect.synthetic import make_session
 
 TABLES = (*(f"{part}.csv" for part in TABLE_PARTS), "events.csv")

@@ -10,7 +10,7 @@ from rpca_affect.certificate import relative_gap
 from rpca_affect.prox import soft_threshold
 from rpca_affect.request import Request
 from rpca_affect.solvers import ADMM, AltProj, GoDec, InexactALM
-from rpca_affect.solvers.base import framewise
+from rpca_affect.solvers.solver import framewise
 
 
 def problem(rows, columns, rank=3, density=0.05, seed=0, missing=0.0, dtype=np.float64):

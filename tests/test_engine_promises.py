@@ -14,8 +14,8 @@ import rpca_affect as ra
 from rpca_affect.engine import problem as ready
 from rpca_affect.engine.answer import complete
 from rpca_affect.engine.cells.blocks import Passes
+from rpca_affect.engine.cells.reader import RowReader
 from rpca_affect.engine.cells.selection import kth_largest, median_size
-from rpca_affect.engine.cells.source import Source
 from rpca_affect.engine.spectrum import gram as squares
 from rpca_affect.engine.spectrum import threshold
 from rpca_affect.engine.spectrum.lowrank import LowRank
@@ -56,7 +56,7 @@ def test_threshold_is_exact_or_flagged(seed, kind):
     }[kind]
     a = (left * spectrum) @ right
     with hired() as crew:
-        passes = Passes(Source(a.copy()), None, "cells", crew)
+        passes = Passes(RowReader(a.copy()), None, "cells", crew)
         thresholder = Thresholder(passes)
         for _ in range(3):
             low = thresholder(a, 1.0)
@@ -85,7 +85,7 @@ def test_two_gram_matrices_resolve_what_one_loses(shape, depth, dtype):
     expected = (u * np.maximum(s - level, 0)) @ vt
     before = a.copy()
     with hired() as crew:
-        thresholder = Thresholder(Passes(Source(a), None, "cells", crew))
+        thresholder = Thresholder(Passes(RowReader(a), None, "cells", crew))
         errors = []
         for route in (thresholder.by_two_grams, thresholder.by_gram):
             for thresholder.memory in (np.empty_like(a), None):
@@ -110,7 +110,7 @@ def test_certificate_sees_a_missing_singular_value():
         count = int((s > 1.5).sum())
         assert count == 3
         with hired() as crew:
-            passes = Passes(Source(a.copy()), None, "cells", crew)
+            passes = Passes(RowReader(a.copy()), None, "cells", crew)
             spare = np.empty_like(a)
             whole = LowRank(np.ascontiguousarray(vt[:3].T), s[:3], 1.5, False)
             holed = LowRank(np.ascontiguousarray(vt[[0, 2]].T), s[[0, 2]], 1.5, False)
@@ -168,7 +168,7 @@ def test_norm_bound_never_lies(seed):
 def test_largest_singular_value_by_krylov_steps():
     rng = np.random.default_rng(0)
     for x in (problem(400, 300), rng.standard_normal((300, 300)), np.eye(300)):
-        passes = Passes(Source(x.copy()), None, "cells", Crew(1))
+        passes = Passes(RowReader(x.copy()), None, "cells", Crew(1))
         found = squares.largest_singular_value(x, passes.product, passes.inner, Crew(1))
         assert found == pytest.approx(np.linalg.norm(x, 2), rel=1e-5)
 
@@ -330,7 +330,7 @@ def test_a_subspace_that_does_not_pay_is_tried_ever_less_often(monkeypatch):
     rng, tries = np.random.default_rng(0), []
     monkeypatch.setattr(Thresholder, "pays", lambda self, rank: 2 * rank <= self.columns)
     with hired() as crew:
-        thresholder = Thresholder(Passes(Source(rng.standard_normal((400, 200))), None, "cells", crew))
+        thresholder = Thresholder(Passes(RowReader(rng.standard_normal((400, 200))), None, "cells", crew))
         by_subspace = thresholder.by_subspace
         monkeypatch.setattr(thresholder, "by_subspace", lambda a, level: (tries.append(1), by_subspace(a, level))[1])
         for _ in range(100):  # no direction stands out, and none stays

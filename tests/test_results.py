@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import rpca_affect as ra
 from rpca_affect.recordings import read
-from rpca_affect.results import tables, writers
+from rpca_affect.results import split_tables, writers
 from rpca_affect.results.numerals import PAD, numerals, shortest
-from rpca_affect.results.tables import Digits, TableForm, guarded, table_names, tables_beside
+from rpca_affect.results.split_tables import Digits, TableForm, guarded, table_names, tables_beside
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -115,7 +115,7 @@ def test_text_has_the_dialect_of_the_input_and_a_name_that_says_it(tmp_path, sep
     ).to_csv(path, sep=separator, index=False)
     split = ra.decompose(path)
     about = write_tables(split, tmp_path)
-    assert about["files"] == [*(f"{part}.{ending}" for part in tables.PARTS), "events.csv"]
+    assert about["files"] == [*(f"{part}.{ending}" for part in split_tables.PARTS), "events.csv"]
     assert about["files"] == list(table_names(split.recording))
     again = read(tmp_path / about["files"][0])
     assert again.feature_names == split.recording.feature_names
@@ -156,7 +156,7 @@ def test_the_same_text_is_written_where_pyarrow_is_missing(tmp_path, monkeypatch
     files = write_tables(split, tmp_path, form)["files"]
     texts = [(tmp_path / name).read_bytes() for name in files]
     assert texts[0].startswith(b'row,timestamp,AU06," x, y",note')
-    monkeypatch.setattr(tables, "CHUNK", 50)
+    monkeypatch.setattr(split_tables, "CHUNK", 50)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert write_tables(split, tmp_path, form)["files"] == files
     assert [(tmp_path / name).read_bytes() for name in files] == texts
@@ -165,9 +165,9 @@ def test_the_same_text_is_written_where_pyarrow_is_missing(tmp_path, monkeypatch
 
 
 def test_tables_end_where_what_is_done_beside_them_fails(tmp_path, monkeypatch):
-    split, whole = ra.decompose(session()), tables._cells
-    monkeypatch.setattr(tables, "CHUNK", 1)
-    monkeypatch.setattr(tables, "_cells", lambda *given: (time.sleep(0.02), whole(*given))[1])
+    split, whole = ra.decompose(session()), split_tables._cells
+    monkeypatch.setattr(split_tables, "CHUNK", 1)
+    monkeypatch.setattr(split_tables, "_cells", lambda *given: (time.sleep(0.02), whole(*given))[1])
     with pytest.raises(KeyboardInterrupt), tables_beside(split, tmp_path):
         raise KeyboardInterrupt
     assert (tmp_path / "base.csv").read_text().count("\n") < split.recording.n_frames
@@ -216,7 +216,7 @@ def test_no_name_becomes_a_formula(tmp_path, start):
     about = write_tables(split, tmp_path)
     events = pd.read_csv(tmp_path / "events.csv")
     assert about["guarded"] >= 1
-    assert not events["leading_feature"].str.startswith(tables.DANGEROUS).any()
+    assert not events["leading_feature"].str.startswith(split_tables.DANGEROUS).any()
     assert guarded(split.events()[["start", "n_frames"]])[1] == 0, "numbers below zero are no formulas"
 
 

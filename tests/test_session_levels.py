@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from test_levels import cosine, session
+from test_cascade import cosine, session
 
 import rpca_affect as ra
 from rpca_affect.report import methods

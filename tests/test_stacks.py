@@ -10,9 +10,9 @@ from problems import off, planted
 import rpca_affect as ra
 from rpca_affect import engine
 from rpca_affect.arrays import observe, observed_extent
-from rpca_affect.clips import pad_clips
 from rpca_affect.engine import jit, stacks
 from rpca_affect.engine.cells import compiled
+from rpca_affect.padding import pad_clips
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # benchmarks are no part of the package
 

@@ -17,10 +17,10 @@ import rpca_affect as ra
 from rpca_affect.refusals import Refusal, Setting
 from rpca_affect.results.folder import FolderError
 from rpca_affect.study import one
+from rpca_affect.study.corpus import find
 from rpca_affect.study.failures import failure_of
-from rpca_affect.study.inputs import find
+from rpca_affect.study.measures import outliers
 from rpca_affect.study.one import Job
-from rpca_affect.study.tables import outliers
 from rpca_affect.study.workers import _clear, _unheard, outcomes_of
 
 

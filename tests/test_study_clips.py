@@ -7,7 +7,7 @@ import pytest
 
 import rpca_affect as ra
 from rpca_affect.results.folder import FolderError
-from rpca_affect.study.inputs import find
+from rpca_affect.study.corpus import find
 
 
 def tables(folder: Path) -> dict[str, bytes]:

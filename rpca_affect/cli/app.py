@@ -206,7 +206,7 @@ def decompose(
     study.csv, features_long.csv and study.html. Finished recordings are kept, so that an interrupted run goes on where
     it stopped; other settings or another input need --overwrite or another OUT.
     """
-    from rpca_affect.cli.splitting import decompose_all, digits_of, lags_of, levels_of, noise_of, programs_of
+    from rpca_affect.cli.decompose import decompose_all, digits_of, lags_of, levels_of, noise_of, programs_of
 
     settings: dict[str, Any] = {
         "features": features,

@@ -12,7 +12,7 @@ from rpca_affect.cli.console import say
 from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.saving import REPORT, SUMMARY, write_files
-from rpca_affect.results.tables import PARTS
+from rpca_affect.results.split_tables import PARTS
 
 __all__ = ["recovery", "run_demo"]
 

@@ -34,7 +34,7 @@ def solve(
 ) -> None:
     """Split one matrix that may be larger than memory, as it is: features are neither scaled nor chosen."""
     from rpca_affect import distributed
-    from rpca_affect.cli.splitting import noise_of
+    from rpca_affect.cli.decompose import noise_of
 
     console = say(quiet or json)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from rpca_affect.deep.estimator import LSEFEstimator
+from rpca_affect.deep.lsef_estimator import LSEFEstimator
 from rpca_affect.deep.metrics import ccc, war
 from rpca_affect.deep.model import LSEFOutput
 from rpca_affect.deep.net import outputs

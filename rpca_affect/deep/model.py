@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rpca_affect.cascade import cascade, hold
 from rpca_affect.deep.fusion import CIM
 from rpca_affect.deep.modules import DDM
 from rpca_affect.deep.spectral import frame_mask
 from rpca_affect.deep.track import Continuity, bridge
 from rpca_affect.deep.unroll import Stages, Unrolled
-from rpca_affect.levels import cascade, hold
 from rpca_affect.solvers import ADMM, InexactALM
 
 # IALM not over-relaxed: the card was measured with networks that start as the plain iteration.

@@ -10,10 +10,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from rpca_affect.deep.batches import SequenceDataset, SimilarLengths, collate
 from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.model import LSEFOutput
 from rpca_affect.deep.rao import RAO
-from rpca_affect.deep.sequences import SequenceDataset, SimilarLengths, collate
 
 OPTIMIZERS: dict[str, Callable] = {"adamw": torch.optim.AdamW, "rao": RAO}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from rpca_affect import checks, rules
+from rpca_affect import checks
+from rpca_affect import parameter_rules as rules
 from rpca_affect.deep.net import OPTIMIZERS
 
 __all__ = ["PARAMETERS"]

@@ -11,7 +11,7 @@ import numpy as np
 from rpca_affect.deep.clips import Labelled, read_folder
 from rpca_affect.deep.learners import LSEFClassifier, LSEFRegressor
 from rpca_affect.deep.lists import split_by_video, split_in_time
-from rpca_affect.deep.planted import planted_affect
+from rpca_affect.deep.planted_affect import planted_affect
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from skorch.hf import AccelerateMixin
 
+from rpca_affect.deep.batches import as_sequences
 from rpca_affect.deep.card import write_card
 from rpca_affect.deep.metrics import uar, war
 from rpca_affect.deep.net import SequenceNet
 from rpca_affect.deep.recipe import Recipe, read_data, taken
-from rpca_affect.deep.sequences import as_sequences
 from rpca_affect.deep.storage import load_weights, read_tensors, save, write_tensors, write_text
 from rpca_affect.refusals import Refusal, Setting
 

@@ -10,7 +10,7 @@ from rpca_affect.arrays import Observed
 from rpca_affect.deep.modules import DDM, SEM, observed_frames
 from rpca_affect.deep.spectral import effective_rank, frame_mask, spectrum
 from rpca_affect.solvers import InexactALM
-from rpca_affect.solvers.base import Splitting
+from rpca_affect.solvers.solver import Splitting
 
 
 class Stages(NamedTuple):

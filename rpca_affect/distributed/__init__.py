@@ -16,17 +16,17 @@ from rpca_affect import apart, checks, stages
 from rpca_affect.arrays import Observed, power_of_two
 from rpca_affect.decomposition import Decomposition, Factors, gap_limit
 from rpca_affect.distributed import survey
-from rpca_affect.distributed.inputs import chunks_of, dtype_of, opened
+from rpca_affect.distributed.chunks import chunks_of, dtype_of, opened
 from rpca_affect.distributed.journal import Journal, layout_in
-from rpca_affect.distributed.layout import Layout, reserve
 from rpca_affect.distributed.local import threads
+from rpca_affect.distributed.placement import Placement, reserve
 from rpca_affect.distributed.run import Matrix, Run
 from rpca_affect.distributed.shard import DRAFT, PARTS, Facts
 from rpca_affect.doubts import Doubt
 from rpca_affect.engine.problem import accepts, safe_unit
 from rpca_affect.measuring import noise_weight
 from rpca_affect.request import Progress, Request
-from rpca_affect.solvers.base import default_lam_of, framewise
+from rpca_affect.solvers.solver import default_lam_of, framewise
 from rpca_affect.solving import configured, with_doubts
 
 __all__ = ["solve"]
@@ -127,9 +127,11 @@ def solve(
     folder = None if checkpoint is None else Path(checkpoint)
     with _crew(scheduler) as crew:
         edges = layout_in(folder) or crew.edges(shape, chunks)
-        layouts = [Layout(a, b, *shape, str(dtype), None if spill is None else str(spill)) for a, b in pairwise(edges)]
-        crew.check_memory(layouts, chunks)
-        crew.open(layouts, chunks)
+        placements = [
+            Placement(a, b, *shape, str(dtype), None if spill is None else str(spill)) for a, b in pairwise(edges)
+        ]
+        crew.check_memory(placements, chunks)
+        crew.open(placements, chunks)
         _refuse_infinite(crew.load(), shape[1])
         facts = survey.added(crew.ask("facts"))
         if not facts.cells:

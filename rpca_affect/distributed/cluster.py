@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.distributed import memory
-from rpca_affect.distributed.inputs import Chunk
-from rpca_affect.distributed.layout import Layout, parts_of
+from rpca_affect.distributed.chunks import Chunk
+from rpca_affect.distributed.placement import Placement, parts_of
 from rpca_affect.distributed.shard import Shard
 from rpca_affect.engine.threads import hired
 
@@ -50,8 +50,8 @@ class _Held:
 HELD: dict[tuple[str, int], _Held] = {}
 
 
-def _open(run: str, place: int, layout: Layout) -> None:
-    HELD[run, place] = _Held(Shard(layout))
+def _open(run: str, place: int, placement: Placement) -> None:
+    HELD[run, place] = _Held(Shard(placement))
 
 
 def _put(run: str, place: int, start: int, block: Any, mask: Any) -> int | None:
@@ -95,7 +95,7 @@ class Cluster:
     def __init__(self, client: Any) -> None:
         self.client, self.run, self.number = client, uuid.uuid4().hex, 0
         self.log: list[tuple[str, tuple]] = []
-        self.layouts: list[Layout] = []
+        self.placements: list[Placement] = []
         self.chunks: list[list[Chunk]] = []
         self.owners: list[str] = []
 
@@ -110,31 +110,31 @@ class Cluster:
         wanted = shape[0] * np.arange(1, self.size + 1) / max(self.size, 1)
         return sorted({0, *(int(stops[np.argmin(np.abs(stops - one))]) for one in wanted), shape[0]})
 
-    def check_memory(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+    def check_memory(self, placements: list[Placement], chunks: list[Chunk]) -> None:
         """Refuse, before anything is read, what the workers have no memory for."""
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         there = sum(one["memory_limit"] or 0 for one in workers)
         if all(one["memory_limit"] for one in workers):
-            need = memory.needed(layouts, max(chunk.stop - chunk.start for chunk in chunks)) + len(workers) * PACKAGE
+            need = memory.needed(placements, max(chunk.stop - chunk.start for chunk in chunks)) + len(workers) * PACKAGE
             memory.refuse_if_short(need, there, "give spill=FOLDER, or more workers")
 
-    def open(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+    def open(self, placements: list[Placement], chunks: list[Chunk]) -> None:
         """Take over which rows belong together."""
-        edges = {layout.stop for layout in layouts}
+        edges = {placement.stop for placement in placements}
         if any(chunk.start < edge < chunk.stop for chunk in chunks for edge in edges):
             raise ValueError("the chunks are not those that the checkpoint was begun with: give the same ones")
-        self.layouts = layouts
-        self.chunks = [[chunk for chunk in chunks if one.start <= chunk.start < one.stop] for one in layouts]
+        self.placements = placements
+        self.chunks = [[chunk for chunk in chunks if one.start <= chunk.start < one.stop] for one in placements]
         slots = [address for address, threads in self.client.nthreads().items() for _ in range(threads)]
         if not slots:
             raise RuntimeError("the cluster has no workers: start one, and solve again")
-        self.owners = [slots[place * len(slots) // len(layouts)] for place in range(len(layouts))]
+        self.owners = [slots[place * len(slots) // len(placements)] for place in range(len(placements))]
 
     def load(self) -> list[int | None]:
         """Let every worker read its blocks; return where infinite cells were found."""
         found: list[int | None] = []
-        futures = [self._loading(place) for place in range(len(self.layouts))]  # all at once: they may share inputs
-        for place in range(len(self.layouts)):
+        futures = [self._loading(place) for place in range(len(self.placements))]  # all at once: they may share inputs
+        for place in range(len(self.placements)):
             try:
                 found += self._results(futures[place], place)
             except _Gone:
@@ -145,7 +145,7 @@ class Cluster:
         import dask
 
         here = {"workers": [self.owners[place]], "pure": False}
-        self._results([self.client.submit(_open, self.run, place, self.layouts[place], **here)], place)
+        self._results([self.client.submit(_open, self.run, place, self.placements[place], **here)], place)
         put = dask.delayed(_put, pure=False)
         puts = [put(self.run, place, chunk.start, chunk.block, chunk.mask) for chunk in self.chunks[place]]
         return self.client.compute(puts, workers=[self.owners[place]])
@@ -192,7 +192,7 @@ class Cluster:
     def ask(self, command: str, *arguments: Any) -> list[Any]:
         """Let every shard answer, in their order."""
         self.number += 1
-        places = range(len(self.layouts))
+        places = range(len(self.placements))
         futures = [self._submit(place, command, arguments) for place in places]
         answers = [self._answer(futures[place], place, command, arguments) for place in places]
         if command in SETTLING | MOVING:
@@ -233,12 +233,12 @@ class Cluster:
 
     def parts(self, name: str) -> Any:
         """A part of the answer as a dask array, made on the workers when it is asked for."""
-        return parts_of(self.made, self.layouts, name)
+        return parts_of(self.made, self.placements, name)
 
     @cached_property
     def made(self) -> list[Any]:
         """The shards themselves, which stay on the workers for as long as somebody holds these."""
-        return [self._made(place) for place in range(len(self.layouts))]
+        return [self._made(place) for place in range(len(self.placements))]
 
     def _made(self, place: int) -> Any:
         while True:

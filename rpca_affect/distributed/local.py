@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rpca_affect.distributed import memory
-from rpca_affect.distributed.inputs import Chunk
-from rpca_affect.distributed.layout import Layout, parts_of
+from rpca_affect.distributed.chunks import Chunk
+from rpca_affect.distributed.placement import Placement, parts_of
 from rpca_affect.distributed.shard import Shard
 from rpca_affect.engine.threads import Crew, hired
 
@@ -28,16 +28,16 @@ class Threads:
         count = min(self.size, max(1, shape[0] * shape[1] // LEAST), shape[0])
         return [shape[0] * i // count for i in range(count + 1)]
 
-    def check_memory(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+    def check_memory(self, placements: list[Placement], chunks: list[Chunk]) -> None:
         """Refuse, before anything is read, what this process has no memory for."""
-        first = layouts[0]
-        need = memory.needed(layouts, max(chunk.stop - chunk.start for chunk in chunks))
+        first = placements[0]
+        need = memory.needed(placements, max(chunk.stop - chunk.start for chunk in chunks))
         remedy = "give smaller chunks" if first.spill else "give spill=FOLDER, or the workers of a cluster"
         memory.refuse_if_short(need, memory.available(), remedy)
 
-    def open(self, layouts: list[Layout], chunks: list[Chunk]) -> None:
+    def open(self, placements: list[Placement], chunks: list[Chunk]) -> None:
         """Make the shards, still empty."""
-        self.shards, self.chunks = [Shard(layout) for layout in layouts], chunks
+        self.shards, self.chunks = [Shard(placement) for placement in placements], chunks
 
     def load(self) -> list[int | None]:
         """Read every chunk, once; return where infinite cells were found."""
@@ -47,7 +47,7 @@ class Threads:
             mask = None if chunk.mask is None else chunk.mask.compute(scheduler="synchronous")
             found = None
             for shard in self.shards:
-                a, b = max(chunk.start, shard.layout.start), min(chunk.stop, shard.layout.stop)
+                a, b = max(chunk.start, shard.placement.start), min(chunk.stop, shard.placement.stop)
                 if a < b:
                     rows = slice(a - chunk.start, b - chunk.start)
                     place = shard.put(a, block[rows], None if mask is None else mask[rows])
@@ -65,7 +65,7 @@ class Threads:
 
     def parts(self, name: str) -> Any:
         """A part of the answer as a dask array over the memory of the shards."""
-        return parts_of(self.shards, [shard.layout for shard in self.shards], name)
+        return parts_of(self.shards, [shard.placement for shard in self.shards], name)
 
 
 @contextmanager

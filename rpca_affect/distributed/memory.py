@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rpca_affect.distributed.layout import Layout
+from rpca_affect.distributed.placement import Placement
 from rpca_affect.distributed.steps import MOVE
 
 __all__ = ["available", "needed", "refuse_if_short"]
@@ -17,13 +17,13 @@ SCRATCH = 1 << 25  # bytes of everything else, as it was measured
 SQUARES = 4  # Gram matrices that are held at a time, beside one for each shard
 
 
-def needed(layouts: list[Layout], height: int) -> int:
+def needed(placements: list[Placement], height: int) -> int:
     """Bytes for shards with missing cells marked, for the chunks of ``height`` rows that are read, and for the sums."""
-    columns, itemsize = layouts[0].columns, np.dtype(layouts[0].dtype).itemsize
-    rows = 0 if layouts[0].spill else layouts[-1].stop - layouts[0].start
+    columns, itemsize = placements[0].columns, np.dtype(placements[0].dtype).itemsize
+    rows = 0 if placements[0].spill else placements[-1].stop - placements[0].start
     held = rows * columns * (MATRICES * itemsize + MOVE.itemsize + 1)
     read = 2 * height * columns * itemsize + PANELS
-    return held + SCRATCH + len(layouts) * read + (SQUARES + len(layouts)) * columns * columns * 8
+    return held + SCRATCH + len(placements) * read + (SQUARES + len(placements)) * columns * columns * 8
 
 
 def available() -> int | None:

@@ -9,8 +9,8 @@ from rpca_affect.acceleration import Rule, anderson
 from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.distributed.journal import Answer, Journal
-from rpca_affect.distributed.spectrum import Argument, OnShards, added
 from rpca_affect.distributed.steps import GRAM, Seen
+from rpca_affect.distributed.thresholding import Argument, OnShards, added
 from rpca_affect.engine.answer import Proof
 from rpca_affect.engine.monitor import Monitor, in_single_precision
 from rpca_affect.engine.spectrum.gram import exact_norm, norm_bound, norm_is_below

@@ -12,10 +12,10 @@ import numpy as np
 
 from rpca_affect.acceleration import Past
 from rpca_affect.arrays import as_floating, yes_or_no
-from rpca_affect.distributed.layout import Layout
+from rpca_affect.distributed.placement import Placement
 from rpca_affect.distributed.steps import ALONE, MOVE, Seen, Steps, Wish
 from rpca_affect.engine.cells.blocks import Passes
-from rpca_affect.engine.cells.source import Source
+from rpca_affect.engine.cells.reader import RowReader
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.extremes import EXTREME
 from rpca_affect.request import Limits
@@ -55,17 +55,17 @@ class Shard:
     memory of the argument.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.values, self.a = (layout.room(layout.dtype) for _ in range(2))
-        self.moved = layout.room(MOVE.str)
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
+        self.values, self.a = (placement.room(placement.dtype) for _ in range(2))
+        self.moved = placement.room(MOVE.str)
         self.known: np.ndarray | None = None
         self.unit = 1.0
         self.steps: Any = None
         self.last: Any = None  # of what the parts are made
         # Gigantic cells: where they are, what they were, and what is read instead.
         self.far: tuple[np.ndarray, np.ndarray] = (np.empty(0, np.int64), np.empty(0, np.int64))
-        self.were = self.read = np.empty(0, layout.dtype)
+        self.were = self.read = np.empty(0, placement.dtype)
 
     def __sizeof__(self) -> int:
         return sum(x.nbytes for x in (self.values, self.a, self.moved))
@@ -81,19 +81,19 @@ class Shard:
 
     def put(self, start: int, block: Any, mask: Any = None) -> int | None:
         """Take some rows in; return the place of the first infinite cell that counts as observed."""
-        block = np.asarray(as_floating(block), dtype=self.layout.dtype)
-        first = start - self.layout.start
+        block = np.asarray(as_floating(block), dtype=self.placement.dtype)
+        first = start - self.placement.start
         rows = slice(first, first + len(block))
         known = ~np.isnan(block)
         if mask is not None:
             known &= yes_or_no(np, mask, None)
         infinite = np.isinf(block) & known
         if infinite.any():
-            return start * self.layout.columns + int(np.argmax(infinite))
+            return start * self.placement.columns + int(np.argmax(infinite))
         if not known.all():
             with GROWING:  # other threads may bring other rows
                 if self.known is None:
-                    self.known = self.layout.room("bool")
+                    self.known = self.placement.room("bool")
                     self.known[:] = True
             self.known[rows] = known
             block = np.where(known, block, block.dtype.type(0))
@@ -103,7 +103,7 @@ class Shard:
     def facts(self) -> Facts:
         """Return what is added up over the observed cells."""
         cells, frames, total, top = 0, 0, 0.0, 0.0
-        by_feature = np.zeros(self.layout.columns, np.int64)
+        by_feature = np.zeros(self.placement.columns, np.int64)
         for rows in self._strips():
             size = np.abs(self.values[rows])
             known = np.broadcast_to(True, size.shape) if self.known is None else self.known[rows]
@@ -126,7 +126,7 @@ class Shard:
 
     def digits(self, found: np.ndarray, shift: int) -> np.ndarray:
         """Count, for every column, the next eight bits of the sizes whose higher bits are the ones found, (n, 256)."""
-        columns = self.layout.columns
+        columns = self.placement.columns
         counts = np.zeros(256 * columns, np.int64)
         kind = np.dtype(f"u{self.values.itemsize}")
         for rows in self._strips():
@@ -173,7 +173,7 @@ class Shard:
     def _passes(self, values: np.ndarray, rows: Any = slice(None)) -> Passes:
         """Passes over some rows of these values, with the weights of the model."""
         kind, lam, slack = self.weights
-        found = Passes(Source(values), None if self.known is None else self.known[rows], kind, ALONE)
+        found = Passes(RowReader(values), None if self.known is None else self.known[rows], kind, ALONE)
         found.set_model(lam, slack)
         return found
 
@@ -270,8 +270,8 @@ class Shard:
         with ExitStack() as stack:
             files = [stack.enter_context(Path(str(folder), name + DRAFT).open("r+b")) for name in names]
             for file in files:
-                line = self.layout.columns * self.values.itemsize
-                file.seek(-line * (self.layout.rows - self.layout.start), os.SEEK_END)
+                line = self.placement.columns * self.values.itemsize
+                file.seek(-line * (self.placement.rows - self.placement.start), os.SEEK_END)
             for rows in self._strips():
                 parts = self._parts(rows, low, mu, mu_next)
                 nonzero += int(np.count_nonzero(parts[1]))
@@ -336,12 +336,12 @@ class Shard:
                 setattr(past, name, np.load(path) if path.exists() else None)
 
     def _file(self, folder: str, name: str) -> Path:
-        return Path(folder, f"{self.layout.start}-{name}.npy")
+        return Path(folder, f"{self.placement.start}-{name}.npy")
 
     def _strips(self) -> Iterator[slice]:
-        height = max(1, STRIP // (self.layout.columns * self.values.itemsize))
+        height = max(1, STRIP // (self.placement.columns * self.values.itemsize))
         for start in range(0, len(self.values), height):
             yield slice(start, min(start + height, len(self.values)))
 
     def _mine(self, rows: np.ndarray) -> np.ndarray:
-        return rows[(rows >= self.layout.start) & (rows < self.layout.stop)] - self.layout.start
+        return rows[(rows >= self.placement.start) & (rows < self.placement.stop)] - self.placement.start

@@ -17,8 +17,8 @@ from rpca_affect.penalty import Travel, lines
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Progress, Request
 from rpca_affect.solvers.admm import ADMM
-from rpca_affect.solvers.base import cellwise, default_lam
 from rpca_affect.solvers.ialm import InexactALM
+from rpca_affect.solvers.solver import cellwise, default_lam
 from rpca_affect.stopping import FIRST, LATER, ended
 
 __all__ = ["accepts", "namespace", "run"]

@@ -8,15 +8,15 @@ import numpy as np
 from rpca_affect.arrays import Observed
 from rpca_affect.decomposition import Decomposition
 from rpca_affect.engine.cells.blocks import Passes
-from rpca_affect.engine.cells.source import Source, patches_of
+from rpca_affect.engine.cells.reader import RowReader, patches_of
 from rpca_affect.engine.spectrum.gram import largest_singular_value
 from rpca_affect.engine.threads import Crew
 from rpca_affect.engine.tuning import MIXED, PLAIN
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Request
 from rpca_affect.solvers.admm import ADMM
-from rpca_affect.solvers.base import cellwise, default_lam, framewise
 from rpca_affect.solvers.ialm import InexactALM
+from rpca_affect.solvers.solver import cellwise, default_lam, framewise
 
 __all__ = ["Problem", "accepts", "in_unit", "safe_unit"]
 
@@ -88,7 +88,7 @@ class Problem:
         self.wide = rows < columns
         known = None if data.mask is None else np.ascontiguousarray(self.turned(data.mask))
         frames = ("columns" if self.wide else "rows") if solver.shrink is framewise else "cells"
-        self.passes = Passes(self.source(known), known, frames, crew)
+        self.passes = Passes(self.reader(known), known, frames, crew)
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
         self.mixed = not self.near and data.given.dtype == np.float64 and data.given.size >= MIXED
@@ -108,13 +108,13 @@ class Problem:
         """Transpose where the matrix is wide; its own inverse."""
         return x.T if self.wide else x
 
-    def source(self, known: np.ndarray | None) -> Source:
+    def reader(self, known: np.ndarray | None) -> RowReader:
         """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
         values = in_unit(self.turned(self.data.given), self.unit, known)
         values = np.ascontiguousarray(values) if values.size < MIXED else values
         limits = self.request.limits
         patches = None if limits is None else patches_of(self.data.given, limits, self.unit, self.wide)
-        return Source(values, patches, known)
+        return RowReader(values, patches, known)
 
     def rounded(self) -> Passes:
         """The data in single precision, in the memory of the first argument."""

@@ -18,7 +18,7 @@ __all__ = ["advance", "suits"]
 
 def suits(passes: Passes) -> bool:
     """Tell whether this is the form for a matrix: one block, few columns."""
-    plain = passes.kind == "cells" and passes.known is None and passes.source.plain and passes.source.patches is None
+    plain = passes.kind == "cells" and passes.known is None and passes.reader.plain and passes.reader.patches is None
     return plain and passes.workers == 1 and len(passes.blocks) == 1 and passes.values.shape[1] <= SQUARE
 
 

@@ -14,8 +14,8 @@ from rpca_affect.engine.tuning import COMPILED_CLIPS, GROUP_CELLS, SMALLER_SIDE
 from rpca_affect.prox import singular_value_threshold
 from rpca_affect.request import Request
 from rpca_affect.solvers.admm import ADMM
-from rpca_affect.solvers.base import Splitting
 from rpca_affect.solvers.ialm import InexactALM
+from rpca_affect.solvers.solver import Splitting
 from rpca_affect.stopping import ended
 
 __all__ = ["accepts", "run"]

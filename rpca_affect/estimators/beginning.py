@@ -6,7 +6,7 @@ from typing import Any
 
 from rpca_affect.arrays import Observed, array_namespace
 from rpca_affect.decomposition import Status
-from rpca_affect.estimators.spectrum import centred_rank, learned_base
+from rpca_affect.estimators.components import centred_rank, learned_base
 from rpca_affect.estimators.stream import Past
 from rpca_affect.lags import Windows
 from rpca_affect.noise_model import NoiseModel, split_frames

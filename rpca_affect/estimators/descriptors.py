@@ -9,14 +9,14 @@ import numpy as np
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
+from rpca_affect.estimators.components import floored
 from rpca_affect.estimators.estimator import Documented
 from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
-from rpca_affect.estimators.spectrum import floored
 from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
+from rpca_affect.parameter_rules import check_parameters
 from rpca_affect.projection import KNEE, robust_scores
-from rpca_affect.rules import check_parameters
 
 __all__ = ["SequenceDescriptors"]
 

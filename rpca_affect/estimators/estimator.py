@@ -8,16 +8,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.estimators.frames import checked, is_foreign
 from rpca_affect.estimators.outliers import OutlierMap, cell_score, outlier_map
 from rpca_affect.estimators.together import Together
 from rpca_affect.lags import averaged, surrounded
+from rpca_affect.parameter_rules import check_parameters
 from rpca_affect.projection import KNEE, robust_scores, split_rest
 from rpca_affect.request import Progress
-from rpca_affect.rules import check_parameters
 
 __all__ = ["ALONE", "OUTPUTS", "SHARED_RULES", "BaseModel", "Documented", "oriented"]
 

@@ -8,15 +8,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
 from rpca_affect.arrays import Array, Observed, array_namespace
 from rpca_affect.estimators.beginning import Beginning
 from rpca_affect.estimators.estimator import SHARED_RULES, BaseModel
 from rpca_affect.estimators.outliers import limits, under_drift
 from rpca_affect.estimators.stream import joined, rows_of
 from rpca_affect.noise_model import NoiseModel
+from rpca_affect.parameter_rules import check_parameters
 from rpca_affect.projection import KNEE
-from rpca_affect.rules import check_parameters
 
 __all__ = ["IncrementalRobustPCA"]
 

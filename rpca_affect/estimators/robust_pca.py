@@ -6,16 +6,16 @@ from typing import Any, ClassVar, NamedTuple, Self
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
 from rpca_affect.arrays import Observed, array_namespace
+from rpca_affect.estimators.components import learned_base
 from rpca_affect.estimators.estimator import SHARED_RULES, BaseModel
 from rpca_affect.estimators.outliers import cutoffs
-from rpca_affect.estimators.spectrum import learned_base
 from rpca_affect.estimators.together import Together
 from rpca_affect.lags import windows_of
 from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
+from rpca_affect.parameter_rules import check_parameters
 from rpca_affect.projection import KNEE
-from rpca_affect.rules import check_parameters
 from rpca_affect.solvers import available_solvers
 
 __all__ = ["Certificate", "RobustPCA"]

@@ -10,14 +10,14 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
 from rpca_affect.arrays import Observed, observe
 from rpca_affect.estimators.estimator import Documented
 from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.outliers import absolute_skill, cell_folds
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.noise import spread
-from rpca_affect.rules import check_parameters
+from rpca_affect.parameter_rules import check_parameters
 
 __all__ = ["FACTORS", "RobustPCASearch", "curve"]
 

@@ -9,12 +9,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
 from rpca_affect.estimators.estimator import OUTPUTS, Documented
 from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
-from rpca_affect.rules import check_parameters
+from rpca_affect.parameter_rules import check_parameters
 
 __all__ = ["SequenceRobustPCA"]
 

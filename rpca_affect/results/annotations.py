@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.extras import needed
-from rpca_affect.results.tables import guarded
+from rpca_affect.results.split_tables import guarded
 
 __all__ = ["EXPORTS", "Annotation", "annotations", "export_events", "exporter_of", "known_program"]
 

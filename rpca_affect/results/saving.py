@@ -13,7 +13,7 @@ from rpca_affect.results.features import FEATURES, feature_table
 from rpca_affect.results.folder import FolderError, ResultsFolder
 from rpca_affect.results.identity import identity, plain
 from rpca_affect.results.settings import difference, settings_of
-from rpca_affect.results.tables import TableForm, table_names, tables_beside
+from rpca_affect.results.split_tables import TableForm, table_names, tables_beside
 
 __all__ = ["REPORT", "SUMMARY", "bytes_needed", "planned", "room_for", "save", "write_files", "write_json"]
 
@@ -52,7 +52,7 @@ def write_files(
     stage : callable, optional
         Told "report" when that begins.
     **form
-        How the tables are written; see `rpca_affect.results.tables.TableForm`.
+        How the tables are written; see `rpca_affect.results.split_tables.TableForm`.
 
     Returns
     -------

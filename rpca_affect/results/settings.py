@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rpca_affect.results.identity import plain
-from rpca_affect.results.tables import TableForm
+from rpca_affect.results.split_tables import TableForm
 
 __all__ = ["difference", "digest", "settings_of"]
 

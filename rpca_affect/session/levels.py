@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.arrays import Observed
-from rpca_affect.levels import cascade
+from rpca_affect.cascade import cascade
 from rpca_affect.noise import ColumnScale
 from rpca_affect.noise_model import ModelSplit, NoiseModel, split_frames
 from rpca_affect.recordings import Recording

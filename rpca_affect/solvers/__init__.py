@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rpca_affect.arrays import observe
-from rpca_affect.solvers.base import Solver
+from rpca_affect.solvers.solver import Solver
 
 if TYPE_CHECKING:
     from rpca_affect.solvers.admm import ADMM as ADMM

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rpca_affect.arrays import Array, Observed, array_namespace, frobenius, observed_share
-from rpca_affect.solvers.base import Splitting, State
+from rpca_affect.solvers.solver import Splitting, State
 
 __all__ = ["ADMM"]
 
@@ -32,7 +32,7 @@ class ADMM(Splitting):
         at most 839,000 cells (from 210,000 on fewer steps), and not on CuPy; they take 64 MB at most, whatever the
         input. See `rpca_affect.acceleration.Anderson`.
     lam, slack, mu, growth, relax, lowrank, shrink
-        As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to `first_mu`, ``relax`` to 1.6.
+        As in `rpca_affect.solvers.solver.Splitting`; ``mu`` defaults to `first_mu`, ``relax`` to 1.6.
 
     References
     ----------

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from rpca_affect.arrays import Array, Observed, array_namespace, device, frobenius
 from rpca_affect.doubts import Doubt
-from rpca_affect.solvers.base import Solver, projected, random_basis
+from rpca_affect.solvers.solver import Solver, projected, random_basis
 
 __all__ = ["AltProj", "AltProjState"]
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from rpca_affect.arrays import Array, Observed, array_namespace, frobenius
 from rpca_affect.prox import keep_largest, soft_threshold
 from rpca_affect.solvers.altproj import median_size
-from rpca_affect.solvers.base import Solver, projected, random_basis
+from rpca_affect.solvers.solver import Solver, projected, random_basis
 
 __all__ = ["GROSS", "GoDec", "GoDecState"]
 

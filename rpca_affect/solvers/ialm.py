@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rpca_affect.arrays import Array, Observed, array_namespace
-from rpca_affect.solvers.base import Splitting, State
+from rpca_affect.solvers.solver import Splitting, State
 
 __all__ = ["InexactALM"]
 
@@ -20,7 +20,7 @@ class InexactALM(Splitting):
     Attributes
     ----------
     lam, slack, mu, growth, relax, lowrank, shrink
-        As in `rpca_affect.solvers.base.Splitting`; ``mu`` defaults to ``1.25 / ||M||_2``, ``growth`` and
+        As in `rpca_affect.solvers.solver.Splitting`; ``mu`` defaults to ``1.25 / ||M||_2``, ``growth`` and
         ``relax`` to 1.5. On 20 hard random matrices the objective then ends 3e-4 above the optimum, for the same number
         of steps, where ``relax=1``, the original, ends 16e-4 above it (medians; `python -m benchmarks.penalties`);
         ``growth=1.6`` saves a tenth of the steps and costs a factor of two.

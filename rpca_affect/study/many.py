@@ -8,13 +8,13 @@ import pandas as pd
 
 from rpca_affect.results.features import FEATURES
 from rpca_affect.results.folder import FolderError, ResultsFolder, identity
-from rpca_affect.results.tables import guarded
-from rpca_affect.study.inputs import find
+from rpca_affect.results.split_tables import guarded
+from rpca_affect.study.corpus import find
+from rpca_affect.study.measures import COUNTS, outliers, row_of
 from rpca_affect.study.one import Job, Outcome, refuse_changed, settings_of
 from rpca_affect.study.page import write_page
 from rpca_affect.study.people import joined, participants_of, path_of
 from rpca_affect.study.study import FILES, LONG, NOTES, PAGE, TABLE, Study
-from rpca_affect.study.tables import COUNTS, outliers, row_of
 from rpca_affect.study.workers import outcomes_from, outcomes_of
 from rpca_affect.words import Door
 

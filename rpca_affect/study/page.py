@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rpca_affect.results.saving import REPORT
-from rpca_affect.study.tables import MEASURES
+from rpca_affect.study.measures import MEASURES
 
 __all__ = ["write_page"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from rpca_affect.results.tables import unguarded
+from rpca_affect.results.split_tables import unguarded
 
 __all__ = ["FILES", "Study"]
 

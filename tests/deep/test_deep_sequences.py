@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rpca_affect.deep import centred_per_person, corrupt, planted_affect
-from rpca_affect.deep.sequences import SequenceDataset, as_sequences, collate
+from rpca_affect.deep.batches import SequenceDataset, as_sequences, collate
 
 
 def test_list_padded_mask_and_mapping_agree():

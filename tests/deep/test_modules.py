@@ -16,8 +16,8 @@ from rpca_affect.deep import (
     concordance,
     planted_parts,
 )
+from rpca_affect.deep.batches import collate
 from rpca_affect.deep.fusion import borrow
-from rpca_affect.deep.sequences import collate
 
 KINDS = ("lsef", "identity", "gru", "tcn", "transformer")
 

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from rpca_affect.arrays import Observed
+from rpca_affect.cascade import cascade
 from rpca_affect.deep import unroll
 from rpca_affect.deep.model import LSEF
 from rpca_affect.deep.modules import DDM, SEM
 from rpca_affect.deep.spectral import spectrum
 from rpca_affect.deep.unroll import Unrolled
-from rpca_affect.levels import cascade
 from rpca_affect.prox import sparse_group_threshold
 from rpca_affect.solvers import ADMM, InexactALM
 

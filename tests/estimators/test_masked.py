@@ -33,7 +33,7 @@ def test_what_a_masked_array_hides_is_missing(answer):
 
 
 def test_sequences_of_the_deep_part_too():
-    as_sequences = pytest.importorskip("rpca_affect.deep.sequences").as_sequences
+    as_sequences = pytest.importorskip("rpca_affect.deep.batches").as_sequences
     values, hidden = table()
     wanted = np.where(hidden, np.nan, values).astype(np.float32)
     for form in ([np.ma.masked_array(values, hidden)], np.ma.masked_array(values, hidden)[None]):

@@ -24,7 +24,7 @@ class Group(NamedTuple):
     known : array of float, shape (b, d, n), or None
         1 on observed cells, 0 on missing ones.
     lam, mu, cap, growth, relax, size : array, shape (b, 1, 1)
-        As in `rpca_affect.solvers.base.Splitting`; ``cap`` is the largest penalty, ``size`` the length of the data.
+        As in `rpca_affect.solvers.solver.Splitting`; ``cap`` is the largest penalty, ``size`` the length of the data.
     slack : array that broadcasts to (b, d, n), or None
     axis : int or None
         Axis of a sparse line; None when single cells are sparse.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rpca_affect.engine.cells.costs import Bound, Costs, of_rows, shortening
-from rpca_affect.engine.cells.source import Source
+from rpca_affect.engine.cells.reader import RowReader
 from rpca_affect.engine.spectrum.gram import beginning
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.products import Products
@@ -36,16 +36,16 @@ class Passes(Products, Costs):
 
     Attributes
     ----------
-    source : Source
+    reader : RowReader
         The data.
     values : array, shape (m, n)
         What it reads from, in any order. Every other matrix is C-ordered.
     known : array of bool, shape (m, n), or None
     """
 
-    def __init__(self, source: Source, known: Any, kind: str, crew: Crew) -> None:
-        self.source, self.known, self.kind, self.crew = source, known, kind, crew
-        values = self.values = source.values
+    def __init__(self, reader: RowReader, known: Any, kind: str, crew: Crew) -> None:
+        self.reader, self.known, self.kind, self.crew = reader, known, kind, crew
+        values = self.values = reader.values
         rows, columns = values.shape
         height = rows
         if values.size >= SHARED:
@@ -66,28 +66,28 @@ class Passes(Products, Costs):
         self._cut(max(1, self.blocks[0].stop // 8))
 
     def _square(self) -> float:
-        if self.source.is_bare:
+        if self.reader.is_bare:
             cells = self.values.ravel(order="K")
             parts = self.crew.shares(cells.size) if self.workers > 1 else [slice(None)]
             return sum(self.crew.run(lambda _, part: square_length(cells[part]), parts))
-        read, room = self.source.copied, self.pair
+        read, room = self.reader.copied, self.pair
         return sum(self.crew.run(lambda w, rows: square_length(read(rows, room(w)[0])), self.blocks))
 
     def rounded(self, memory: np.ndarray) -> "Passes":
         """The same matrix in single precision, in memory (m, n) of that precision."""
 
         def work(worker: int, rows: slice) -> None:
-            np.copyto(memory[rows], self.source.read(rows, self.pair(worker)[0]), casting="same_kind")
+            np.copyto(memory[rows], self.reader.read(rows, self.pair(worker)[0]), casting="same_kind")
 
         self.crew.run(work, self.blocks)
         self.release()
-        return Passes(Source(memory), self.known, self.kind, self.crew)
+        return Passes(RowReader(memory), self.known, self.kind, self.crew)
 
     def whole(self, memory: np.ndarray) -> np.ndarray:
         """The data as they are read: themselves, or a copy in memory (m, n)."""
-        if self.source.is_bare:
+        if self.reader.is_bare:
             return self.values
-        self.crew.run(lambda _, rows: self.source.copied(rows, memory[rows]), self.blocks)
+        self.crew.run(lambda _, rows: self.reader.copied(rows, memory[rows]), self.blocks)
         return memory
 
     def release(self) -> None:
@@ -105,7 +105,7 @@ class Passes(Products, Costs):
         """Sum and largest of the absolute values."""
 
         def work(worker: int, rows: slice) -> tuple[float, float]:
-            size = np.abs(self.source.read(rows, room := self.pair(worker, rows)[0]), out=room)
+            size = np.abs(self.reader.read(rows, room := self.pair(worker, rows)[0]), out=room)
             return float(np.sum(size, dtype=np.float64)), float(np.max(size))
 
         found = self.crew.run(work, self.blocks)
@@ -118,10 +118,10 @@ class Passes(Products, Costs):
 
     def start(self, out: np.ndarray, stretch: float, mu: float) -> None:
         """Write the kept part of ``stretch * M`` to ``out``: the first argument when L is 0."""
-        bound = self._bound(mu, lambda rows, worker: self.source.read(rows, self.pair(worker)[0]) * stretch)
+        bound = self._bound(mu, lambda rows, worker: self.reader.read(rows, self.pair(worker)[0]) * stretch)
 
         def work(_: int, rows: slice) -> None:
-            self.keep(np.multiply(self.source.read(rows, out[rows]), stretch, out=out[rows]), rows, bound)
+            self.keep(np.multiply(self.reader.read(rows, out[rows]), stretch, out=out[rows]), rows, bound)
 
         self.crew.run(work, self.blocks)
 
@@ -188,7 +188,7 @@ class Passes(Products, Costs):
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, carried)
             kept = self.keep(wanted, rows, bound)
             np.multiply(kept, mu_next, out=carried)
-            values, slack = self.source.read(rows, kept), of_rows(self.slack, rows)
+            values, slack = self.reader.read(rows, kept), of_rows(self.slack, rows)
             linear, quadratic = float(np.vdot(values, carried)), 0.0
             rest = np.subtract(values, base, out=base)
             if self.noisy:
@@ -270,7 +270,7 @@ class Passes(Products, Costs):
         np.subtract(block, base, out=carried)
         if ratio != 1.0:
             carried *= ratio
-        self.source.less(base, rows, wanted)
+        self.reader.less(base, rows, wanted)
         wanted += carried
         if self.known is not None:
             wanted *= self.known[rows]

@@ -9,13 +9,13 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from rpca_affect import rules
+from rpca_affect import parameter_rules as rules
 from rpca_affect.deep.baselines import build
+from rpca_affect.deep.batches import SequenceDataset, as_sequences
 from rpca_affect.deep.losses import LSEFLoss
 from rpca_affect.deep.model import LSEFOutput
 from rpca_affect.deep.net import SequenceNet, make_net, outputs
 from rpca_affect.deep.parameters import PARAMETERS
-from rpca_affect.deep.sequences import SequenceDataset, as_sequences
 
 
 class LSEFEstimator(BaseEstimator, ABC):

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Layout", "parts_of", "reserve"]
+__all__ = ["Placement", "parts_of", "reserve"]
 
 SHOWN = 1 << 27  # bytes of a block of the answer
 
 
-class Layout(NamedTuple):
+class Placement(NamedTuple):
     """Which rows a shard has, and where it keeps them.
 
     Attributes
@@ -53,14 +53,14 @@ def reserve(file: Any, size: int, where: Any) -> None:
             raise OSError(error.errno, f"{where} has no room for {size / 1e6:.3g} MB more: {error.strerror}") from error
 
 
-def parts_of(shards: list[Any], layouts: list[Layout], name: str) -> Any:
+def parts_of(shards: list[Any], placements: list[Placement], name: str) -> Any:
     """A part of the answer as a dask array whose blocks are made from the shards, or what stands for them."""
     import dask
     import dask.array as da
 
     show, pieces = dask.delayed(_rows_of, pure=False), []
-    for shard, layout in zip(shards, layouts):
-        rows, columns, dtype = layout.stop - layout.start, layout.columns, np.dtype(layout.dtype)
+    for shard, placement in zip(shards, placements):
+        rows, columns, dtype = placement.stop - placement.start, placement.columns, np.dtype(placement.dtype)
         height = max(1, SHOWN // (columns * dtype.itemsize))
         edges = [(k, min(k + height, rows)) for k in range(0, rows, height)]
         pieces += [da.from_delayed(show(shard, name, a, b), (b - a, columns), dtype) for a, b in edges]

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from rpca_affect import solve, solve_levels
-from rpca_affect.levels import cascade, hold, lift, pool
+from rpca_affect.cascade import cascade, hold, lift, pool
 
 
 def cosine(a, b):

@@ -14,7 +14,7 @@ from rpca_affect import extremes, loop
 from rpca_affect.arrays import Observed, largest_cell, observe, power_of_two
 from rpca_affect.engine import gpu, splitting
 from rpca_affect.engine.cells.blocks import SHARED, Passes
-from rpca_affect.engine.cells.source import Source, patches_of
+from rpca_affect.engine.cells.reader import RowReader, patches_of
 from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.threads import Crew
 from rpca_affect.request import Limits, Request
@@ -51,16 +51,16 @@ def test_cells_are_read_as_in_a_clipped_and_filled_copy(rows, columns, far, dtyp
     values[~known] = np.nan
     before = values.copy()
     expected, seen, known = (x.T if wide else x for x in (clipped, values, known))
-    source = Source(seen / dtype(unit), patches_of(values, limits, unit, wide), known if holes else None)
+    reader = RowReader(seen / dtype(unit), patches_of(values, limits, unit, wide), known if holes else None)
     base = rng.standard_normal(expected.shape).astype(dtype)
     edges = sorted({0, len(expected), *rng.integers(0, len(expected) + 1, 3).tolist()})
     for start, stop in itertools.pairwise(edges):
         part = slice(start, stop)
         room = np.empty((stop - start + 2, expected.shape[1]), dtype)
-        assert np.array_equal(source.read(part, room), expected[part])
-        assert np.array_equal(source.copied(part, room), expected[part])
+        assert np.array_equal(reader.read(part, room), expected[part])
+        assert np.array_equal(reader.copied(part, room), expected[part])
         out = room[: stop - start]
-        source.less(base[part], part, out)
+        reader.less(base[part], part, out)
         assert np.array_equal(out * known[part], (expected[part] - base[part]) * known[part])
     assert np.array_equal(values, before, equal_nan=True)
 
@@ -97,7 +97,7 @@ def test_the_next_argument_may_be_written_over_the_left_vectors(workers, width):
     factor = left.T @ a
     crew = Crew(workers)
     try:
-        passes = Passes(Source(values), None, "cells", crew)
+        passes = Passes(RowReader(values), None, "cells", crew)
         passes.set_model(0.05, 0.0)
         assert len(passes.blocks) > 1
 

@@ -9,7 +9,7 @@ from rpca_affect.arrays import small_parts
 from rpca_affect.engine.tuning import TILE
 from rpca_affect.request import Limits
 
-__all__ = ["Patches", "Source", "patches_of"]
+__all__ = ["Patches", "RowReader", "patches_of"]
 
 
 class Patches(NamedTuple):
@@ -44,7 +44,7 @@ class Patches(NamedTuple):
         out[places] = self.values[mine] if less is None else self.values[mine] - less[places]
 
 
-class Source:
+class RowReader:
     """A matrix, some rows at a time.
 
     Attributes
