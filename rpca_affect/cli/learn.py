@@ -11,6 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from rpca_affect.cli.console import answer, say
+from rpca_affect.extras import extra_of, install
 from rpca_affect.recordings import recordings_in
 from rpca_affect.refusals import absent
 from rpca_affect.results.folder import FolderError, ResultsFolder
@@ -25,12 +26,10 @@ SHOWN = 4  # notices in the shell
 def _deep() -> Any:
     try:
         return importlib.import_module("rpca_affect.deep")
-    except ImportError as error:
-        if (error.name or "").startswith("rpca_affect"):
+    except ModuleNotFoundError as error:
+        if error.name is None or extra_of(error.name) is None:
             raise  # a mistake of ours, not a library that is not there
-        raise ImportError(
-            f"init, train and predict need {error.name}: install the deep part with: pip install 'rpca-affect[deep]'."
-        ) from error
+        raise ImportError(install("the deep part", error.name)) from error
 
 
 RECIPE = """\
