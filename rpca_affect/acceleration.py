@@ -7,7 +7,7 @@ from rpca_affect.arrays import Array, array_namespace, device
 __all__ = ["Anderson", "Past", "Rule", "anderson"]
 
 START = 100  # plain steps before the first extrapolation: most solves end sooner, and early steps change regime
-EVERY = 3  # steps from one extrapolation to the next: all cost a pass over what is remembered, and gain little more
+EVERY = 3  # steps from one extrapolation to the next: each costs a pass over the remembered steps
 ROOM = 1 << 22  # cells that the remembered differences of one kind may have: 32 MB in double precision
 FEWEST = 5  # differences below which remembering does not pay
 RIDGE = 1e-10  # of the least squares, relative to the sum of their squares: neighbouring steps are nearly parallel
@@ -46,7 +46,7 @@ class Anderson:
         self.rule, self.past = Rule(memory), Past(memory)
 
     def forget(self) -> None:
-        """Begin anew: what was remembered belongs to another iteration."""
+        """Begin anew: the remembered steps belong to another iteration."""
         self.rule.forget()
 
     def __call__(self, before: Array, after: Array) -> Array:
@@ -55,7 +55,7 @@ class Anderson:
         Parameters
         ----------
         before, after : array, shape (m, n)
-            An argument, and what the plain step makes of it. Neither is kept or changed.
+            An argument, and the result of the plain step from it. Neither is kept or changed.
         """
         rule, past = self.rule, self.past
         if rule.waits():
@@ -153,7 +153,7 @@ class Rule:
         size = xp.linalg.trace(square)
         if not 0 < float(size) < float("inf"):
             return None
-        ridge = max(RIDGE, 100 * float(xp.finfo(fresh.dtype).eps))  # what rounding cannot swallow
+        ridge = max(RIDGE, 100 * float(xp.finfo(fresh.dtype).eps))  # rounding cannot swallow it
         ridges = ridge * xp.eye(known, dtype=fresh.dtype, device=device(fresh))
         return xp.linalg.solve(square / size + ridges, fresh[0, :] / size)
 
@@ -169,7 +169,7 @@ class Past:
     Attributes
     ----------
     kept, moved : array, shape (k,)
-        What the last step has come to, and its residual.
+        Result of the last step, and its residual.
     steps, residuals : array, shape (memory, k)
         Differences of both from step to step.
     """
@@ -207,7 +207,7 @@ class Past:
 
 
 def anderson(solver: Any, shape: tuple[int, ...]) -> Anderson | None:
-    """Return what accelerates a solver on a matrix of this shape; None for a stack, a large matrix or a moving penalty.
+    """Return the Anderson memory of a solver and a shape; None for a stack, a large matrix or a moving penalty.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Frames that have a direction of the base to themselves: outliers which agree with each other pass for base.
 
-They may be told (a doubt), or left out of what is solved.
+They may be reported (a doubt), or left out of the matrix that is solved.
 """
 
 import math

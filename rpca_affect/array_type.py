@@ -8,7 +8,7 @@ __all__ = ["Array"]
 
 
 class Array(Protocol):
-    """What a type checker knows of an array: one of any library that follows the array-API standard, or of torch.
+    """Array for a type checker: of any library that follows the array-API standard, or of torch.
 
     The parts are arrays of the library that was given; for a checker, ``numpy.asarray`` makes a NumPy array of one.
     Operators give Any: those of NumPy are overloaded, and pyright would find them at odds with anything narrower.

@@ -1,4 +1,4 @@
-"""The only file that knows array libraries: what comes in as NumPy, CuPy or torch goes out as the same."""
+"""The only file that knows array libraries: an array of NumPy, CuPy or torch stays one of the same library."""
 
 import math
 import sys
@@ -283,7 +283,7 @@ def largest_cell(x: Array) -> Array:
 
 
 def small_parts(values: Array, axis: int) -> list[slice]:
-    """Slices of rows or columns, so that what is computed of one is small beside the whole."""
+    """Slices of rows or columns, so that temporary arrays of one slice are small beside the whole."""
     length, across = values.shape[axis], values.shape[1 - axis]
     step = max(-(-length // PARTS), PART_CELLS // across)
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]

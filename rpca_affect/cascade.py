@@ -1,4 +1,4 @@
-"""A base at several time scales: each level is a low-rank and sparse split of what the slower levels leave."""
+"""A base at several time scales: each level is a low-rank and sparse split of the remainder of the slower ones."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ class Levels(NamedTuple):
     bases, transients : list of array, shape (..., n_frames, n_features)
         Of every level, at the rate of the frames.
     rest : array, shape (..., n_frames, n_features)
-        What no level holds (noise); 0 in missing cells. The sum of all bases, all transients and the rest is the input.
+        Noise that no level holds; 0 in missing cells. The sum of all bases, all transients and the rest is the input.
     answers : list
-        What the split of every level returned.
+        Split of every level.
     """
 
     widths: tuple[int, ...]
@@ -154,7 +154,7 @@ def cascade(
 def pool(values: Array, mask: Array | None, width: int) -> tuple[Array, Array | None]:
     """Medians over blocks of frames, shape (..., n_blocks, n_features), and which of them hold an observed cell.
 
-    A last block that is shorter takes the median of what it has.
+    A last block that is shorter takes the median of its own frames.
     """
     if width == 1:
         return values, mask

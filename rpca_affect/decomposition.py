@@ -28,7 +28,7 @@ class Status:
     converged : bool
         True when the stopping test was met (for a stack or several sequences: by all of them).
     reason : str
-        What ended it: ``"tol"``, ``"gap"``, ``"still"``, ``"max_iter"`` or ``"callback"``; ``"projected"`` where
+        Rule that ended it: ``"tol"``, ``"gap"``, ``"still"``, ``"max_iter"`` or ``"callback"``; ``"projected"`` where
         frames were projected on a known base, ``"nothing"`` where no cell was observed.
     doubts : tuple of Doubt
         Reasons not to trust, or not to interpret, the split; see `rpca_affect.doubts`.
@@ -43,7 +43,7 @@ class Status:
 
     @property
     def sentence(self) -> str:
-        """What happened, with the remedy where there is one."""
+        """How the run ended, in a sentence with the remedy where there is one."""
         return words.ending(self.converged, self.reason, self.measure)
 
     @property
@@ -116,7 +116,7 @@ class Decomposition:
     mu : float, or array (...), or None
         Penalty of the last step, in units of one over the input's; a warm start goes on from it.
     dual : array, shape (..., m, n), or None
-        The dual matrix Y that proves ``gap``, where it was asked for; also what a warm start needs.
+        The dual matrix Y that proves ``gap``, where it was asked for; a warm start goes on from it.
     dual_norm : float or None
         Upper bound of the spectral norm by which the dual was divided, where the tuned engine knows it.
 

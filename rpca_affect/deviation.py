@@ -54,7 +54,7 @@ def lasting_deviation(frames: Frames, center: Array, size: Array) -> Array:
     values, mask = frames.take((starts[:, None] + np.arange(WINDOW)).reshape(-1))
     step = WINDOW * max(1, stretches(*values.shape)[0].stop // WINDOW)
     found = []
-    for first in range(0, values.shape[0], step):  # what is sorted stays in the cache
+    for first in range(0, values.shape[0], step):  # the sorted columns stay in the cache
         rows = slice(first, first + step)
         found.append(_smooth(values[rows, :], None if mask is None else mask[rows, :], center, size))
     away, kept = (xp.concat(pieces, axis=0) for pieces in zip(*found))

@@ -1,4 +1,4 @@
-"""Which extra of the package brings which optional library, and what stands in for a name whose library is missing."""
+"""Which extra of the package brings which optional library, and the stand-in for a name whose library is missing."""
 
 import importlib
 from typing import Any, NoReturn
@@ -65,7 +65,7 @@ def needed(what: str, library: str) -> Any:
 
 
 class MissingName:
-    """What a public name of the package is while its library is not installed: it says so as soon as it is used.
+    """Stand-in for a public name whose library is not installed: any use raises the sentence that names the extra.
 
     Looking at the package (`dir`, `hasattr`, `inspect.getmembers`, ``import *``, pydoc) works without the library.
     """
@@ -82,7 +82,7 @@ class MissingName:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
-            raise AttributeError(name)  # what a look at the object asks for
+            raise AttributeError(name)  # asked for by inspection
         self._refuse()
 
     def __repr__(self) -> str:

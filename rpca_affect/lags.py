@@ -27,7 +27,7 @@ LONGEST = 15  # frames: half a second of video
 CELLS = 1 << 17  # of windows that are made at a time: they stay in the cache
 ROWS = 3000  # frames of the noise that the norm is measured on
 
-A = TypeVar("A", bound=Array)  # what comes in goes out
+A = TypeVar("A", bound=Array)  # the array library of the input
 
 
 class Windows(NamedTuple):
@@ -112,7 +112,7 @@ def windows_of(lags: int, lengths: Sequence[int] | None, like: Array) -> Windows
 
 
 def apart(observed: Observed, lengths: Sequence[int] | None, gap: int) -> Observed:
-    """Put ``gap`` missing frames between sequences, so that what looks at neighbours sees none of another sequence."""
+    """Put ``gap`` missing frames between sequences, so that no window reaches into another sequence."""
     if lengths is None or len(lengths) == 1:
         return observed
     values = observed.values

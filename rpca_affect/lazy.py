@@ -21,7 +21,7 @@ def is_lazy(x: Any) -> bool:
 
 
 def refuse_lazy(x: Any) -> None:
-    """Refuse what `is_lazy`, or holds it in a list, with a TypeError that says where it belongs."""
+    """Refuse a lazy array, or a list that holds one, with a TypeError that names the function for it."""
     for part in x if isinstance(x, (list, tuple)) else (x,):
         if is_lazy(part):
             whole = "x[:]" if _kind(part) == "zarr" else "x.compute()"

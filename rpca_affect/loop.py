@@ -134,14 +134,14 @@ class _Work(NamedTuple):
 
 
 def _look(travel: Travel | None, count: int, work: _Work) -> None:
-    """Let the penalty follow what the steps have moved."""
+    """Let the penalty follow the distances that base and multiplier have moved."""
     if travel is not None and travel.looks(count):
         state = work.state
         travel(count, _sample(state.low_rank), _sample(state.dual), state.mu)
 
 
 def _watch_of(solver: Any, request: Request, stack: bool) -> Watch | None:
-    """What ends a run before its error does; a stack ends on its errors and a wanted gap."""
+    """Rule that ends a run before its error does; a stack ends on its errors and a wanted gap."""
     if not solver.convex or solver.sparse_kind == "custom":
         return None
     keeps = solver.two_sided and not stack

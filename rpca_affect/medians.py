@@ -11,7 +11,7 @@ from rpca_affect.arrays import ABREAST, Array, Observed, array_namespace, device
 
 __all__ = ["Block", "by_feature", "median"]
 
-BLOCK = 1 << 18  # cells that are measured together: what a median needs in between stays in the cache
+BLOCK = 1 << 18  # cells whose medians are taken together: their working memory stays in the cache
 
 
 @dataclass(frozen=True)

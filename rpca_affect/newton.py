@@ -132,7 +132,7 @@ def _from(
 
 
 class _Problem(NamedTuple):
-    """The model, and passes over a few rows at a time: what they make on the way stays in the cache."""
+    """The model, and passes over a few rows at a time, whose temporary arrays stay in the cache."""
 
     xp: Any
     values: Array
@@ -165,7 +165,7 @@ class _Problem(NamedTuple):
             argument[rows, :] = part + carried
 
     def look(self, shifted: Array, argument: Array, scaled: Array, right: Array, nu: float, rows: slice) -> Any:
-        """L, what the argument leaves of it, what that should be, and the cells where the clip is active."""
+        """L, the remainder ``A - L``, its clipped target, and the cells where the clip is active."""
         xp = self.xp
         low = scaled[rows, :] @ right
         target = shifted[rows, :] - low
@@ -283,7 +283,7 @@ def _norm_bound(xp: Any, x: Any, excesses: list[float]) -> float | None:
 
 
 def _whole(problem: _Problem, answer: Decomposition, free: Array, sparse: Array) -> Decomposition:
-    """The answer with S on the active cells; with a noise part, what the model leaves; 0 where nothing is known."""
+    """The answer with its other parts: S on the active cells, or the clip of ``M - L`` as N and the rest as S."""
     low = answer.low_rank
     xp, known = problem.xp, problem.known
     knee = problem.lam * problem.slack

@@ -1,4 +1,4 @@
-"""What every parameter of an estimator may be: one rule under its name, checked when the estimator is fitted."""
+"""Admissible values of every parameter of an estimator: one rule under its name, checked when it is fitted."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ def check_parameters(estimator: Any) -> None:
     Raises
     ------
     TypeError, ValueError
-        One sentence with the name, the value and what to give instead.
+        One sentence with the name, the value and the admissible values.
     """
     for name, rule in estimator._rules.items():
         rule(name, getattr(estimator, name))
@@ -90,7 +90,7 @@ def jobs(name: str, value: Any) -> None:
 
 
 def seed(name: str, value: Any) -> None:
-    """What `numpy.random.default_rng` takes: None, a whole number from 0 on, or a generator."""
+    """A seed of `numpy.random.default_rng`: None, a whole number from 0 on, or a generator."""
     if value is not None and not isinstance(value, np.random.Generator):
         checks.whole(name, value, least=0)
 
@@ -147,7 +147,7 @@ def labels(name: str, value: Any) -> None:
 
 
 def grid(name: str, value: Any) -> None:
-    """What `sklearn.model_selection.ParameterGrid` takes: lists of values by parameter, or a list of such grids."""
+    """A grid of `sklearn.model_selection.ParameterGrid`: lists of values by parameter, or a list of such grids."""
     for one in (
         [value] if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) and value else [None]
     ):

@@ -13,7 +13,7 @@ SMALLEST = 1 / 8  # factor
 STILL = 1e-6  # of the base, ten times that of the multiplier: where both move less, their ratio says nothing
 NOTCHES = 2  # per octave: factors are rounded, so that rounding errors do not lead every executor its own way
 SAMPLE = 64  # rows or columns of the longer side whose distances stand for all
-CLIP = 256  # a longer side beyond this is sampled by a sixteenth, where that is less: what is kept costs memory
+CLIP = 256  # beyond, a sixteenth of the longer side is sampled, 32 to 64 lines: they are kept in memory
 
 
 def factor(step: int, ratio: Array, total: Array) -> Array:
@@ -122,7 +122,7 @@ class Travel:
             ratio = other / xp.where(moves & (low > 0), mu * low, xp.full_like(low, xp.nan))
             change = factor(step, ratio, xp.ones_like(ratio) if self.total is None else self.total)
             self.total = change if self.total is None else self.total * change
-        self.low_rank, self.dual = low_rank + 0, dual + 0  # no views: what they belong to is written over
+        self.low_rank, self.dual = low_rank + 0, dual + 0  # copies: the arrays are overwritten by the next step
         self.change = change
         return change
 

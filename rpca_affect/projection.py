@@ -39,7 +39,7 @@ def robust_scores(
     components : array, shape (k, n)
         The base V, one row per component.
     scale : array, shape (n,)
-        Standard deviation of what the base leaves over, per feature; positive.
+        Standard deviation of the remainder ``M - L``, per feature; positive.
     knee : float, default sqrt(2)
         In units of ``scale``; inf gives the plain (weighted least-squares) projection.
     tol : float, optional
@@ -184,7 +184,7 @@ class Predictor:
 
 
 def split_rest(rest: Array, knees: Array, sparse: str, *, whole: bool = False) -> Array:
-    """Return the sparse part of what the base leaves over: cells, or frames, beyond the knees.
+    """Return the sparse part of the remainder ``M - L``: cells, or frames, beyond the knees.
 
     Solves ``argmin_s ||(rest - s) / knees||^2 / 2 + g(s / knees)`` with g as in `rpca_affect.solve`.
 

@@ -38,7 +38,7 @@ class Refusal(ValueError):
 
 
 def absent(path: str | os.PathLike[str], expected: str = "") -> str:
-    """Say that a file does not exist, and what beside it has nearly its name.
+    """Say that a file does not exist, and name a file beside it with nearly its name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a caller asks of a run, and what a run reports while it goes on."""
+"""The request of a caller to a run, and the progress that a run reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ __all__ = ["Limits", "Progress", "Request"]
 
 
 class Progress(NamedTuple):
-    """What a callback sees after every step.
+    """Progress of a run, given to the callback after every step.
 
     Attributes
     ----------
     n_iter : int
         Steps taken so far.
     error : float
-        What is compared with ``tol`` (for a stack: of the worst matrix).
+        Compared with ``tol`` (for a stack: of the worst matrix).
     rank : int or None
         Rank of the low-rank part, where the solver knows it.
     mu : float or None

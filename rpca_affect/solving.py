@@ -78,7 +78,7 @@ def solve(
         For the solvers that need them: rank of L; cells in S (a float below 1 is a share).
     tol : float, optional
         Stop when the solver's relative error is at most this; default 1e-7. In single precision a ``tol`` that rounding
-        hides (below 3e-6, for ADMM 1e-4) is raised to what can be seen.
+        hides (below 3e-6, for ADMM 1e-4) is raised to that limit.
     gap : float, optional
         Stop as soon as the relative duality gap is proved to be at most this, too (convex models). Newton's method,
         which takes over near the optimum, needs about five times the memory of the input, where that is square seven.
@@ -226,7 +226,7 @@ def lambda_path(observed: Any, lams: Iterable[float], solver: Any = "admm", **op
 
 
 def _refuse_for_shards(words: dict[str, Any]) -> None:
-    """Refuse what a matrix that is never loaded cannot be given."""
+    """Refuse the options that do not exist for a matrix that is never loaded."""
     given = [name for name, value in words.items() if value is not None]
     if given:
         raise ValueError(
@@ -236,7 +236,7 @@ def _refuse_for_shards(words: dict[str, Any]) -> None:
 
 
 def _slack(data: Observed, noise: Any, sparse: str) -> tuple[Any, tuple[Doubt, ...]]:
-    """Weight of the noise part, from a standard deviation, one per feature, or the data; and what may be doubted."""
+    """Weight of the noise part, from a standard deviation, one per feature, or the data; and doubts about it."""
     shape: Any = tuple(data.given.shape)
     share: Any = 1.0
     if data.mask is not None:  # frames and features without an observed cell have no influence
@@ -271,7 +271,7 @@ def with_doubts(
 
 
 def _auto(data: Observed, numbers: dict[str, Any], init: Any, request: Request) -> tuple[list[stages.Stage], Request]:
-    """The plan of ``"auto"``, and the request without what it has no use for."""
+    """The plan of ``"auto"``, and the request without the options that the plan does not use."""
     if "rank" in numbers:
         name = "godec" if "cardinality" in numbers else "altproj"
         return stages.by_itself(configured(name, numbers), init), replace(request, calm=None)
@@ -283,7 +283,7 @@ def _auto(data: Observed, numbers: dict[str, Any], init: Any, request: Request) 
 
 
 def _solved(plan: list[stages.Stage], data: Observed, init: Decomposition | None, request: Request) -> Decomposition:
-    """Run a plan, on the data without their gigantic cells if these stay what they are."""
+    """Run a plan, on the data without their gigantic cells if these stay outliers in the answer."""
     top, last = data.largest(), plan[-1].solver
     if data.given.ndim == 2 and last.convex and last.sparse_kind == "cells":
         limits = extremes.limits_of(data, top)

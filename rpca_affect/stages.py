@@ -1,6 +1,6 @@
 """A solve as a plan of stages: one loop, in which each goes on from the answer before it where that is not good enough.
 
-Inexact ALM goes ahead, ADMM finishes what it has left open, and Newton's method proves an answer that is nearly right.
+Inexact ALM goes ahead, ADMM closes the gap that it leaves, and Newton's method proves an answer that is nearly right.
 """
 
 import math
@@ -30,7 +30,7 @@ Run = Callable[[Any, Decomposition | None, Request], Decomposition]
 
 
 class Stage(NamedTuple):
-    """What one solver does in a plan.
+    """One solver in a plan, and when it runs.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def proved(solver: Any, data: Observed, init: Decomposition | None, gap: float |
 
 
 def quick_first(quick: Any, exact: Any, gap: float | None, limit: float, patient: bool) -> list[Stage]:
-    """Inexact ALM; where that is not good enough, what proves a wanted gap, and in the end ADMM.
+    """Inexact ALM; where its gap is too large, Newton's method for a wanted gap, and in the end ADMM.
 
     Parameters
     ----------
@@ -137,16 +137,16 @@ def run(
     unit : array, shape (..., 1, 1)
         See `rpca_affect.loop.run`.
     init : Decomposition or None
-        What the first stage starts from.
+        Start of the first stage.
     request : Request
         Its ``max_iter`` 0 stands for the default of the solver.
     one : callable ``(solver, start, request) -> Decomposition``, optional
-        What runs one solver; default the tuned engine where there is one, else the reference loop.
+        Runs one solver; default the tuned engine where there is one, else the reference loop.
 
     Returns
     -------
     Decomposition
-        Steps and history are those of all stages. Its status says what ended it, without doubts.
+        Steps and history are those of all stages. Its status names the rule that ended it, without doubts.
     """
     budget = request.max_iter or plan[-1].solver.default_max_iter
     watch = _Callback(request.callback)
@@ -179,7 +179,7 @@ def run(
             answer = replace(answer, low_rank=ABSENT, sparse=ABSENT, noise=ABSENT, dual=None, factors=None)
         asked = replace(asked, spend_init=asked.spend_init and start is not None)
         found = _tuned(data, unit, stage.solver, start, asked) if one is None else one(stage.solver, start, asked)
-        # Of gigantic cells a dual that is scaled pays a share: what follows is to know the gap of the data as they are.
+        # A scaled dual loses a share of the gigantic cells: the next stage needs the gap of the data as they are.
         found = found if request.limits is None else certified(data, found, getattr(stage.solver, "slack", 0.0))
         answer = found if answer is None else _continued(answer, found)
         del found  # a stage that begins anew may have the memory of this answer
@@ -191,7 +191,7 @@ def run(
 
 
 def _asked(stage: Stage, later: Sequence[Stage], request: Request, data: Observed, left: int) -> tuple[Request, float]:
-    """What a stage is asked for, and the tolerance that holds for the solve."""
+    """Request for a stage, and the tolerance that holds for the whole solve."""
     tol = request.tol
     if data.given.dtype == array_namespace(data.given).float32:
         tol = max(tol, stage.solver.float32_tol)
@@ -209,7 +209,7 @@ def _asked(stage: Stage, later: Sequence[Stage], request: Request, data: Observe
 def _of_some(
     stage: Stage, data: Observed, unit: Array, answer: Decomposition, chosen: list[int], request: Request
 ) -> Decomposition:
-    """Run a stage on some matrices of a stack, and put what it finds into the answers of all."""
+    """Run a stage on some matrices of a stack, and put its answers among those of all."""
     some, places = some_of(answer, chosen), rows_of(array_namespace(unit), unit, chosen)
     solver = numbers_of(stage.solver, chosen, unit)
     found = _tuned(of_stack(data, chosen), places, solver, None if stage.anew else some, request)
@@ -241,7 +241,7 @@ class _Callback:
         self.told, self.stopped = told, False
 
     def after(self, spent: int) -> Callable[[Progress], Any] | None:
-        """What a stage calls after ``spent`` steps; None without a callback: a GPU need not report every step then."""
+        """Callback of a stage after ``spent`` steps; None without one: a GPU need not report every step then."""
         if self.told is None:
             return None
         told = self.told

@@ -215,7 +215,7 @@ def _solvers(
 
 
 def _numbers(solver: Any) -> list[Any]:
-    """What tells a solver from others, as JSON holds it."""
+    """Identity of a solver in JSON: its name and numbers."""
     numbers = [solver.lam, solver.mu, solver.growth, solver.relax]
     ahead = getattr(solver, "head_start", None), getattr(solver, "adaptive", None)
     exact = [None if number is None else float(number).hex() for number in numbers]

@@ -1,4 +1,4 @@
-"""What may be given for a matrix that is never loaded whole: every form becomes blocks of rows that are read once."""
+"""Inputs for a matrix that is never loaded whole: every form becomes blocks of rows that are read once."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The crew of a dask cluster: state lives on the workers, one task for each shard and step, nothing kept elsewhere.
 
 A worker knows its shards by run and place; no task depends on an earlier one, so the scheduler has nothing to keep.
-What a worker takes with it when it is lost is made again from its blocks of the input, or from the last checkpoint, and
+The state of a lost worker is computed again from its blocks of the input, or from the last checkpoint, and
 the messages since: they are small, and the driver has them.
 """
 
@@ -23,7 +23,7 @@ from rpca_affect.engine.threads import hired
 
 __all__ = ["Cluster", "cluster", "each"]
 
-SETTLING = {"clip", "model", "unclip"}  # commands that make the data what they are for the steps
+SETTLING = {"clip", "model", "unclip"}  # commands that prepare the data for the steps
 MOVING = {
     "begin",
     "step",
@@ -111,7 +111,7 @@ class Cluster:
         return sorted({0, *(int(stops[np.argmin(np.abs(stops - one))]) for one in wanted), shape[0]})
 
     def check_memory(self, placements: list[Placement], chunks: list[Chunk]) -> None:
-        """Refuse, before anything is read, what the workers have no memory for."""
+        """Refuse, before anything is read, a matrix that the memory of the workers cannot hold."""
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         there = sum(one["memory_limit"] or 0 for one in workers)
         if all(one["memory_limit"] for one in workers):
@@ -171,7 +171,7 @@ class Cluster:
         )
 
     def _results(self, futures: list[Any], place: int) -> list[Any]:
-        """Wait for tasks of one worker, and fetch what they return."""
+        """Wait for tasks of one worker, and fetch their results."""
         self._wait(futures, place)
         return self.client.gather(futures)
 
@@ -228,7 +228,7 @@ class Cluster:
                 continue
 
     def saved(self, folder: str) -> None:
-        """Forget the messages so far: what they came to lies in a folder."""
+        """Forget the messages so far: their result lies in a folder."""
         self.log = [entry for entry in self.log if entry[0] in SETTLING] + [("load", (folder,))]
 
     def parts(self, name: str) -> Any:
@@ -272,7 +272,7 @@ def cluster(client: Any) -> Iterator[Cluster]:
 
 
 def each(work: Callable[[Any], Any], items: list[Any], scheduler: str) -> Iterator[tuple[int, Any]]:
-    """Let the workers do something with each item; yield its place with what came of it, as they end.
+    """Let the workers apply a task to each item; yield the place of the item with the result, as the tasks end.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was asked and answered, in order: the whole memory of the driver, which a resumed one lives through again."""
+"""Questions and answers in order: the whole memory of the driver, which a resumed one replays."""
 
 import json
 import os
@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 
 class Journal:
-    """Asks all shards and keeps what their answers come to.
+    """Asks all shards and keeps the digests of their answers.
 
     Everything the driver decides follows from these answers, so a run that was interrupted is brought back by reading
     them instead of asking; the shards then go on from their saved state, and every bit is as it would have been.
@@ -33,7 +33,7 @@ class Journal:
     folder : Path, optional
         Where checkpoints are written, and looked for.
     settings : dict
-        What must be the same for a checkpoint to be gone on from.
+        Identity of the problem; a checkpoint with another is refused.
     """
 
     def __init__(self, crew: Any, folder: Path | None = None, settings: dict[str, Any] | None = None) -> None:
@@ -53,7 +53,7 @@ class Journal:
         return self.place < len(self.answers)
 
     def ask(self, digest: Callable[[list[Any]], Answer], command: str, *arguments: Any) -> Answer:
-        """Let every shard answer, and return what ``digest`` makes of the answers: a few numbers and small arrays."""
+        """Let every shard answer, and return the ``digest`` of the answers: a few numbers and small arrays."""
         if self.lives_again:
             answer = self.answers[self.place]
             self.place += 1
@@ -93,7 +93,7 @@ class Journal:
         return self.folder / f"state-{count:06d}"
 
     def _write(self) -> None:
-        """Write what the last step ended with, and the answers so far; a checkpoint counts once its list does."""
+        """Write the state after the last step, and the answers so far; a checkpoint counts once its list does."""
         assert self.folder is not None
         count = len(self.answers)
         self._state(count).mkdir(exist_ok=True)

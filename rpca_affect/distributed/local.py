@@ -29,7 +29,7 @@ class Threads:
         return [shape[0] * i // count for i in range(count + 1)]
 
     def check_memory(self, placements: list[Placement], chunks: list[Chunk]) -> None:
-        """Refuse, before anything is read, what this process has no memory for."""
+        """Refuse, before anything is read, a matrix that the memory of this process cannot hold."""
         first = placements[0]
         need = memory.needed(placements, max(chunk.stop - chunk.start for chunk in chunks))
         remedy = "give smaller chunks" if first.spill else "give spill=FOLDER, or the workers of a cluster"

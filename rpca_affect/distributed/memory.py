@@ -27,7 +27,7 @@ def needed(placements: list[Placement], height: int) -> int:
 
 
 def available() -> int | None:
-    """Bytes this process may still take: what is free, and what its limits leave; None where nobody says."""
+    """Bytes this process may still take, by the free memory and its limits; None where neither is known."""
     found = []
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()

@@ -54,7 +54,7 @@ def reserve(file: Any, size: int, where: Any) -> None:
 
 
 def parts_of(shards: list[Any], placements: list[Placement], name: str) -> Any:
-    """A part of the answer as a dask array whose blocks are made from the shards, or what stands for them."""
+    """A part of the answer as a dask array whose blocks are computed from the shards, or from their futures."""
     import dask
     import dask.array as da
 

@@ -25,16 +25,16 @@ __all__ = ["Matrix", "Run"]
 
 
 class Matrix(NamedTuple):
-    """What the steps have to know of the data.
+    """Facts of the data that the steps need.
 
     Attributes
     ----------
     like : array, shape (m, n)
-        One number in the place of all: for who asks for shape and precision.
+        One number broadcast to the shape of the data: only shape and precision are read.
     cells : int
-        Observed ones.
+        Number of observed cells.
     unit, magnitude : float
-        The data are divided by their unit; what is left of their largest cell then.
+        The data are divided by ``unit``; size of their largest cell after that.
     norm, total, top : float
         Length, sum and largest of the absolute values, in this unit.
     clipped : bool
@@ -57,7 +57,7 @@ class Last(NamedTuple):
     Attributes
     ----------
     low, told : LowRank
-        What lay above the threshold of its argument, and the same as the shards make use of it.
+        Singular values above the threshold and their vectors, and the form of them that the shards use.
     mu, mu_next : float
     violated, error : float
     """
@@ -86,12 +86,12 @@ class Run:
 
     @property
     def told(self) -> tuple[LowRank, float, float]:
-        """What the shards need of the last step."""
+        """Numbers and factors of the last step that the shards need."""
         return self.last.told, self.last.mu, self.last.mu_next
 
 
 class _Stage:
-    """One solver on the shards: what `rpca_affect.engine.splitting` does with a matrix in memory."""
+    """One solver on the shards: the counterpart of `rpca_affect.engine.splitting` for a matrix in memory."""
 
     def __init__(self, journal: Journal, matrix: Matrix, solver: Any, init: Any, request: Request) -> None:
         self.journal, self.matrix, self.init = journal, matrix, init
@@ -161,7 +161,7 @@ class _Stage:
             threshold = OnShards(rounded)
             self.advance(self.first(rounded), threshold, self.solver.mu, history, loose, travel)
             finished = self.stopped or self.last.error <= request.tol or len(history["error"]) == request.max_iter
-            if finished:  # what is given away comes from double precision: take the last step once more
+            if finished:  # the answer has to come from double precision: take the last step once more
                 for values in history.values():
                     del values[-1]
                 request, travel = replace(request, callback=None, max_iter=len(history["error"]) + 1), None
@@ -175,7 +175,7 @@ class _Stage:
         return self.iterate(exact=True)
 
     def first(self, like: np.ndarray) -> Argument:
-        """What the first step thresholds, in the precision of ``like``."""
+        """Argument of the first singular-value threshold, in the precision of ``like``."""
         rough, solver, error = like.dtype != self.like.dtype, self.solver, float(not self.near)
         if self.init is not None:
             last = self.init[1]
@@ -228,7 +228,7 @@ class _Stage:
         return True
 
     def _following(self, argument: Argument, monitor: Monitor, last: Last, memory: int) -> Argument:
-        """What a step makes, which is taken when that is looked at."""
+        """Argument after a step; the step is computed when the argument is looked at."""
 
         def judge(sums: Any) -> float:
             violated, error = monitor.judge(sums, last.low.rank, last.mu_next)

@@ -1,4 +1,4 @@
-"""Some rows of the matrix and the state of the iteration on them: what a worker holds, and what it is asked to do."""
+"""Some rows of the matrix and the state of the iteration on them: the memory of a worker, and its commands."""
 
 import os
 import zlib
@@ -29,7 +29,7 @@ GROWING = Lock()
 
 
 class Facts(NamedTuple):
-    """What is added up over the observed cells: numbers of cells, frames and features, sizes.
+    """Sums over the observed cells: numbers of cells, frames and features, sizes.
 
     Attributes
     ----------
@@ -62,8 +62,8 @@ class Shard:
         self.known: np.ndarray | None = None
         self.unit = 1.0
         self.steps: Any = None
-        self.last: Any = None  # of what the parts are made
-        # Gigantic cells: where they are, what they were, and what is read instead.
+        self.last: Any = None  # the step whose parts are the answer
+        # Gigantic cells: their places, their values, and the clipped values.
         self.far: tuple[np.ndarray, np.ndarray] = (np.empty(0, np.int64), np.empty(0, np.int64))
         self.were = self.read = np.empty(0, placement.dtype)
 
@@ -74,7 +74,7 @@ class Shard:
         return {**self.__dict__, "passes": None, "steps": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Once it is known of what the parts are made, a shard may be sent to another worker."""
+        """State for another worker; only once `last` says which step the parts come from."""
         self.__dict__.update(state)
         self.passes = self._passes(self.values)
         self.steps = self._exact()
@@ -101,7 +101,7 @@ class Shard:
         return None
 
     def facts(self) -> Facts:
-        """Return what is added up over the observed cells."""
+        """Return the sums over the observed cells."""
         cells, frames, total, top = 0, 0, 0.0, 0.0
         by_feature = np.zeros(self.placement.columns, np.int64)
         for rows in self._strips():
@@ -251,7 +251,7 @@ class Shard:
         return self.steps.dual(low, mu, mu_next)
 
     def rest(self, low: LowRank, mu: float) -> Any:
-        """Look at what the low-rank part leaves of the argument of the last step."""
+        """Look at ``A - L`` for the argument A of the last step."""
         return self.steps.rest(low, mu)
 
     def stays(self, low: LowRank, mu: float, mu_next: float) -> bool:
@@ -263,7 +263,7 @@ class Shard:
         return bool(np.all(np.sign(self.were - self.read) * sparse[place, self.far[1]] > 0))
 
     def finish(self, low: LowRank, mu: float, mu_next: float, folder: str | None) -> int:
-        """Note what the parts are made of, and write them to files where asked; count the non-zeros of S."""
+        """Note the step whose parts are the answer, and write them to files where asked; count the non-zeros of S."""
         self.last = low, mu, mu_next
         names = () if folder is None else PARTS[: 2 + self.passes.noisy]
         nonzero = 0
@@ -281,7 +281,7 @@ class Shard:
         return nonzero
 
     def rows_of(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Some rows of a part, once it is known of what they are made."""
+        """Some rows of a part of the answer."""
         rows = slice(start, stop)
         if name == PARTS[0]:
             low: LowRank = self.last[0]
@@ -291,7 +291,7 @@ class Shard:
         return parts[PARTS.index(name)]
 
     def _parts(self, rows: Any, low: LowRank, mu: float, mu_next: float) -> tuple[np.ndarray, ...]:
-        """Rows of L, S and, where there is one, N, in the unit of the steps, without what was taken off the data."""
+        """Rows of L, S and, where there is one, N, in the unit of the steps, without the excess of gigantic cells."""
         some = self._passes(self.values[rows], rows)
         low_rank = self.steps.before(rows)
         sparse = np.empty_like(low_rank)
@@ -316,7 +316,7 @@ class Shard:
         return found
 
     def save(self, folder: str) -> None:
-        """Write the argument, what the last step moved, and what is remembered, to a folder."""
+        """Write the argument, the move of the last step, and the remembered steps to a folder."""
         past = {} if self.steps.past is None else vars(self.steps.past)
         found = {name: x for name, x in past.items() if x is not None}
         for name, x in {**found, "argument": self.steps.argument, "last": self.moved}.items():
@@ -324,7 +324,7 @@ class Shard:
                 np.save(file, x)
 
     def load(self, folder: str) -> None:
-        """Go back to what is in a folder."""
+        """Restore the state from a folder."""
         argument = np.load(self._file(folder, "argument"), mmap_mode="r")
         self.steps = self._exact() if argument.dtype == self.a.dtype else self._rough()
         np.copyto(self.steps.argument, argument)

@@ -18,7 +18,7 @@ __all__ = ["ALONE", "GRAM", "MOVE", "TRIANGLE", "Seen", "Spanned", "Steps", "Wis
 GROUP = 1 << 20  # bytes of the rows that are looked at while they are in the cache
 ALONE = Crew(1)
 GRAM, TRIANGLE = "gram", "triangle"
-MOVE = np.dtype(np.float32)  # of what a step moved: it only has to lead back, and comes to nothing at the end
+MOVE = np.dtype(np.float32)  # of the move of a step: it only has to lead back, and tends to 0
 
 Wish = str | np.ndarray | None
 
@@ -39,14 +39,14 @@ class Spanned(LowRank):
 
 
 class Seen(NamedTuple):
-    """What is added up over the rows.
+    """Sums over the rows.
 
     Attributes
     ----------
     violated, kept : float
         The sums of a step, see `rpca_affect.engine.cells.blocks.Sums`.
     length : float
-        Squared length of what a step that is to be remembered has moved.
+        Squared length of the move of a step that is to be remembered.
     square : array, optional
         Of the argument A as it is now, ``A^T A`` (n, n), a triangular R with ``R^T R`` the same, or with a basis V
         (n, w), ``V^T A^T A V`` (w, w).
@@ -64,7 +64,7 @@ class Seen(NamedTuple):
 class Steps:
     """Steps in one precision.
 
-    The argument before a step is what it is now and what the step moved: so a step needs no second matrix.
+    The argument before a step is the present one plus ``moved``, so a step needs no second matrix.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Steps:
         return found
 
     def step(self, low: LowRank, mu: float, mu_next: float, relax: float, weigh: bool, memory: int, wish: Wish) -> Seen:
-        """Go on by one step, and look at the argument; keep what it moved in all digits, where there is a memory."""
+        """Take one step, and look at the argument; keep the move in full precision where steps are remembered."""
         look, a, room, violated, kept, length = _Look(self, wish), self.argument, self.room(), 0.0, 0.0, 0.0
         moved = np.empty_like(a) if memory else self.moved
         for group, rows in self.groups:
@@ -117,7 +117,7 @@ class Steps:
         return found
 
     def extrapolate(self, weights: np.ndarray | None, wish: Wish) -> Seen:
-        """Go where remembered steps lead; without weights, back to what the last one of them came to."""
+        """Combine the remembered steps with weights; without weights, return to the result of the last of them."""
         assert self.past is not None
         reached: Any = self.past.kept if weights is None else self.past.extrapolated(weights)
         np.copyto(self.argument, reached.reshape(self.argument.shape))
@@ -131,7 +131,7 @@ class Steps:
         return look.seen()
 
     def dual(self, low: LowRank, mu: float, mu_next: float) -> tuple[float, float, float, np.ndarray]:
-        """Return what `rpca_affect.engine.cells.blocks.Passes.weighed` adds up for the last step, and ``Y^T Y``."""
+        """Return the addends of `rpca_affect.engine.cells.blocks.Passes.weighed` for the last step, and ``Y^T Y``."""
         parts, room, look = [], self.room(), _Look(self, GRAM)
         for group, rows in self._back():
             y = room[: rows.stop - rows.start]
@@ -171,7 +171,7 @@ class Steps:
 
 
 class _Look:
-    """Adds up what is wished to be seen of rows."""
+    """Adds up the sums that were asked for, block by block."""
 
     def __init__(self, steps: Steps, wish: Wish) -> None:
         self.steps, self.wish, self.basis = steps, wish, wish if isinstance(wish, np.ndarray) else None

@@ -1,4 +1,4 @@
-"""What is known of a matrix before its first step, from sums over the shards: sizes, limits, noise."""
+"""Facts of a matrix before its first step, from sums over the shards: sizes, limits, noise."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,7 +62,7 @@ def measured_levels(ask: Ask, shape: tuple[int, int], dtype: np.dtype) -> tuple[
 
 
 def _observed_of(pieces: list[tuple[np.ndarray, np.ndarray | None]]) -> Observed:
-    """Join rows of several shards, with what is known of their cells."""
+    """Join rows of several shards, with their masks."""
     values = np.concatenate([piece[0] for piece in pieces])
     if all(piece[1] is None for piece in pieces):
         return Observed(values)

@@ -1,4 +1,4 @@
-"""The core's singular-value threshold of an argument that lies on shards: what it asks for are sums over them."""
+"""The engine's singular-value threshold of an argument that lies on shards: its products are sums over them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def added(squares: list[np.ndarray]) -> np.ndarray:
 
 
 class Argument:
-    """What the shards hold, or will hold: the command that makes it goes out with the first question about it.
+    """Argument that the shards hold or will hold: the command that computes it goes out with the first question.
 
     So the rows are looked at while they are in the cache, and there is one message in most steps.
 
@@ -61,7 +61,7 @@ class Argument:
         return self.shape[0]
 
     def look(self, wish: Wish, digest: Callable[[list[Seen]], Answer]) -> Answer:
-        """Let the shards look at it; return what ``digest`` makes of that."""
+        """Let the shards look at the argument; return the ``digest`` of their answers."""
 
         def both(seen: list[Seen]) -> Answer:
             return {name: sum(getattr(one, name) for one in seen) for name in Seen._fields[:3]} | digest(seen)
@@ -74,20 +74,20 @@ class Argument:
         return found
 
     def made(self) -> None:
-        """Let the shards make it now."""
+        """Let the shards compute the argument now."""
         if self.command != "look":
             self.look(None, lambda _: {})
 
 
 class _Products:
-    """What a `Thresholder` asks of the passes, without the matrix; ``heard`` gets the error of the step before."""
+    """The products that a `Thresholder` needs, by sums over shards; ``heard`` gets the error of the step before."""
 
     def __init__(self, like: np.ndarray, heard: Callable[[float], None]) -> None:
         self.values, self.crew, self.heard = like, Crew(), heard
         self.basis = self.image = np.empty((0, 0))
 
     def product(self, a: Argument, basis: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Return ``V^T A^T A V`` in the place of ``A V``: all that is asked of that."""
+        """Return ``V^T A^T A V`` in the place of ``A V``, of which only the Gram matrix is used."""
 
         def digest(seen: list[Seen]) -> Answer:
             return {"square": added([one.square for one in seen]), "image": sum(one.image for one in seen)}
@@ -127,7 +127,7 @@ class OnShards(Thresholder):
         self.told: LowRank
 
     def __call__(self, a: Any, level: float, memory: Any = None, error: float = 0.0) -> LowRank:
-        """Return what lies above ``level``."""
+        """Return the singular values above ``level`` and their vectors."""
         low = super().__call__(a, level)
         assert low is not None
         if low.left is None:

@@ -28,7 +28,7 @@ def accepts(data: Observed, solver: Any) -> bool:
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
-    """Do what `rpca_affect.loop.run` does, faster; for what `accepts` accepts."""
+    """Compute the answer of `rpca_affect.loop.run` by the tuned form; only where `accepts` says True."""
     return _home(data, solver).run(data, unit, solver, init, request)
 
 

@@ -41,7 +41,7 @@ class Proof(NamedTuple):
 
 
 def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float, memory: np.ndarray) -> Proof:
-    """Bound the minimum of the model by the dual matrix Y of a step, which respects the bound of the sparse norm.
+    """Bound the minimum of the model by the dual matrix Y of a step, whose cells (or frames) are at most ``lam`` long.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
     a, low, mu, mu_next
         The step.
     memory : array, shape (m, n)
-        Receives Y, unless its Gram matrix is `crowded`: then this is where that is formed.
+        Receives Y; where the Gram matrix of Y is `crowded`, it receives that matrix instead.
     """
     parts: list[Any] = []
     nuclear = _nuclear_bound(passes, a, low, memory)
@@ -59,7 +59,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
             parts.clear()
         parts.extend(passes.dual(a, low, mu, mu_next, out, blocks))
         if blocks[-1] is passes.blocks[-1]:
-            passes.release()  # what comes next needs some memory of its own
+            passes.release()  # the norm of Y needs working memory of its own
             low.release()
 
     if crowded(memory):
@@ -71,7 +71,7 @@ def prove(passes: Passes, a: np.ndarray, low: LowRank, mu: float, mu_next: float
 
 
 def _nuclear_bound(passes: Passes, a: np.ndarray, low: LowRank, memory: np.ndarray) -> float:
-    """Upper bound of ``||L||_*``; L is ``A V W V^T`` without ``left``, and V may not quite have settled."""
+    """Upper bound of ``||L||_*``: L is ``A V W V^T`` where ``left`` is None, and V may be a subspace still moving."""
     if low.exact or low.left is not None or low.rank == 0:
         return float(np.sum(low.shrunk))
     image = passes.product(a, low.basis, beginning(memory, len(a), low.rank))
@@ -96,7 +96,7 @@ def complete(passes: Passes, a: np.ndarray, low: LowRank, mu: float, memory: np.
 
 
 class Step(NamedTuple):
-    """A step from ``argument`` to ``spare``: everything about the parts, but not the parts themselves."""
+    """A step from ``argument`` to ``spare``: the numbers and factors that determine the parts."""
 
     argument: np.ndarray
     spare: np.ndarray
@@ -108,7 +108,7 @@ class Step(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What the data are split into, and the share of non-zeros in the sparse part."""
+    """The parts of the data, and the share of non-zeros in the sparse part."""
 
     low_rank: np.ndarray | None
     sparse: np.ndarray | None = None
@@ -117,9 +117,9 @@ class Parts(NamedTuple):
 
 
 def parts_of(passes: Passes, step: Step, factored: bool, unused: list[np.ndarray]) -> Parts:
-    """Write the parts over the argument and what else is unused, or where that does not suffice, over new memory."""
+    """Write the parts over the argument and the unused matrices, and into new memory where these do not suffice."""
     argument = step.argument
-    # Where nobody asks for L as a matrix, another part takes its place.
+    # Where L is returned as factors, another part takes the memory of the argument.
     free = [*([argument] if factored else []), *unused]
     sparse = free.pop() if free else np.empty_like(argument)
     noise = None

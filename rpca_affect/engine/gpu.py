@@ -29,7 +29,7 @@ NUMBERS = ("lam", "slack", "mu", "growth", "relax")
 
 
 def namespace() -> Any:
-    """Import CuPy, or say what to install.
+    """Import CuPy, or name the package to install.
 
     Raises
     ------
@@ -67,9 +67,9 @@ def fits(data: Observed, solver: Any) -> bool:
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
-    """Do what `rpca_affect.loop.run` does; the host looks at the errors every few steps only.
+    """Compute the answer of `rpca_affect.loop.run`; the host looks at the errors every few steps only.
 
-    A matrix that has met ``tol`` is frozen on the device in the very step, so its answer is that of the reference
+    A matrix that has met ``tol`` is frozen on the device in that step, so its answer is that of the reference
     whenever the host notices; when half of a stack has finished, it leaves. NumPy arrays take the same path (that is
     how it is tested where there is no GPU).
     """
@@ -178,7 +178,7 @@ class _Solve:
         for count in range(1, request.max_iter + 1):
             low = self.threshold(work.argument, work.mu)
             change = None if travel is None else travel.taken()
-            # What is frozen keeps the factor of its last step too.
+            # A frozen matrix keeps the factor of its last step too.
             pace = xp.where(work.done, pace, work.growth if change is None else change)
             mu = xp.minimum(pace * work.mu, work.cap)
             cells = work.cells(low.low_rank, mu)

@@ -21,9 +21,9 @@ def built(functions: tuple[Callable, ...], home: dict[str, Any], **options: Any)
     ----------
     functions : tuple of callable
     home : dict
-        Names of the module they live in: the compiled forms take their places there.
+        Globals of their module, in which the compiled forms replace the functions.
     **options
-        What to tell numba besides.
+        Further options of ``numba.njit``.
     """
     import numba
 

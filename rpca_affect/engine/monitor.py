@@ -18,31 +18,31 @@ __all__ = ["Monitor", "in_single_precision"]
 
 
 def in_single_precision(request: Request, solver: Any) -> Request:
-    """What steps in single precision are asked for, before others in double precision go on from them."""
-    looks = request.gap is not None  # where no look ends them, their error has to
+    """Request for the steps in single precision that double precision goes on from: looser ``tol``, half the steps."""
+    looks = request.gap is not None  # without proofs of a gap only the error can end them
     tol = max(request.tol, COARSE) if solver.two_sided and not looks else request.tol
     return replace(request, tol=tol, max_iter=max(1, request.max_iter // 2))
 
 
 class Monitor:
-    """How the penalty moves, what the error of a step is, and when to stop.
+    """Sequence of penalties, error of a step, and rule for stopping.
 
     Attributes
     ----------
     relax : float
-        How far a step goes: 1 to where it points.
+        Relaxation of a step; 1 is the plain step.
     two_sided : bool
-        Whether the error looks at the kept part as well.
+        Whether the error is relative to the kept part where that is smaller than the data.
     floor, near : float
         Violation, relative to the data, that ends steps in single precision, and error from which they are looked at.
     history : dict of lists
         Grows by every step; penalties are written down times ``unit``.
     stopped : bool
-        Whether the callback said so.
+        Whether the callback asked to stop.
     ended : bool
-        Whether the last step was to be the last.
+        Whether the iteration stops after the step judged last.
     reason : str
-        Why, where it was not its error.
+        Why the run ended, where it was not its error: a gap, or a base that stands still.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Monitor:
         self.travel, self.unit = travel, unit
         # Where a subspace is small a proof costs several steps: none is asked for before single precision is so far.
         self.floor, self.near = (ROUNDED, COARSE) if rough else (0.0, math.inf)
-        # Only a kept penalty leaves a base that stands still; a growing one forces it to. Single precision tells when
-        # a wanted gap is met, so that double precision may prove it.
+        # A base at rest proves something only under a kept penalty; a growing one forces it to rest. Single precision
+        # says when a wanted gap is met, so that double precision may prove it.
         wanted = request.gap is not None
         watches = self.two_sided and wanted if rough else self.two_sided or wanted
         self.watch = Watch(request.tol, request.gap, request.calm) if watches else None
@@ -98,7 +98,7 @@ class Monitor:
         return True
 
     def follow(self, argument: np.ndarray, low: LowRank, following: np.ndarray, mu: float, mu_next: float) -> bool:
-        """Let the penalty follow what a step has moved; return whether it will change."""
+        """Let the penalty follow the distances that base and multiplier moved; return whether it will change."""
         if not self.looks:
             return False
         assert self.travel is not None

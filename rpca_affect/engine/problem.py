@@ -1,4 +1,4 @@
-"""One matrix as the tuned form takes it: its unit and orientation, open numbers, memory and first argument."""
+"""One matrix prepared for the tuned form: its unit and orientation, open numbers, memory and first argument."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,22 +24,22 @@ __all__ = ["Problem", "accepts", "in_unit", "safe_unit"]
 def safe_unit(unit: float) -> float:
     """Return a power of two to divide the data by, or 1, for which no copy is needed.
 
-    Division by a power of two changes no digit, so an iteration in other units is the same one: they only have to be
-    safe.
+    Division by a power of two changes no digit, so an iteration in other units is the same one: their squares only have
+    to stay in range.
     """
     return 1.0 if 1 / PLAIN <= unit <= PLAIN else unit
 
 
 def in_unit(values: np.ndarray, unit: float, known: np.ndarray | None = None) -> np.ndarray:
-    """Divide the data by their unit, 0 where they are not known; the caller's own array, as it is, where that is 1."""
+    """Divide the data by their unit, 0 where they are missing; the caller's own array where the unit is 1."""
     if unit == 1.0:
         return values
-    out = np.zeros(values.shape, values.dtype)  # what is not known could overflow
+    out = np.zeros(values.shape, values.dtype)  # a missing cell could overflow
     return np.multiply(values, 1 / unit, out=out, where=True if known is None else known)
 
 
 def accepts(data: Observed, solver: Any) -> bool:
-    """Tell whether the tuned form knows this solver: stock operators, numbers that are numbers, slack per column."""
+    """Tell whether the tuned form covers this solver: stock operators, scalar numbers, slack per row or column."""
     if type(solver) not in (InexactALM, ADMM) or solver.lowrank is not singular_value_threshold:
         return False
     if solver.shrink not in (cellwise, framewise):
@@ -73,7 +73,7 @@ class Problem:
     room, spare : array, shape (m, n)
         Memory of the arguments.
     near : bool
-        Whether the start may be nearly the answer.
+        Whether ``init`` is an answer of the same solver, so that rounding it would lose digits.
     mixed : bool
         Whether the first steps are taken in single precision.
     """
@@ -92,7 +92,7 @@ class Problem:
         # The start may be nearly the answer: rounding or a coarse first subspace would undo that.
         self.near = init is not None and init.solver == solver.name
         self.mixed = not self.near and data.given.dtype == np.float64 and data.given.size >= MIXED
-        # Memory of the arguments; in the first, where the first steps are taken so, the data in single precision.
+        # Memory of the two arguments; the first holds the data in single precision while the steps are.
         start = (init.dual, init.low_rank) if init is not None and request.spend_init else ()
         shape, dtype = self.passes.values.shape, data.given.dtype
         memory: list[np.ndarray] = [self.turned(x) for x in start if x is not None and x.dtype == dtype]
@@ -109,7 +109,7 @@ class Problem:
         return x.T if self.wide else x
 
     def reader(self, known: np.ndarray | None) -> RowReader:
-        """The data in their unit: the caller's own array where they are that already, and no copy is cheaper."""
+        """Reader of the data in their unit: of the caller's own array, unless the unit differs or a copy is cheap."""
         values = in_unit(self.turned(self.data.given), self.unit, known)
         values = np.ascontiguousarray(values) if values.size < MIXED else values
         limits = self.request.limits
@@ -152,7 +152,7 @@ class Problem:
         return solver
 
     def first_argument(self, passes: Passes, out: np.ndarray) -> None:
-        """Write what the first step thresholds."""
+        """Write the argument of the first singular-value threshold."""
         solver = self.solver
         if self.init is not None:
             self._resume(self.init, passes, out)

@@ -29,14 +29,14 @@ def accepts(data: Observed, solver: Any) -> bool:
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
-    """Do what `rpca_affect.loop.run` does for one matrix; see `accepts`."""
+    """Compute the answer of `rpca_affect.loop.run` for one matrix; see `accepts`."""
     with hired() as crew:
         kind = _GoDec if type(solver) is GoDec else _AltProj
         return kind(data, float(unit[0, 0]), solver, request, crew).answer(init)
 
 
 class _Projections:
-    """What both share: the data, the projection on rank r, the loop, and the answer."""
+    """Common part of both: the data, the projection on rank r, the loop, and the answer."""
 
     def __init__(self, data: Observed, unit: float, solver: Any, request: Request, crew: Crew) -> None:
         self.unit, self.request, self.crew, self.known = safe_unit(unit), request, crew, data.mask
@@ -49,7 +49,7 @@ class _Projections:
         if len(self.blocks) < 4 * crew.size:
             self.blocks = [slice(0, rows)]
         self.norm = math.sqrt(self.total(lambda rows: square_length(self.values[rows])))
-        self.filled = np.empty_like(self.values)  # what is projected next; the low-rank part in the end
+        self.filled = np.empty_like(self.values)  # argument of the next projection; the low-rank part in the end
         self.rest = np.empty_like(self.values)
         self.left = np.zeros((rows, solver.rank), self.values.dtype)
         self.basis = np.zeros((columns, solver.rank), self.values.dtype)
@@ -144,7 +144,7 @@ class _Projections:
         )
 
     def has_noise(self) -> bool:
-        """Whether what L and S leave is a part of the model."""
+        """Whether the model has a noise part ``M - L - S``."""
         return True
 
     def _factors(self) -> Factors:
@@ -159,7 +159,7 @@ class _Projections:
 
 
 class _GoDec(_Projections):
-    """The sparse part is the largest cells of what L leaves, or what exceeds a soft level."""
+    """S holds the largest cells of ``M - L``, or these less a soft level."""
 
     def begin(self, init: Decomposition | None) -> None:
         if init is None:
@@ -173,7 +173,7 @@ class _GoDec(_Projections):
                 taken = self.part(rows, cells)
                 taken[np.abs(cells) <= gross] = 0
                 np.subtract(cells, taken, out=self.filled[rows])
-            self.before = None  # L = 0, and S is what is not filled in
+            self.before = None  # L = 0, and S = M - filled
             draw = np.random.default_rng(self.solver.random_state).standard_normal(self.basis.shape)
             self.basis = np.asarray(draw, dtype=self.values.dtype)
             return
@@ -186,7 +186,7 @@ class _GoDec(_Projections):
             np.copyto(self.filled, low_rank, where=~self.known)
 
     def find_level(self) -> None:
-        """Size above which a cell of what L leaves is in the sparse part."""
+        """Find the absolute value above which a cell of ``M - L`` belongs to S."""
         if self.solver.level is not None:
             self.level = float(np.asarray(self.solver.level).reshape(()))
         else:
@@ -234,7 +234,7 @@ class _GoDec(_Projections):
 
 
 class _AltProj(_Projections):
-    """The sparse part is what exceeds a falling threshold; here ``rest`` holds the last filled matrix."""
+    """S holds the cells of ``M - L`` above a falling threshold; here ``rest`` holds the last filled matrix."""
 
     def begin(self, init: Decomposition | None) -> None:
         low_rank = np.zeros((1, 1), self.values.dtype) if init is None else self._low_rank_of(init)

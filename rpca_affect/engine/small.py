@@ -1,6 +1,6 @@
-"""The steps of a small matrix, complete and with sparse cells: where the calls for more would cost more than the work.
+"""The steps of a small complete matrix with sparse cells, in one function: calls would cost more than arithmetic.
 
-They are those of `rpca_affect.engine.cells.blocks` and `rpca_affect.engine.spectrum.threshold`, one after the other.
+The arithmetic is that of `rpca_affect.engine.spectrum.threshold` and `rpca_affect.engine.cells.blocks`.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ __all__ = ["advance", "suits"]
 
 
 def suits(passes: Passes) -> bool:
-    """Tell whether this is the form for a matrix: one block, few columns."""
+    """Tell whether a matrix is small enough: complete, C-ordered, one block, few columns."""
     plain = passes.kind == "cells" and passes.known is None and passes.reader.plain and passes.reader.patches is None
     return plain and passes.workers == 1 and len(passes.blocks) == 1 and passes.values.shape[1] <= SQUARE
 
@@ -37,7 +37,7 @@ def advance(
     ----------
     passes : Passes
     threshold : Thresholder
-        Asked where squares lose what it keeps.
+        Computes the singular values where the threshold lies too far below the largest for their squares.
     monitor : Monitor
     argument, spare : array, shape (m, n)
     mu : float

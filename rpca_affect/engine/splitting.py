@@ -26,7 +26,7 @@ __all__ = ["accepts", "run"]
 
 
 def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
-    """Do what `rpca_affect.loop.run` does for one matrix; see `accepts`."""
+    """Compute the answer of `rpca_affect.loop.run` for one matrix; see `accepts`."""
     with hired() as crew:
         return _Solve(data, float(unit[0, 0]), solver, init, request, crew).answer()
 
@@ -56,7 +56,7 @@ class _Solve(Problem):
             self.first_argument(passes, self.room)
         else:
             mu, threshold, finished = self._rough_start(history)
-            if finished:  # what is given away comes from double precision: take the last step once more
+            if finished:  # the answer has to come from double precision: take the last step once more
                 for values in history.values():
                     del values[-1]
                 request = replace(request, callback=None, max_iter=len(history["error"]) + 1)
@@ -66,14 +66,14 @@ class _Solve(Problem):
         del threshold  # holds a subspace
         if step is None:
             return self.iterate(exact=True)
-        if passes.noisy:  # three parts are to come: what can be had from the argument goes before them
+        if passes.noisy:  # three parts need the memory: drop the factors that the argument gives again
             step = step._replace(low=step.low.alone())
         return step, history
 
     def _rough_start(self, history: dict[str, list]) -> tuple[float, Thresholder, bool]:
-        """Steps in single precision, in the memory of the steps to come; write where they end to ``room``.
+        """Take steps in single precision, in the memory of the later steps; write their last argument to ``room``.
 
-        Returns the penalty and what knows the subspace there, and whether these steps were all.
+        Returns the penalty reached, a thresholder that holds the subspace reached, and whether the iteration is over.
         """
         halves = self.spare.reshape(-1).view(np.float32).reshape(2, *self.spare.shape)
         if self.spends:  # the start lies where the rounded data and the halves will lie
@@ -122,7 +122,7 @@ class _Solve(Problem):
         mu: float,
         accelerate: Any,
     ) -> Any:
-        """Do what `rpca_affect.engine.small.advance` does, for every matrix and model.
+        """Step as `rpca_affect.engine.small.advance` does, for every matrix and model.
 
         The last step is None where values were missed that only exact steps would have found. A lean threshold that
         gives up ends the steps too.
@@ -137,7 +137,7 @@ class _Solve(Problem):
                 room = np.empty_like(spare)
                 if not ending.complete(passes, step.argument, step.low, step.mu, room):
                     return None
-            step = low = None  # what they hold may be as large as half of the data
+            step = low = None  # their factors may be half as large as the data
             low = threshold(argument, 1 / mu, spare, error)
             if low is None:  # so this is a step from nowhere to the argument
                 nothing = LowRank(np.empty((argument.shape[1], 0), argument.dtype), np.empty(0), 1 / mu, True)
@@ -225,7 +225,7 @@ class _Solve(Problem):
         return converged and not self.stopped and len(history["error"]) < self.request.max_iter
 
     def _unused(self, step: Step, dual: np.ndarray | None) -> list[np.ndarray]:
-        """Memory that a part may take."""
+        """Matrices that a part may overwrite."""
         free = [] if dual is not None else [step.spare]
         own = not np.shares_memory(self.passes.values, self.data.given)
         return [*free, self.passes.values] if own else free
@@ -246,13 +246,13 @@ class _Solve(Problem):
         """Decide whether no singular value above the threshold was missed.
 
         The dual matrix differs from ``mu (A - L)`` by the violated constraint. So its norm, known already, usually
-        decides: what a missed value could add to L then is below ten times the tolerance.
+        decides: a missed value could change L by at most ten times the tolerance.
         """
-        # A base that stands still is proved where the penalty is fixed; under a growing one every base does in the end.
+        # A base at rest proves an optimum where the penalty is kept; under a growing one every base comes to rest.
         if (self.reason and self.solver.growth == 1) or proof.gap <= 10 * self.request.tol:
             return True
         if step.low.exact:
-            # A growing penalty does not forgive what the steps before may have missed: then at least it has not ended.
+            # Under a growing penalty a value that an earlier step missed stays missed: then the run has not converged.
             return step.error <= self.request.tol or self.solver.growth == 1 or not self.guessed
         largest = proof.dual_norm + step.mu_next * step.violated
         if largest <= 1 + ending.MISSED + 10 * self.request.tol * step.mu * self.passes.norm:

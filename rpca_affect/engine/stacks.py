@@ -37,7 +37,7 @@ def accepts(data: Observed, solver: Any) -> bool:
 
 
 def run(data: Observed, unit: np.ndarray, solver: Any, init: Decomposition | None, request: Request) -> Decomposition:
-    """Do what `rpca_affect.loop.run` does, in groups of matrices that fit the cache.
+    """Compute the answer of `rpca_affect.loop.run`, in groups of matrices that fit the cache.
 
     Every matrix has its own penalty, stopping and certificate, and leaves its group when it is done. Its answer is the
     same whatever its neighbours are. Single precision is iterated in double: in the cache that costs little.

@@ -40,7 +40,7 @@ class Crew:
             try:
                 while (ticket := next(tickets)) < len(blocks):
                     results[ticket] = work(worker, blocks[ticket])
-            except BaseException as failure:  # belongs to the caller, once everybody has stopped
+            except BaseException as failure:  # raised in the caller's thread once every worker has stopped
                 failures.append(failure)
 
         self._hire(workers - 1)
@@ -78,7 +78,7 @@ class Crew:
 def _serve(jobs: "SimpleQueue[Callable[[], None] | None]", done: "SimpleQueue[None]") -> None:
     while (job := jobs.get()) is not None:
         job()
-        del job  # with all that its function knows, which may be as large as the data
+        del job  # its closure may hold arrays as large as the data
         done.put(None)
 
 
@@ -93,7 +93,7 @@ class _Gate:
         self.limit: Any = None
 
     def forked(self) -> None:
-        """Start anew in a child process, which has none of the threads that were solving when it was made."""
+        """Reset in a forked child, which has none of the parent's threads, so none of its solves."""
         self.lock = threading.Lock()
         if self.inside:
             self.inside = 0

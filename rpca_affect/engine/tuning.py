@@ -1,4 +1,4 @@
-"""The numbers of the engine, each with its unit; above each group, the command that measures what it decides.
+"""The numbers of the engine, each with its unit; above each group, the command that measures their effect.
 
 A module takes its own by name, so a test may change one where it is used. Those of the compiled steps stay in their
 file (`cells/compiled.py`): numba notices changes of a function's own file only.
@@ -32,7 +32,7 @@ WAIT = 3  # steps without a try after a subspace that did not pay
 LEADING = 64  # vectors that are kept beside a matrix that was made of all
 GRAM_RANGE = 1e6  # singular values further below the largest than this drown in a Gram matrix
 SPLIT = 1e-3  # share of the largest singular value below which a second Gram matrix is made
-DOUBLE_RANGE = 1e8  # what two Gram matrices still resolve
+DOUBLE_RANGE = 1e8  # ratio of singular values that two Gram matrices still resolve
 
 # Gram matrices. `make floor` (order of the eigenproblem), `make peaks` (rooms).
 SMALL = 256  # up to here the full eigendecomposition of a Gram matrix is cheaper than anything iterative
@@ -42,14 +42,14 @@ RESIDUAL = 3e-3  # of a singular pair; its value is then right to about the squa
 
 # Factors. `make floor`, `make peaks`.
 SQUARE = 32  # columns up to which one product with a square matrix is as cheap as two with thin ones
-ROWS = 64  # of a square factor that are made at a time: a weighted copy of all vectors would be as large again
+ROWS = 64  # of a square factor computed at a time: a weighted copy of all vectors would double the memory
 
 # Large Gram matrices. `make peaks`.
 WIDTH = 128  # columns of a panel
 HEIGHT = 128  # rows of a panel, or of single-precision data, that are worked on at a time
 
 # Shares of the workers. `python -m benchmarks --problems squares`.
-QUICK = 1 << 24  # multiplications x bytes of a product that is done before another worker has woken up
+QUICK = 1 << 24  # multiplications x bytes up to which one worker ends a product before another has woken up
 
 # Passes. `python -m benchmarks --problems squares,tall`, `make peaks`.
 BLOCK = 1 << 19  # bytes of a block: small enough for the cache, large enough for the products
@@ -59,7 +59,7 @@ SHARED = 1 << 17  # cells from which the workers share the blocks
 TILE = 64  # columns that are read at a time where a row does not lie together in memory
 
 # Order statistics of GoDec and alternating projections.
-SAMPLE = 1 << 14  # cells that a first guess is sorted from
+SAMPLE = 1 << 14  # cells whose sorted values bracket an order statistic
 PROJECTED = 1 << 15  # cells of a block
 
 # Stacks. `make clips`.
@@ -70,7 +70,7 @@ COMPILED_CLIPS = 2000  # loading (and once per machine, compiling) takes seconds
 # CuPy. `python -m benchmarks.gpu` (`make gpu-check` for the laws).
 CHECK_EVERY = 5  # steps between looks at the device: each look waits for everything before it
 GRAM_SIDE = 768  # a single larger matrix takes the subspace route
-BATCH_SIDE = 128  # larger matrices of a stack are worth a solve each
+BATCH_SIDE = 128  # larger matrices of a stack are solved one by one
 GUARD = 10  # directions beyond the wanted ones: the subspace converges by the gap behind them
 MOVED = 1e-2  # how far Ritz values above the threshold may still move in the last power step
 POWER_STEPS = 6  # of a subspace, at most

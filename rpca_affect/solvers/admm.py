@@ -37,7 +37,7 @@ class ADMM(Splitting):
     References
     ----------
     Boyd, Parikh, Chu, Peleato & Eckstein (2011), section 3.4.3; Candes, Li, Ma & Wright (2011), algorithm 1, whose
-    penalty constant is a tenth of what is fastest here.
+    penalty constant is a tenth of the fastest here.
 
     Examples
     --------

@@ -18,7 +18,7 @@ class AltProjState(NamedTuple):
     low_rank, sparse, noise : array, shape (..., m, n)
         The parts after the last step; noise is 0 while ``floor`` is 0.
     argument : array, shape (..., m, n)
-        What is projected on rank r next.
+        Argument of the next projection on rank r.
     filled : array, shape (..., m, n)
         The data where they are trusted, the low-rank part elsewhere.
     basis : array, shape (..., n, r)
@@ -26,7 +26,7 @@ class AltProjState(NamedTuple):
     level : array, shape (..., 1, 1)
         Threshold of the last step.
     error : array, shape (..., 1, 1)
-        What the loop compares with ``tol``.
+        Compared with ``tol`` by the loop.
     """
 
     low_rank: Array
@@ -153,7 +153,7 @@ class AltProj(Solver):
         return AltProjState(low_rank, sparse, xp.zeros_like(rest), filled, filled, basis, level, infinite)
 
     def step(self, observed: Observed, state: AltProjState) -> AltProjState:
-        """Project the argument on rank r, lower the threshold, and fill what exceeds it from the projection.
+        """Project the argument on rank r, lower the threshold, and replace the cells of M beyond it by the projection.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class AltProj(Solver):
         return xp.where(observed.mask, rest, xp.zeros_like(rest))
 
     def doubts(self, observed: Observed, answer: Any) -> tuple[Doubt, ...]:
-        """List what speaks against an answer (of one matrix, in the units of the input).
+        """List the frames and features that do not determine an answer (of one matrix, in the units of the input).
 
         Parameters
         ----------

@@ -35,7 +35,7 @@ class GoDecState(NamedTuple):
 
 @dataclass(frozen=True)
 class GoDec(Solver):
-    """Go Decomposition: alternate a rank-r projection and the largest cells of what is left.
+    """Go Decomposition: alternate a rank-r projection and the largest cells of the remainder.
 
     Seeks ``argmin ||M - L - S||_F^2  subject to  rank(L) <= rank, ||S||_0 <= cardinality``; with ``level`` given, the
     soft form ``argmin ||M - L - S||_F^2 / 2 + level ||S||_1  subject to  rank(L) <= rank``. Both are non-convex: the
@@ -124,7 +124,7 @@ class GoDec(Solver):
         return GoDecState(zero, gross, zero, basis, xp.full_like(values[..., :1, :1], xp.inf))
 
     def outliers(self, rest: Array) -> Array:
-        """Sparse part of what L leaves: the largest cells, or what exceeds the soft level."""
+        """Sparse part of ``rest = M - L``: its largest cells, or its soft threshold."""
         if self.level is not None:
             return soft_threshold(rest, self.level)
         return keep_largest(rest, int(self.cardinality or 0))
@@ -139,7 +139,7 @@ class GoDec(Solver):
         return start._replace(low_rank=low_rank / unit, sparse=before.sparse / unit, basis=basis)
 
     def step(self, observed: Observed, state: GoDecState) -> GoDecState:
-        """Project what S leaves on rank r, then keep the largest cells of what L leaves.
+        """Project ``M - S`` on rank r, then keep the largest cells of ``M - L``.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a solver is: numbers and callables in a frozen dataclass, a start and one step; it cannot loop or stop."""
+"""The solver protocol: numbers and callables in a frozen dataclass, a start and one step; the loop is elsewhere."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class State(NamedTuple):
     Attributes
     ----------
     argument : array, shape (..., m, n)
-        What the singular-value threshold is applied to next: L plus the scaled multiplier.
+        Argument of the next singular-value threshold: L plus the scaled multiplier.
     low_rank, sparse, noise : array, shape (..., m, n)
         The parts after the last step.
     dual : array, shape (..., m, n)
@@ -38,7 +38,7 @@ class State(NamedTuple):
     mu : array, shape (..., 1, 1)
         Penalty.
     error : array, shape (..., 1, 1)
-        What the loop compares with ``tol``.
+        Compared with ``tol`` by the loop.
     """
 
     argument: Array
@@ -129,7 +129,7 @@ def larger_side(observed: Observed) -> Array:
 
 @dataclass(frozen=True)
 class Solver:
-    """What every solver has: a subclass adds ``name``, `init` and `step`, and its numbers as dataclass fields.
+    """Base class of every solver: a subclass adds ``name``, `init` and `step`, and its numbers as dataclass fields.
 
     A state is a NamedTuple of arrays with at least ``low_rank, sparse, noise`` (..., m, n) and ``error`` (..., 1, 1),
     which `rpca_affect.solve` compares with ``tol``; of a convex solver also ``dual``.
@@ -137,7 +137,7 @@ class Solver:
     Attributes
     ----------
     name : str
-        What the solver is called by.
+        Short name, as in ``solve(M, "admm")``.
     convex : bool
         Whether its answers come with a duality gap; then it needs ``lam``, ``slack`` and ``sparse_kind`` too.
     two_sided : bool
@@ -268,7 +268,7 @@ class Splitting(Solver):
         return self.starting_from(low_rank + dual / self.mu, observed)
 
     def step(self, observed: Observed, state: State, judged: bool = True) -> State:
-        """Threshold the argument, shrink what is left, and carry the disagreement on.
+        """Threshold the argument to L, shrink ``M - L + e`` to S, and carry the violation of the constraint on.
 
         Parameters
         ----------
@@ -276,7 +276,7 @@ class Splitting(Solver):
             Values (..., m, n) and mask; a missing cell costs nothing, so it takes the low-rank prediction.
         state : State
         judged : bool
-            Whether noise part and error are wanted; otherwise they stay what they were.
+            Whether noise part and error are computed; otherwise they stay those of ``state``.
 
         Returns
         -------

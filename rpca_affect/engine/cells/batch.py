@@ -20,7 +20,7 @@ class Group(NamedTuple):
     Attributes
     ----------
     values, argument : array, shape (b, d, n)
-        Data with 0 on missing cells; what the first threshold is applied to.
+        Data with 0 on missing cells; argument of the first singular-value threshold.
     known : array of float, shape (b, d, n), or None
         1 on observed cells, 0 on missing ones.
     lam, mu, cap, growth, relax, size : array, shape (b, 1, 1)
@@ -55,7 +55,7 @@ class Group(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What an iteration leaves of a group: the parts (b, d, n), and one number per matrix (b,).
+    """Result of the iteration on a group: the parts (b, d, n), and one number per matrix (b,).
 
     ``nuclear`` is the nuclear norm of the low-rank part, ``violation`` the length of M - L - S - N; ``errors`` and
     ``penalties`` hold, per step, the largest among the matrices still at work.
@@ -168,7 +168,7 @@ def gram(x: np.ndarray) -> np.ndarray:
 
 
 def _threshold(argument: np.ndarray, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the threshold leaves of the singular values, and the matrices W with ``SVT(A) = W A``."""
+    """Singular values less the threshold, at least 0, and the matrices W with ``SVT(A) = W A``."""
     power, vectors = np.linalg.eigh(gram(argument))
     singular = np.sqrt(np.maximum(power, 0))
     shrunk = np.maximum(singular - 1 / mu[:, 0], 0)
@@ -177,7 +177,7 @@ def _threshold(argument: np.ndarray, mu: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def shrink(group: Group, wanted: Any, lam: Any, mu: Any, slack: Any, out: Any = None) -> tuple[Any, Any, Any]:
-    """What the shrinkage holds back of ``wanted``; for a noise part also S and the loosened rest."""
+    """Kept part of ``wanted``, the scaled multiplier; with a noise part also S and ``wanted - S``."""
     if slack is None and group.axis is None:
         level = lam / mu
         return np.clip(wanted, -level, level, out=out), None, None
@@ -199,7 +199,7 @@ def length(x: np.ndarray) -> np.ndarray:
 
 
 def _scale(group: Group, held: np.ndarray) -> np.ndarray:
-    """What the violation is compared with, as the solver's ``error`` does."""
+    """Length that the violation of the constraint is divided by, as in the solver's ``error``."""
     scale = group.size[:, 0, 0]
     if group.two_sided:
         own = length(held)

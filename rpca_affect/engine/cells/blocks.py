@@ -39,7 +39,7 @@ class Passes(Products, Costs):
     reader : RowReader
         The data.
     values : array, shape (m, n)
-        What it reads from, in any order. Every other matrix is C-ordered.
+        The array that ``reader`` reads, in any memory order. Every other matrix is C-ordered.
     known : array of bool, shape (m, n), or None
     """
 
@@ -62,7 +62,7 @@ class Passes(Products, Costs):
         self.release()
 
     def refine(self) -> None:
-        """Work on smaller blocks from here on: for what is done once, where there is hardly any memory left."""
+        """Work on smaller blocks from here on: for the final pass, which runs once and with little memory left."""
         self._cut(max(1, self.blocks[0].stop // 8))
 
     def _square(self) -> float:
@@ -84,7 +84,7 @@ class Passes(Products, Costs):
         return Passes(RowReader(memory), self.known, self.kind, self.crew)
 
     def whole(self, memory: np.ndarray) -> np.ndarray:
-        """The data as they are read: themselves, or a copy in memory (m, n)."""
+        """Matrix of the data: the caller's own array where the reader changes nothing, else a copy in memory (m, n)."""
         if self.reader.is_bare:
             return self.values
         self.crew.run(lambda _, rows: self.reader.copied(rows, memory[rows]), self.blocks)
@@ -136,9 +136,9 @@ class Passes(Products, Costs):
         weigh: bool,
         blocks: list[slice] | None = None,
     ) -> Sums:
-        """Shrink what ``low`` leaves of ``a``, write the next argument to ``out``; weigh the kept part where asked.
+        """Shrink ``M - L + e`` and write the next argument to ``out``; with ``weigh``, measure the kept part too.
 
-        ``low.left`` may lie at the beginning of ``out``, and is overwritten then. All rows, or those of some blocks.
+        ``low.left`` may lie at the beginning of ``out``, and is overwritten then. All rows, or those of ``blocks``.
         """
         bound = self._bound_at(a, low, mu, mu_next)
 
@@ -160,9 +160,10 @@ class Passes(Products, Costs):
         return Sums(*map(sum, zip(*sums)))
 
     def _turns(self, left: np.ndarray, out: np.ndarray) -> Iterator[list[slice]]:
-        """All rows, in blocks that may be worked on at the same time although ``left`` lies where ``out`` begins.
+        """All rows, in groups of blocks that can be worked on at the same time although ``out`` begins with ``left``.
 
-        Its rows are at most half as long, so the last rows of ``out`` cover none that a row before them needs.
+        The rows of ``left`` are at most half as long as those of ``out``, so the last rows of ``out`` lie behind
+        every row of ``left`` that an earlier row still reads.
         """
         if not np.may_share_memory(left, out):
             yield self.blocks
@@ -179,7 +180,7 @@ class Passes(Products, Costs):
     def dual(
         self, a: np.ndarray, low: LowRank, mu: float, mu_next: float, out: np.ndarray, blocks: Sequence[slice]
     ) -> list[tuple[Any, float, float]]:
-        """Write the rows of the dual matrix Y in some consecutive blocks; return what `weighed` adds up."""
+        """Write the rows of the dual matrix Y in some consecutive blocks; return the addends of `weighed`."""
         bound = self._bound_at(a, low, mu, mu_next)
         first = blocks[0].start
 
@@ -233,7 +234,7 @@ class Passes(Products, Costs):
 
         def work(worker: int, rows: slice) -> int:
             sparse = out[rows]
-            loose = np.empty_like(sparse) if room is None else room[rows]  # what S leaves of M - L + e
+            loose = np.empty_like(sparse) if room is None else room[rows]  # M - L + e - S
             base, wanted = self._wanted(worker, rows, a, low, mu / mu_next, loose)
             give = 1.0 if bound.give is None else of_rows(bound.give, rows)
             if self.kind == "cells":

@@ -1,6 +1,6 @@
 """The compiled form of the stacks' iteration: a few matrices in lock-step, warm-started Jacobi sweeps; needs numba.
 
-One long file: numba notices changes of a function's own file only, and would go on using what it compiled before.
+One long file: numba notices changes of a function's own file only, and would go on using stale machine code.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ __all__ = ["iterate", "kernel", "suits"]
 LANES = 8  # matrices whose eigenproblems advance together: more would not fit a core's own cache
 SMALLER_SIDE = 48  # beyond, LAPACK is faster than Jacobi sweeps
 SWEEPS = 40
-SLOW = 6  # sweeps after which a lane is diagonalised whole: next to what is only split off, progress can be slow
+SLOW = 6  # sweeps after which a lane is diagonalised whole: beside a block that is only split off, progress can be slow
 EXACT = 1e-12  # of a matrix: how far off diagonal its Gram matrix may stay
-LOOSE = 3e-2  # of the level: the same for what no threshold keeps; turned so far, it does not slow the rest down
+LOOSE = 3e-2  # of the level: the same for eigenvalues below the threshold; so small, it does not slow the others down
 UNSURE = 1e-9  # of the level: a pivot so close to zero says nothing about eigenvalues above it
 
 
@@ -29,7 +29,7 @@ def suits(side: int, frames: bool) -> bool:
 
 
 def iterate(group: Any, answer: Any, tol: float, max_iter: int) -> Any:
-    """Do what the NumPy iteration of `rpca_affect.engine.cells.batch` does, matrix by matrix in a few lanes.
+    """Compute the iteration of `rpca_affect.engine.cells.batch`, matrix by matrix in a few lanes.
 
     ``group`` is a `rpca_affect.engine.cells.batch.Group`; ``answer``, an empty `rpca_affect.engine.cells.batch.Answer`,
     is filled and returned.
@@ -60,9 +60,10 @@ def kernel() -> Callable:
 def _diagonalise(gram, vectors, allowed, levels):
     """Cyclic Jacobi sweeps on all lanes; rows of ``vectors`` become the eigenvectors of eigenvalues above the level.
 
-    What lies below the level of its lane is split off, not diagonalised: a threshold keeps nothing of it. A lane where
-    it may hide an eigenvalue above the level is diagonalised whole. ``allowed`` is the square of what may stay off the
-    diagonal of each lane. A lane turns only what it needs itself, so its answer does not depend on its neighbours.
+    Eigenvalues below the level of their lane are split off, not diagonalised: the threshold sets them to 0. A lane
+    where that block may hide an eigenvalue above the level is diagonalised whole. ``allowed`` bounds the squared
+    entries off the diagonal of each lane. A lane applies only its own rotations, so its answer does not depend on its
+    neighbours.
     """
     d = gram.shape[0]
     own_p, own_q, left = np.empty(LANES), np.empty(LANES), np.empty(LANES)
@@ -158,7 +159,7 @@ def _basis(square):
 
 
 def _cell(values, known, slack, argument, base, i, j, lam, ratio, mu):
-    """What the base leaves of a cell, what of it stays out of the sparse part, and what a noise part divides by."""
+    """Of one cell: its mask, ``e``, ``M - L + e``, the part of that which S does not take, and ``1 + mu slack``."""
     seen = known[i, j] if known.size else 1.0
     loosening = 1 + mu * slack[i, j] if slack.size else 1.0
     level = lam * loosening / mu
@@ -168,7 +169,7 @@ def _cell(values, known, slack, argument, base, i, j, lam, ratio, mu):
 
 
 def _cells(values, known, slack, argument, base, following, lam, ratio, mu, relax):
-    """Shrink what ``base`` leaves, write the next argument; return the squared violation and kept part."""
+    """Shrink ``M - L + e``, write the next argument; return the squared lengths of violation and kept part."""
     violated, held = 0.0, 0.0
     over = relax - 1
     for i in range(values.shape[0]):

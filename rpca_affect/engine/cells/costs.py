@@ -1,4 +1,4 @@
-"""What a sparse and a noise part cost together, once the best of both is taken, and what they leave."""
+"""The loss of ``M - L``, minimal over sparse and noise part, and its proximal operator on some rows."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ __all__ = ["Bound", "Costs", "of_rows", "shortening"]
 
 
 class Bound(NamedTuple):
-    """What the sparse operator does at one penalty: ``kept = clip(give * wanted)``, or ``wanted * factor * give``."""
+    """Numbers of the sparse operator at one penalty: ``kept = clip(give * wanted)``, or ``wanted * factor * give``."""
 
     limit: float  # lam / mu+, the largest length of a kept cell or frame
     give: Any  # 1 / (1 + mu+ slack), None for 1
@@ -18,7 +18,7 @@ class Bound(NamedTuple):
 
 
 def shortening(length: np.ndarray, level: Any) -> np.ndarray:
-    """Share that stays of frames of these lengths when none may be longer than the level."""
+    """Factor ``min(1, level / length)`` that projects frames of these lengths onto the ball of radius ``level``."""
     return np.minimum(1.0, level / np.where(length > 0, length, 1)).astype(length.dtype)
 
 
@@ -28,7 +28,7 @@ def of_rows(x: Any, rows: slice) -> Any:
 
 
 class Costs:
-    """The weights of a model, and what they make of some rows.
+    """The weights of a model, and their loss and proximal operator on some rows.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Costs:
     lam : float
     slack : float, or array (m, 1) or (1, n)
     kind : {"cells", "rows", "columns"}
-        What is sparse: cells, frames, or the frames of a transposed matrix.
+        Unit of sparsity: cells, frames, or the frames of a transposed matrix.
     """
 
     values: np.ndarray
@@ -55,7 +55,7 @@ class Costs:
         return isinstance(self.slack, np.ndarray) or self.slack != 0
 
     def give(self, mu: float) -> Any:
-        """Share that a noise part leaves of what is kept; None without one."""
+        """Factor ``1 / (1 + mu slack)`` of the kept part; None without a noise part."""
         if not self.noisy:
             return None
         give = 1 / (1 + mu * self.slack)
@@ -73,7 +73,7 @@ class Costs:
         return wanted
 
     def factor(self, wanted: np.ndarray, rows: slice, bound: Bound) -> np.ndarray:
-        """Share of every frame that stays out of the sparse part."""
+        """Share of every frame that S does not take."""
         if bound.factor is not None:
             return bound.factor
         level = bound.limit / (1.0 if bound.give is None else of_rows(bound.give, rows))

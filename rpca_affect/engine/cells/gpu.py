@@ -11,7 +11,7 @@ Array = Any  # of CuPy, which has no types for a checker, or of NumPy
 
 
 class Cells(NamedTuple):
-    """What one elementwise pass reads; arrays broadcast to (b, d, n).
+    """Operands of one elementwise pass; arrays broadcast to (b, d, n).
 
     Attributes
     ----------

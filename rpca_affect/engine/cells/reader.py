@@ -1,4 +1,4 @@
-"""The data as the passes read them, without a copy of all: in any order, gigantic cells clipped, missing ones 0."""
+"""Rows of the data for the passes, without a copy of the matrix: any order, gigantic cells clipped, missing ones 0."""
 
 from functools import cached_property
 from typing import NamedTuple
@@ -13,14 +13,14 @@ __all__ = ["Patches", "RowReader", "patches_of"]
 
 
 class Patches(NamedTuple):
-    """Cells that are read with another value, in the order of the rows.
+    """Gigantic cells and the clipped values that are read instead, in the order of the rows.
 
     Attributes
     ----------
     rows, columns : array of int, shape (k,)
     values : array, shape (k,)
     starts : array of int, shape (m + 1,)
-        The first of each row, or of those after it.
+        Place of the first patch in row i or behind it.
     """
 
     rows: np.ndarray
@@ -29,30 +29,30 @@ class Patches(NamedTuple):
     starts: np.ndarray
 
     def within(self, rows: slice) -> slice:
-        """Those that lie in some rows."""
+        """Places of the patches in some rows."""
         return slice(int(self.starts[rows.start]), int(self.starts[rows.stop]))
 
     def touch(self, rows: slice) -> bool:
-        """Whether there are any in some rows."""
+        """Whether some rows have a patch."""
         mine = self.within(rows)
         return mine.start < mine.stop
 
     def write(self, out: np.ndarray, rows: slice, less: np.ndarray | None = None) -> None:
-        """Write those of some rows, less those of another matrix, to a copy of these rows."""
+        """Write the patches of some rows to ``out``, a copy of these rows, less the cells of the matrix ``less``."""
         mine = self.within(rows)
         places = self.rows[mine] - rows.start, self.columns[mine]
         out[places] = self.values[mine] if less is None else self.values[mine] - less[places]
 
 
 class RowReader:
-    """A matrix, some rows at a time.
+    """A matrix that is read some rows at a time.
 
     Attributes
     ----------
     values : array, shape (m, n)
     patches : Patches or None
     known : array of bool, shape (m, n), or None
-        False where the values may be NaN, or anything but infinite, and 0 is read.
+        False where 0 is read; the value there may be NaN or any finite number.
     """
 
     def __init__(self, values: np.ndarray, patches: Patches | None = None, known: np.ndarray | None = None) -> None:
@@ -61,17 +61,17 @@ class RowReader:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the values are all there is to it."""
+        """Whether reading changes nothing: neither patches nor a mask."""
         return self.patches is None and self.known is None
 
     def read(self, rows: slice, memory: np.ndarray) -> np.ndarray:
-        """Return rows of the matrix, in ``memory`` if they do not lie together as they should be."""
+        """Return rows of the matrix: a view where they are C-ordered and unchanged, else a copy in ``memory``."""
         if self.plain and self.known is None and (self.patches is None or not self.patches.touch(rows)):
             return self.values[rows]
         return self.copied(rows, memory)
 
     def less(self, base: np.ndarray, rows: slice, out: np.ndarray) -> None:
-        """Write rows of the matrix less ``base`` to ``out``; where a cell is missing, some number."""
+        """Write rows of the matrix less ``base`` to ``out``; a missing cell receives an arbitrary finite number."""
         if not self.plain:
             np.subtract(self.copied(rows, out), base, out=out)
             return
@@ -96,22 +96,22 @@ class RowReader:
         return memory
 
     def _settle(self, x: np.ndarray) -> None:
-        """Write numbers over NaN, which a product with False then makes 0."""
+        """Write finite numbers over NaN, so that a product with False gives 0."""
         np.fmax(x, self._lowest, out=x)
 
     @cached_property
     def _lowest(self) -> np.ndarray:
-        """What is written over NaN; a row, for it is compared faster than a number."""
+        """Row of the numbers written over NaN; NumPy compares with a row faster than with a scalar."""
         return np.full(self.values.shape[1], np.finfo(self.values.dtype).min / 4, self.values.dtype)
 
 
 def patches_of(data: np.ndarray, limits: Limits, unit: float, wide: bool) -> Patches:
-    """Find the cells of a matrix beyond their limits, and what is read instead, in units of the data.
+    """Find the cells of a matrix beyond their limits, and their clipped values, in units of the data.
 
     Parameters
     ----------
     data : array, shape (m, n)
-        As it was given.
+        In the unit and orientation of the caller.
     limits : Limits
     unit : float
     wide : bool

@@ -13,7 +13,7 @@ Array = Any  # of CuPy, which has no types for a checker, or of NumPy
 
 
 class Thresholded(NamedTuple):
-    """``low_rank`` (b, d, n), and what is left of the singular values (b, k), in float64."""
+    """``low_rank`` (b, d, n), and its singular values (b, k) in float64."""
 
     low_rank: Array
     shrunk: Array

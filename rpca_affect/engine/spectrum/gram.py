@@ -33,7 +33,7 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     x : array, shape (m, n), C-ordered
     crew : Crew
     memory : array, optional
-        Cells that may be overwritten with the result, and with what it is added up from.
+        Cells that may be overwritten with the result and the partial sums.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     total = carved((columns, columns), memory)[0].T
     half = columns // 2
     tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
-    # What is converted at a time should be small beside the data too.
+    # The rows converted at a time should be small beside the data too.
     height = rows if x.dtype == np.float64 else max(1, min(CHUNK // columns, max(rows // 16, 64)))
 
     def tile(_: int, place: tuple[slice, slice]) -> None:
@@ -92,7 +92,7 @@ def beginning(memory: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def carved(shape: tuple[int, ...], memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take room for an array in double precision from ``memory``, of whatever precision; return it and what is left.
+    """Take an array in double precision from ``memory``, of whatever precision; return it and the memory behind it.
 
     Where the memory does not suffice, the array is new and the memory is left whole.
     """
@@ -203,7 +203,7 @@ def norm_is_below(square: np.ndarray, bound: float) -> bool:
     diagonal = square.diagonal().copy()
     np.negative(square, out=square)
     square[np.diag_indices_from(square)] += bound * bound
-    # The factor takes the lower triangle's place; the upper one keeps what is needed to restore it.
+    # The factor takes the place of the lower triangle, which is restored from the upper one.
     info = lapack.dpotrf(square, lower=1, clean=0, overwrite_a=1)[1]
     if info == 0:
         return True
@@ -218,7 +218,7 @@ def norm_is_below(square: np.ndarray, bound: float) -> bool:
 
 
 def likely_bounds(times: Callable[[np.ndarray], np.ndarray], basis: np.ndarray) -> Iterator[float]:
-    """Just above the norm of Y, as block power steps from ``basis`` see it; ``times(x) = Y.T @ Y @ x``. Two tries."""
+    """Two guesses just above ``||Y||_2``, by block power steps from ``basis``; ``times(x) = Y.T @ Y @ x``."""
     columns = basis.shape[0]
     block = np.random.default_rng(0).standard_normal((columns, 8)) / np.sqrt(columns)
     image = times(np.hstack([basis[:, : columns // 16], block]))
@@ -243,7 +243,7 @@ def norm_bound(square: np.ndarray, basis: np.ndarray, crew: Crew) -> float:
     Returns
     -------
     float
-        Above the norm by at most a tenth of what the norm exceeds 1 by, or by 1e-7.
+        Exceeds the norm by at most a tenth of ``||Y||_2 - 1``, or by 1e-7.
     """
     columns = square.shape[0]
     if columns > SMALL:

@@ -27,8 +27,8 @@ class LowRank:
     left : array, shape (m, k), optional
         Orthonormal columns that span ``A @ basis``; with them the low-rank part is ``left @ right``, one product less.
     factor : array, shape (k, n) or (n, n), optional
-        What ``left`` is multiplied with; without ``left``, what A is multiplied with where that square is no larger
-        than the factors (of ``basis`` only the first columns are kept then).
+        Right factor of L: ``L = left @ factor``. Without ``left`` it is the square matrix W with ``L = A W``, kept
+        where W is no larger than the factors (of ``basis`` only the first columns are kept then).
     """
 
     basis: np.ndarray
@@ -50,7 +50,7 @@ class LowRank:
 
     @cached_property
     def right(self) -> np.ndarray:
-        """Last factor of the low-rank part, multiplied out with as much as makes the rest fewer operations."""
+        """Right factor of L: ``left @ right``, ``(A basis) @ right`` where `thin`, else ``A @ right``."""
         if self.factor is not None:
             return self.factor
         weights = (self.shrunk / self.values).astype(self.basis.dtype, copy=False)
@@ -63,11 +63,11 @@ class LowRank:
         return (rows @ self.basis) @ self.right if self.thin else rows @ self.right
 
     def alone(self) -> "LowRank":
-        """The same without ``left``."""
+        """The same part without ``left``, to be computed from A and ``basis``."""
         return self if self.left is None else replace(self, left=None, factor=None)
 
     def after(self, written: np.ndarray) -> "LowRank":
-        """The same, once some memory was written over, that of ``left`` perhaps."""
+        """The same part after ``written`` was overwritten, without ``left`` where that lay in it."""
         return self.alone() if self.left is not None and np.may_share_memory(self.left, written) else self
 
     def release(self) -> None:

@@ -17,10 +17,10 @@ Fill = Callable[[Sequence[slice], np.ndarray], object]
 
 
 class Panels:
-    """``x.T @ x`` in double precision, of a matrix that is made a few rows at a time and never kept.
+    """``x.T @ x`` in double precision, of a matrix x that is computed a few rows at a time and never kept.
 
-    Panel k holds the columns ``edges[k]`` to ``edges[k + 1]`` from the diagonal down. A factorisation takes their
-    place; they are formed again when they are asked for after it.
+    Panel k holds the columns ``edges[k]`` to ``edges[k + 1]`` from the diagonal down. A factorisation overwrites the
+    panels; they are formed again when they are needed after it.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Panels:
     blocks : sequence of slice
         All rows.
     memory : array, shape (m, n)
-        Of the precision of x; overwritten. What the panels leave of it takes the rows of x.
+        Of the precision of x; overwritten with the panels, and behind them with rows of x.
     crew : Crew
     """
 

@@ -16,14 +16,14 @@ class Products:
     ----------
     crew : Crew
     workers : int
-        How many of the crew such matrices are worth.
+        Number of workers that share a product.
     """
 
     crew: Crew
     workers: int
 
     def shares(self, rows: int, effort: int) -> list[slice]:
-        """One run of rows per worker; a product of less effort (multiplications x bytes) than waking one is not cut."""
+        """One run of rows per worker, or all rows where the effort (multiplications x bytes) is below `QUICK`."""
         return self.crew.shares(rows) if self.workers > 1 and effort >= QUICK else [slice(0, rows)]
 
     def product(self, a: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which singular values of A exceed a threshold, and their right vectors: three routes, the cheapest that is safe."""
+"""Singular values of A above a threshold and their right vectors, by the cheapest of three routes that is exact."""
 
 import math
 from collections.abc import Sequence
@@ -63,10 +63,10 @@ class Thresholder:
     def __call__(
         self, a: np.ndarray, level: float, memory: np.ndarray | None = None, error: float = 0.0
     ) -> LowRank | None:
-        """Return what lies above ``level``; None where that takes more memory than there is, see ``lean``.
+        """Return the singular values above ``level`` and their vectors; None where ``lean`` forbids the memory.
 
-        ``memory`` of the size of ``a`` may be overwritten. ``error`` is that of the iteration so far: a subspace much
-        more accurate than it would be wasted.
+        ``memory`` of the size of ``a`` may be overwritten. ``error`` is that of the iteration so far: a subspace far
+        more accurate than that error would be wasted work.
         """
         self.memory = memory
         # A subspace from nothing has no steps behind it that have refined it already.
@@ -115,7 +115,7 @@ class Thresholder:
         return self._above(a, level, squares, vectors)
 
     def by_two_grams(self, a: np.ndarray, level: float) -> LowRank:
-        """The same where squares lose what is small: that is squared once more, without what is large."""
+        """Eigenvectors where squaring loses small singular values: their subspace is squared again by itself."""
         self.basis = None
         self.passes.release()
         squares, vectors = eigh_descending(gram(a, self.passes.crew, self.memory))
@@ -141,12 +141,13 @@ class Thresholder:
         return squares
 
     def _above(self, a: np.ndarray, level: float, squares: np.ndarray, found: list[np.ndarray]) -> LowRank:
-        """Keep what lies above the threshold; ``found`` holds the vectors, and gives them away."""
+        """Keep the values and vectors above the threshold; the vectors are popped from ``found``, to be freed here."""
         vectors = found.pop()
         count = clear = int(np.count_nonzero(squares > level * level))
         values = np.sqrt(squares[:count])
         large = crowded(a)
-        # Vectors as large as the data go before what is made of them is copied; where they are is no room for that.
+        # Vectors as large as the data are freed before their product is copied out of ``spare``; so the product must
+        # not be formed in memory that they occupy.
         spare = self.memory if large else None
         if spare is not None and np.may_share_memory(vectors, spare):
             spare = None
@@ -181,7 +182,7 @@ class Thresholder:
 
     def by_subspace(self, a: np.ndarray, level: float) -> LowRank | None:
         """Block power steps with Rayleigh-Ritz from the last subspace; None where that does not pay."""
-        # Half as large as the data where ranks are high: what is done with goes before what comes next.
+        # A basis is half as large as the data where ranks are high: free each one before the next is allocated.
         new, basis, self.basis = self.basis is None, self.basis, None
         basis = self._extended(basis, max(10, self.columns // 10) if new else FRESH)
         before, rounds = None, max(4, self.columns // 100) + 4 * new
@@ -230,7 +231,7 @@ class Thresholder:
                 return LowRank(ritz[:, :count], values, level, False, left, factor)
             basis, before = ritz, values  # noqa: F841 (read in the next turn)
         if not new:
-            self.pause = self.waited = max(WAIT, 2 * self.waited)  # what fails again and again is tried ever less often
+            self.pause = self.waited = max(WAIT, 2 * self.waited)  # a subspace that fails again waits twice as long
         return None
 
     def _orthonormal(self, image: np.ndarray, room: np.ndarray) -> tuple[Any, Any, np.ndarray]:
