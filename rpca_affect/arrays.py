@@ -17,6 +17,7 @@ __all__ = [
     "Array",
     "Observed",
     "array_namespace",
+    "as_array",
     "as_floating",
     "device",
     "frobenius",
@@ -27,6 +28,7 @@ __all__ = [
     "observe",
     "observed_extent",
     "observed_share",
+    "of_objects",
     "power_of_two",
     "refuse_gradients",
     "size",
@@ -198,7 +200,7 @@ def as_floating(x: Any) -> Array:
     refuse_gradients(x)
     refuse_sparse(x)
     if not is_array_api_obj(x):
-        x = np.asarray(x)
+        x = as_array(x)
     if is_numpy_array(x):
         return _numpy_floating(x)
     xp = array_namespace(x)
@@ -207,6 +209,27 @@ def as_floating(x: Any) -> Array:
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.astype(x, xp.float64)
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float32)
+
+
+def as_array(x: Any) -> np.ndarray:
+    """Make a NumPy array of what is none; refuse, with a TypeError, what makes no matrix."""
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(_no_matrix(x)) from error
+    if array.ndim == 0 and array.dtype == object:
+        raise TypeError(_no_matrix(x))
+    return array
+
+
+def _no_matrix(x: Any) -> str:
+    if isinstance(x, (list, tuple)):
+        return "the rows differ in length or kind: give frames x features, every frame with the same features"
+    remedy = ", x.collect()" if hasattr(x, "collect") else ", x.to_dataframe()" if hasattr(x, "data_vars") else ""
+    return (
+        f"a {type(x).__name__} is no matrix: give frames x features as an array or DataFrame{remedy}; "
+        "rpca_affect.decompose reads tables of any form"
+    )
 
 
 def refuse_sparse(x: Any) -> None:
@@ -229,11 +252,17 @@ def unmasked(x: Any) -> Any:
     return np.ma.filled(x.astype(np.float64), np.nan) if isinstance(x, np.ma.MaskedArray) else x
 
 
+def of_objects(x: np.ndarray) -> np.ndarray:
+    """Numbers that Python holds one by one as float64, NaN where one is missing."""
+    pandas = sys.modules.get("pandas")  # whose missing cell turns into no number
+    return (x if pandas is None else np.where(pandas.isna(x), np.nan, x)).astype(np.float64)
+
+
 def _numpy_floating(x: np.ndarray) -> np.ndarray:
     x = unmasked(x)
     if x.dtype == object:
         try:
-            return x.astype(np.float64)
+            return of_objects(x)
         except (TypeError, ValueError) as error:
             raise TypeError(f"the matrix holds values that are not numbers: {error}") from error
     if x.dtype.kind not in "fiub":
@@ -307,7 +336,8 @@ def to_numpy(x: Any) -> np.ndarray:
     if is_numpy_array(x):
         return np.asarray(x)
     if "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor):
-        return x.detach().cpu().numpy()
+        x = x.detach().cpu()
+        return (x.float() if x.is_floating_point() and x.itemsize < 4 else x).numpy()  # NumPy has no bfloat16
     if is_cupy_array(x):
         return x.get()
     return np.asarray(x)

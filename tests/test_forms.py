@@ -43,6 +43,8 @@ FORMS = {
     "frame": lambda x: pd.DataFrame(x, columns=NAMES),
     "frame without names": pd.DataFrame,
     "nullable": lambda x: pd.DataFrame(x, columns=NAMES).astype("Float64"),
+    "arrow": lambda x: pd.DataFrame(x, columns=NAMES).astype("double[pyarrow]"),
+    "sparse columns": lambda x: pd.DataFrame(x, columns=NAMES).astype(pd.SparseDtype("float", np.nan)),
     "frame of objects": lambda x: pd.DataFrame(x, columns=NAMES).astype(object),
     "masked, nothing hidden": np.ma.asarray,
 }
@@ -54,6 +56,54 @@ def test_every_form_of_numbers_is_read_alike(door):
     wanted = DOORS[door](x)
     for name, form in FORMS.items():
         np.testing.assert_allclose(np.asarray(DOORS[door](form(x)), dtype=float), wanted, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_form_of_a_missing_cell_is_missing(door):
+    x = numbers()
+    holes = np.random.default_rng(1).random(x.shape) < 0.05
+    wanted = DOORS[door](np.where(holes, np.nan, x))
+    frame = pd.DataFrame(x, columns=NAMES).astype("Float64").mask(holes)
+    objects = np.where(holes, None, x.astype(object))
+    for form in (frame, frame.astype(object), np.where(holes, pd.NA, objects), objects, np.ma.masked_array(x, holes)):
+        np.testing.assert_allclose(np.asarray(DOORS[door](form), dtype=float), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("door", set(DOORS) - {"one sequence", "descriptors"})
+def test_half_precision_of_torch_is_taken(door):
+    torch = pytest.importorskip("torch")
+    x = np.round(numbers() * 4) / 4
+    found = DOORS[door](torch.tensor(x, dtype=torch.bfloat16))
+    np.testing.assert_allclose(np.asarray(found), DOORS[door](x), atol=1e-3)
+
+
+NO_MATRIX = {
+    "mapping": lambda x: dict(zip(NAMES, x.T)),
+    "generator": lambda x: (row for row in x),
+    "nothing": lambda x: None,
+    "lazy frame": lambda x: pytest.importorskip("polars").DataFrame(x, schema=NAMES).lazy(),
+    "variables": lambda x: pd.DataFrame(x, columns=NAMES).to_xarray(),
+}
+
+
+@pytest.mark.parametrize("form", NO_MATRIX)
+@pytest.mark.parametrize("door", ["solve", "RobustPCA", "search", "choose", "sequences", "noise"])
+def test_what_is_no_matrix_is_refused_in_one_sentence(door, form):
+    if form == "variables":
+        pytest.importorskip("xarray")
+    doors = DOORS | {
+        "choose": ra.choose_lambda,
+        "sequences": ra.SequenceRobustPCA().fit,
+        "noise": ra.noise_level,
+    }
+    with pytest.raises(TypeError, match=r"^a \w+ is no matrix: give frames x features as an array or DataFrame"):
+        doors[door](NO_MATRIX[form](numbers()))
+
+
+@pytest.mark.parametrize("door", ["decompose", "solve", "RobustPCA", "search"])
+def test_dates_are_no_features(door):
+    with pytest.raises((TypeError, ValueError), match=r"dates|datetime64"):
+        DOORS[door](np.round(numbers() * 64).astype("M8[s]"))
 
 
 @pytest.mark.parametrize("form", [

@@ -15,12 +15,12 @@ from rpca_affect.estimators.estimator import Documented
 from rpca_affect.estimators.frames import in_memory
 from rpca_affect.estimators.robust_pca import RobustPCA
 from rpca_affect.estimators.together import contained, in_parallel, is_collection, numbered, split_rows, stacked
+from rpca_affect.noise import MAD_TO_SIGMA, spread
 from rpca_affect.parameter_rules import check_parameters
 from rpca_affect.projection import KNEE, robust_scores
 
 __all__ = ["SequenceDescriptors"]
 
-MAD_TO_SIGMA = 1.4826
 BASE = ("level", "slope", "range")
 TRANSIENT = ("rate", "amplitude", "duration", "energy")
 
@@ -140,14 +140,14 @@ class SequenceDescriptors(TransformerMixin, Documented, auto_wrap_output_keys=No
         if table.shape[1] > 1:
             splitter = RobustPCA(tol=1e-4, lags=1) if self.estimator is None else clone(self.estimator)
             self.estimator_ = splitter.fit(table, sequence_id=numbered(rows))
-        spread = MAD_TO_SIGMA * np.nanmedian(np.abs(table - np.nanmedian(table, axis=0)), axis=0)
-        level = floored(spread, spread) if self.estimator_ is None else self.estimator_.noise_scale_
+        size = spread(table)
+        level = floored(size, size) if self.estimator_ is None else self.estimator_.noise_scale_
         self.noise_scale_ = np.asarray(level)
         # The unit of the fit over time is what an ordinary least-squares fit leaves over in ordinary clips.
         clips = self._clips(table, rows)
         plain = np.full(table.shape[1], np.inf)
         rests = in_parallel(partial(_left_over, scale=plain, n_waves=self.n_waves), clips, self.n_jobs)
-        self.wave_scale_ = np.asarray(floored(MAD_TO_SIGMA * np.median(np.stack(rests), axis=0), spread))
+        self.wave_scale_ = np.asarray(floored(MAD_TO_SIGMA * np.median(np.stack(rests), axis=0), size))
         return self
 
     def transform(self, X: Any, *, sequence_id: Any = None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Frames as an estimator takes them: of any array library, checked as scikit-learn checks, missing cells taken out."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from rpca_affect.arrays import (
     Array,
     Observed,
     array_namespace,
+    as_array,
     as_floating,
     is_numpy_array,
     observe,
+    of_objects,
     refuse_sparse,
     unmasked,
 )
@@ -23,11 +26,38 @@ __all__ = ["checked", "in_memory", "is_foreign"]
 
 
 def in_memory(X: Any) -> Any:
-    """Refuse lazy and sparse arrays, and mark by NaN what a masked array hides; of a list, each of its sequences."""
+    """Frames as scikit-learn understands them; of a list, each of its sequences.
+
+    Lazy and sparse arrays, dates and what is no matrix are refused. Cells that a masked array hides become NaN.
+    """
     refuse_lazy(X)
-    for part in X if isinstance(X, (list, tuple)) else (X,):
-        refuse_sparse(part)
-    return [unmasked(part) for part in X] if isinstance(X, (list, tuple)) else unmasked(X)
+    if isinstance(X, (list, tuple)):
+        return [_plain(part) for part in X]
+    if not hasattr(X, "shape"):
+        as_array(X)
+    return _plain(X)
+
+
+def _plain(X: Any) -> Any:
+    refuse_sparse(X)
+    X = unmasked(X)
+    dtypes = X.dtypes if hasattr(X, "columns") else [getattr(X, "dtype", None)]
+    kinds = {getattr(dtype, "kind", None) for dtype in dtypes}
+    if kinds & {"m", "M"}:
+        raise TypeError("the frames hold dates or times, which are no features: leave them out")
+    if is_foreign(X):
+        return as_floating(X)
+    if hasattr(X, "sparse") and hasattr(X, "columns"):
+        X = X.sparse.to_dense()
+    if "O" in kinds:  # a missing cell of pandas turns into no number
+        return X.where(X.notna(), np.nan) if hasattr(X, "notna") else _of_objects(X)
+    return X
+
+
+def _of_objects(X: np.ndarray) -> np.ndarray:
+    with suppress(TypeError, ValueError):  # what holds no numbers is refused in the words of scikit-learn
+        return of_objects(X)
+    return X
 
 
 def is_foreign(x: Any) -> bool:
@@ -39,7 +69,6 @@ def checked(estimator: Any, X: Any, *, reset: bool, method: str, least: int) -> 
     """Check the frames, and take their missing cells out; fitted frames must be of the library of the fit."""
     X = in_memory(X)
     if is_foreign(X):
-        X = as_floating(X)
         if X.ndim != 2:
             raise ValueError(f"the frames have {X.ndim} axes: give frames x features, for one feature (m, 1)")
         if X.shape[0] < least:

@@ -179,3 +179,15 @@ def test_other_names_are_refused():
         with pytest.raises(ValueError, match="not equal to feature_names_in_"):
             model.get_feature_names_out(wrong)
     assert list(model.get_feature_names_out(list(tables[0].columns))) == list(model.get_feature_names_out())
+
+
+@pytest.mark.parametrize("width", [2, 6])
+def test_a_feature_never_observed_is_described_without_a_warning(width):
+    rng = np.random.default_rng(0)
+    clips = [rng.standard_normal((length, width)).cumsum(axis=0) for length in (40, 50, 60)]
+    lost = [np.where(np.arange(width) == 1, np.nan, clip) for clip in clips]
+    found = ra.SequenceDescriptors(n_waves=1).fit(lost).transform(lost)
+    assert np.isfinite(found).all()
+    names = ra.SequenceDescriptors(n_waves=1).fit(lost).get_feature_names_out()
+    still = [name.startswith("base") and name.endswith("x1") for name in names]
+    np.testing.assert_allclose(found[:, still], 0.0, atol=1e-12)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from rpca_affect.arrays import of_objects, to_numpy
 from rpca_affect.extras import install
 from rpca_affect.refusals import Setting
 
@@ -116,7 +117,7 @@ def table_of_arrays(arrays: Mapping[str, np.ndarray], name: str, key: str | None
 
 def array_table(array, source: str, names: Sequence[str] | None = None, form: dict | None = None) -> Table:
     """Table of a 2-D array of real numbers, one row for each frame."""
-    array = _real(np.asarray(array), source)
+    array = _real(to_numpy(array), source)
     if array.ndim != 2 or not array.size:
         raise RecordingError(f"{source} has shape {array.shape}, expected (n_frames, n_features), none of them zero.")
     names = [f"feature_{i}" for i in range(array.shape[1])] if names is None else list(names)
@@ -127,9 +128,9 @@ def array_table(array, source: str, names: Sequence[str] | None = None, form: di
 
 
 def _real(array: np.ndarray, name: str) -> np.ndarray:
-    if array.dtype == object and array.ndim:  # numbers that Python holds one by one
+    if array.dtype == object and array.ndim:
         with suppress(TypeError, ValueError):
-            return array.astype(np.float64)
+            return of_objects(array)
     if array.dtype.kind not in "biuf":
         raise RecordingError(f"{name} holds {array.dtype} values, expected real numbers.")
     return array
