@@ -283,6 +283,6 @@ def test_a_clock_in_single_precision_makes_no_faces():
 
 def test_a_refusal_shows_what_is_nearly_a_number(tmp_path):
     path = tmp_path / "angles.csv"
-    path.write_text("\n".join(["yaw,pitch", *(f"{k / 7:.2f}°,{k / 9:.2f}°" for k in range(FRAMES))]), encoding="utf-8")
-    with pytest.raises(RecordingError, match=r"line 2, column 'yaw' holds '0.00°': export bare numbers"):
+    path.write_text("\n".join(["yaw,pitch", *(f"≈{k / 7:.2f},≈{k / 9:.2f}" for k in range(FRAMES))]), encoding="utf-8")
+    with pytest.raises(RecordingError, match=r"line 2, column 'yaw' holds '≈0.00': export bare numbers"):
         read(path)

@@ -147,6 +147,9 @@ def _said_words(table: Table, wanted: list[int], notices: list[str]) -> None:
         here = [table.names[i] for i, column in columns.items() if getattr(column, form)]
         if here:
             notices.append(f"Numbers with {called} were read as numbers in {listed(here, 3)}.")
+    for unit in dict.fromkeys(column.unit for column in columns.values() if column.unit):
+        here = [table.names[i] for i, column in columns.items() if column.unit == unit]
+        notices.append(f"Numbers followed by {unit!r} were read as numbers in {listed(here, 3)}.")
 
 
 def _observed(table, layout, values, positions, groups, min_confidence, notices) -> np.ndarray:

@@ -8,22 +8,30 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from .names import word_set
+from .names import unit_in, word_set
 
 # What programs write into a cell that holds nothing; pandas knows NA, NaN, null, None, #N/A and an empty cell itself.
 MISSING = word_set(
     "na n/a nan <na> null none nil . undefined missing void #n/a #na #value! #ref! #div/0! #name? #num! #null! #error! "
-    "#wert! #div/0 #bezug! #zahl! #name #nv #valeur! -nan(ind) nan(ind) -1.#ind 1.#ind 1.#qnan -1.#qnan not_available "
+    "#wert! #div/0 #bezug! #zahl! #name #nv #valeur! not_available "
     "nodata no_data not-a-number"
 )
 # Marks that stand for nothing where they come back; a single one may be a slip.
-DASHES = word_set("- -- --- – — ?")
+DASHES = word_set("- -- --- – — ? *")
 _THOUSANDS = {
     ".": re.compile(r"[-+]?\d{1,3}(,\d{3})+\.\d*|[-+]?\d{1,3}(,\d{3}){2,}"),
     ",": re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d*|[-+]?\d{1,3}(\.\d{3}){2,}"),
 }
 _COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.I)
+_AROUND = "()[]<>{}*-_"
+_PRINTED = re.compile(r"[-+]?(\d\.#\w+|nan\(\w*\))")  # what C's printf writes
+# A number and its unit, as in 12.5 mm.
+MEASURED = re.compile(
+    r"([-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:e[-+]?\d+)?)\s*((?:[^\W\d_]|[°²³/^]|(?<=\^)-?\d){1,9})", re.I
+)
+_FORTRAN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)d[-+]\d+", re.I)
 _WORD = re.compile(r"[^\W\d]\w*([ _-]\w+)*|([^\W\d_]{1,2}[./] ?){1,3}[^\W\d_]{0,2}")  # lost, not found, n.a., k. A.
+_KINDS = 5  # different numbers before a unit
 _RECURS = 3  # times that a word of letters comes back where it is no slip of the hand
 
 
@@ -37,6 +45,7 @@ class Column:
     words: tuple[tuple[str, int], ...] = ()  # words that were read as missing, with their counts
     grouped: bool = False  # with thousands separators
     comma: bool = False  # with decimal commas that the rest of the table does not have
+    unit: str = ""  # that is written behind each number
 
 
 class Cells:
@@ -87,6 +96,11 @@ class Cells:
     def _texts(self) -> list[int]:
         return [i for i, kind in enumerate(self._kinds) if _is_text(kind) and i not in self._codes]
 
+    def _is_nothing(self, word: str) -> bool:
+        """Whether a word in lower case stands for a missing cell, also in brackets or between dashes."""
+        bare = word.strip(_AROUND)
+        return not word or word in self._missing or bare in MISSING or _PRINTED.fullmatch(word) is not None
+
     def _raw(self, position: int):
         """Words in lower case, which rows hold numbers, and which hold words that are no missing ones."""
         column = self._frame.iloc[:, position]
@@ -94,7 +108,7 @@ class Cells:
         words, codes = np.unique(text.astype(str), return_inverse=True)
         values = [_number(word, self._decimal) for word in words]
         number = np.array([value is not None for value in values])
-        empty = np.array([not word or word in self._missing for word in words])
+        empty = np.array([self._is_nothing(word) for word in words])
         return text, number[codes], (~number & ~empty)[codes]
 
     def _read(self, position: int) -> Column:
@@ -123,12 +137,14 @@ class Cells:
         lower = [str(word).casefold() for word in words]
         values = [_number(word, self._decimal) for word in words]
         is_number = np.array([value is not None for value in values], dtype=bool)
-        grouped = comma = False
+        grouped, comma, unit = False, False, ""
         if not is_number.all():
             values, grouped, comma = self._marked(list(words), values)
+            if not any(value is not None for value in values):
+                values, unit = self._measured(list(words), values)
             is_number = np.array([value is not None for value in values], dtype=bool)
         numbers = np.array([np.nan if value is None else value for value in values] + [np.nan])
-        is_missing = np.array([word in self._missing or not word for word in lower], dtype=bool)
+        is_missing = np.array([self._is_nothing(word) for word in lower], dtype=bool)
         status = self.status_words if not (is_number | is_missing).all() else frozenset()
         is_status = np.array([word in status for word in lower], dtype=bool)
         given = np.isin(numbers[:-1], list(self._given)) if self._given else np.zeros(len(words), dtype=bool)
@@ -146,7 +162,22 @@ class Cells:
             words=tuple((str(words[i]), int(counts[i])) for i in said),
             grouped=grouped,
             comma=comma,
+            unit=unit,
         )
+
+    def _measured(self, words: list, values: list[float | None]) -> tuple[list[float | None], str]:
+        """Numbers that are all followed by one unit, 12.5 mm; units of time are left to the clocks."""
+        found = [None if self._is_nothing(str(word).casefold()) else MEASURED.fullmatch(str(word)) for word in words]
+        units = {match[2] for match in found if match}
+        filled = sum(not self._is_nothing(str(word).casefold()) for word in words)
+        unit = next(iter(units), "")
+        if len(units) != 1 or sum(match is not None for match in found) < max(filled, _KINDS) or unit_in(unit):
+            return values, ""
+        for decimal in (self._decimal, ","):
+            numbers = [_number(match[1], decimal) if match else None for match in found]
+            if sum(number is not None for number in numbers) == filled:
+                return numbers, unit
+        return values, ""
 
     def _marked(self, words: list, values: list[float | None]) -> tuple[list[float | None], bool, bool]:
         """Numbers with thousands separators, or with decimal commas in a table that has points."""
@@ -172,6 +203,8 @@ def _number(word: object, decimal: str = ".") -> float | None:
     text = str(word).strip()
     if decimal == "," and _COMMA.fullmatch(text):
         text = text.replace(",", ".")
+    if _FORTRAN.fullmatch(text):
+        text = text.upper().replace("D", "E")
     if not text or "_" in text or text[-1] in "nNyY":  # nan, infinity: words
         return float(text) if text.casefold().lstrip("+-") == "infinity" else None
     try:

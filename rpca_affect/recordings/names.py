@@ -18,9 +18,9 @@ CLOCK = word_set(
 )
 SPAN = word_set("start begin onset from end stop offset duration dur length")  # of an interval
 UNITS = {
-    **dict.fromkeys(word_set("ns nsec nanos nanosec nanosecond nanoseconds"), 1e-9),
+    **dict.fromkeys(word_set("ns nsec nsecs nanos nanosec nanosecond nanoseconds"), 1e-9),
     **dict.fromkeys(word_set("tick ticks"), 1e-7),
-    **dict.fromkeys(word_set("us µs μs usec micros microsec microsecond microseconds"), 1e-6),
+    **dict.fromkeys(word_set("us µs μs usec usecs micros microsec microsecond microseconds"), 1e-6),
     **dict.fromkeys(word_set("ms msec msecs millis millisec millisecond milliseconds millisekunden"), 1e-3),
     **dict.fromkeys(word_set("cs centisecond centiseconds"), 1e-2),
     **dict.fromkeys(word_set("s sec secs second seconds sek sekunde sekunden secondes segundos"), 1.0),
@@ -54,8 +54,8 @@ PERSON = word_set(
 )
 PICTURE = word_set("height width fps rate resolution")
 QUALITY = word_set(
-    "confidence conf likelihood success succeeded valid validity quality score probability prob tracked detected "
-    "detection visibility visible reliability certainty status state ok found konfidenz erfolg"
+    "confidence conf likelihood success succeeded valid validity quality score scores probability prob tracked "
+    "detected detection visibility visible reliability certainty status state ok found konfidenz erfolg"
 )
 # Words of a column that is 0 while the tracker works.
 LOSS = word_set(

@@ -12,6 +12,7 @@ RANGES = {"AU_r": (0.0, 5.0), "AU_c": (0.0, 1.0), "blendshapes": (0.0, 1.0)}
 _SLACK = 0.02  # trackers overshoot by rounding and filters
 _TURNS = ((360.0, "360 degrees"), (2 * np.pi, "two pi"))
 _WHOLE = 0.02  # share of whole numbers among fractions, beyond which they are no chance
+_SAMPLE = 1000  # frames that tell whether numbers are a rotation
 _APART = 20  # times that the median of 987 and its like is that of 1.234 and its like, at least
 _AWAY, _TIMES = 0.5, 10  # spreads that a number keeps from all others, and times that it comes back
 
@@ -76,6 +77,7 @@ def oddities(values: np.ndarray, known: np.ndarray, names, place) -> list[str]:
     with np.errstate(over="ignore"):  # the width of the largest numbers is infinite, which is no turn
         return [
             *_turns(values, known, low, high, names, place),
+            *_signs(values, known, names, place),
             *_thousands(values, known, low, high, names, place),
             *_set_apart(values, known, low, high, names),
         ]
@@ -103,6 +105,30 @@ def _turns(values, known, low, high, names, place) -> list[str]:
             said.append(
                 f"{listed(found)} jump{'s' if len(found) == 1 else ''} by {called} ({place(first)}): an angle that "
                 "starts again at the end of its range is no slow base; unwrap it first, or leave it out (drop)."
+            )
+    return said
+
+
+def _signs(values, known, names, place) -> list[str]:
+    """Rotations as four numbers whose squares add up to 1, of which all change their sign from a frame to the next."""
+    some = np.linspace(0, len(values) - 1, min(len(values), _SAMPLE)).astype(np.intp)
+    squares = np.where(known[some], values[some], np.nan) ** 2
+    if squares.shape[1] < 4:
+        return []
+    sums = squares[:, :-3] + squares[:, 1:-2] + squares[:, 2:-1] + squares[:, 3:]
+    said: list[str] = []
+    last = -4
+    for k in np.flatnonzero((np.abs(sums - 1) < 0.01).mean(axis=0) > 0.9):
+        if k < last + 4:
+            continue
+        last = int(k)
+        part = np.where(known[:, k : k + 4], values[:, k : k + 4], np.nan)
+        turned = np.flatnonzero((part[1:] * part[:-1]).sum(axis=1) < -0.5)
+        if len(turned):
+            said.append(
+                f"{listed(names[k : k + 4])} are a rotation as a quaternion, and all change their sign "
+                f"{counted(len(turned), 'time')} ({place(int(turned[0]) + 1)} first): q and -q are the same rotation, "
+                "and the jump is no movement; give all the sign of the frame before, or leave them out (drop)."
             )
     return said
 

@@ -78,6 +78,7 @@ def decide(table: Table, convention: Convention | None = None, *, foreign: str |
 
 def _by_words(seen: Evidence) -> None:
     """Columns whose names say that they describe a person, a picture, a label or a row, whatever they hold."""
+    known = {words_of(name) for name in seen.table.names}
     for i in seen.open():
         if i in seen.given:
             if seen.given[i] == "aside":
@@ -85,15 +86,17 @@ def _by_words(seen: Evidence) -> None:
             continue
         words = words_of(seen.table.names[i])
         last, some = (words[-1] if words else ""), set(words)
+        # y beside x is a place and no label, height beside width that of a box and no person's
+        beside = last in _BESIDE and (*words[:-1], _BESIDE[last]) in known
         body = some & {"height", "weight", "bmi"} and not some <= vocabulary.PERSON | {"cm", "kg", "m", "subject"}
-        if some & vocabulary.PERSON and not body and not some & {"eye", "pupil"}:
+        if some & vocabulary.PERSON and not body and not beside and not some & {"eye", "pupil"}:
             seen.of[i] = Role("key", "describes the person, not the frame")
         elif some == {"fps"}:
             seen.of[i] = Role("time", "frames per second, no time")
         elif last in vocabulary.PICTURE and some & {"frame", "image", "video", "picture", "camera"}:
             seen.of[i] = Role("constant", "describes the picture")
         elif (
-            some
+            not beside
             and some <= vocabulary.LABEL | {"event", "emotion", "the", "s", "id", "name"}
             and (some & vocabulary.LABEL)
         ):
@@ -104,6 +107,7 @@ def _by_words(seen: Evidence) -> None:
             seen.of[i] = Role("label", f"a few whole numbers, codes of the {last}")
 
 
+_BESIDE = {"y": "x", "height": "width"}
 _FEW = 12  # emotions, gestures or actions that a code tells apart
 _LARGE = 1e9  # from which a whole number in any order identifies something
 

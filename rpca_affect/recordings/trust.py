@@ -16,6 +16,8 @@ _BAD = vocabulary.word_set(
     "undetected notracked off not_tracked not_detected nan"
 )
 _YES, _NO = vocabulary.word_set("1 1.0 true yes y"), vocabulary.word_set("0 0.0 false no n")
+_AXES, _PRESENCE = vocabulary.word_set("x y z"), "presence"
+_KEYPOINTS = vocabulary.word_set("keypoint keypoints kp kpt kpts")
 _LEAST_PERCENT = 10.0  # that some frame of a confidence in per cent exceeds
 
 
@@ -24,7 +26,9 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
     confidence: np.ndarray | None = None
     failed: np.ndarray | None = None
     cells: dict[int, np.ndarray] = {}
-    features = _stems(seen)
+    features, triples = _stems(seen), _triples(seen)
+    if triples:
+        seen.notices.append(f"Every third of the keypoints' numbers is a confidence: {len(triples)} are no features.")
     for i, role in enumerate(seen.of):
         words = tuple(word for word in words_of(seen.table.names[i]) if word not in vocabulary.PERCENT) or ("",)
         some = set(words)
@@ -53,10 +57,17 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
             if lost is not None:
                 failed = lost if failed is None else failed | lost
             continue
-        if role is not None or not some & vocabulary.QUALITY or words[-1] in vocabulary.WHO | {"nr", "no", "index"}:
+        if role is None and i in triples:
+            _lowered(cells, triples[i], seen.numbers(i))
+            seen.of[i] = Role("quality", "the confidence of the two places before it", used=True)
             continue
-        stem = words[:-1] if words[-1] in vocabulary.QUALITY else ()
-        own = features.get(stem, []) if stem and not some <= vocabulary.QUALITY | vocabulary.CONTEXT else []
+        trusted = bool(some & vocabulary.QUALITY) or (words[-1] == _PRESENCE and _is_point(seen, features, words[:-1]))
+        if role is not None or not trusted or words[-1] in vocabulary.WHO | {"nr", "no", "index"}:
+            continue
+        stem = words[:-1] if words[-1] in vocabulary.QUALITY | {_PRESENCE} else _point_of(words)
+        own = (
+            [k for k in features.get(stem, []) if k != i] if not some <= vocabulary.QUALITY | vocabulary.CONTEXT else []
+        )
         if not own and not some <= vocabulary.QUALITY | vocabulary.CONTEXT:
             continue
         values, kind, why = _trust(seen, i, weak=not some - vocabulary.CONTEXT - vocabulary.WEAK)
@@ -65,7 +76,7 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
                 seen.of[i] = Role("quality", why)
             continue
         if own:
-            cells |= dict.fromkeys(own, values)
+            _lowered(cells, own, values)
             seen.of[i] = Role("quality", f"confidence of {len(own)} features of its own name", used=True)
         elif kind == "failed":
             bad = ~(values > 0)
@@ -75,6 +86,18 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
             confidence = values if confidence is None else np.fmin(confidence, values)
             seen.of[i] = Role("quality", why, used=True)
     return {"confidence": confidence, "failed": failed, "cell_confidence": cells}
+
+
+def _lowered(cells: dict[int, np.ndarray], columns: list[int], values: Any) -> None:
+    """Put the confidence of some columns down to the values given, where it is not lower already."""
+    for column in columns:
+        cells[column] = np.fmin(cells[column], values) if column in cells else values
+
+
+def _is_point(seen: Evidence, features: dict[tuple[str, ...], list[int]], stem: tuple[str, ...]) -> bool:
+    """Whether features of a stem are places, whose presence is a confidence; that of a smile is a measurement."""
+    last = {words_of(seen.table.names[i])[-1] for i in features.get(stem, [])} - {_PRESENCE}
+    return bool(last) and last <= _AXES
 
 
 def _loss(seen: Evidence, i: int) -> tuple[Any, Role | None]:
@@ -97,13 +120,48 @@ def _loss(seen: Evidence, i: int) -> tuple[Any, Role | None]:
 
 
 def _stems(seen: Evidence) -> dict[tuple[str, ...], list[int]]:
-    """Columns by the words before their last one: nose_x, nose_y and nose_likelihood share a stem."""
+    """Columns by the words before their last one: nose_x, nose_y and nose_likelihood share a stem.
+
+    Numbered points count with and without the name of all points: keypoints_3_0, keypoint_scores_3; x_3, confidence_3.
+    """
     found: dict[tuple[str, ...], list[int]] = {}
     for i, name in enumerate(seen.table.names):
         words = words_of(name)
         role = seen.of[i]
-        if len(words) > 1 and (role is None or role.kind == "feature") and words[-1] not in vocabulary.QUALITY:
-            found.setdefault(words[:-1], []).append(i)
+        if len(words) < 2 or (role is not None and role.kind != "feature") or words[-1] in vocabulary.QUALITY:
+            continue
+        stems = {words[:-1], _point_of(words[:-1] if words[-1] in _AXES or words[-2].isdigit() else words)} - {()}
+        for stem in stems:
+            found.setdefault(stem, []).append(i)
+    return found
+
+
+def _point_of(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Name and number of the point that a name ends in, without the word for a quality or a place; () without one."""
+    if not words or not words[-1].isdigit():
+        return ()
+    name = tuple(w.removesuffix("s") for w in words[:-1] if w.removesuffix("s") not in vocabulary.QUALITY | _AXES)
+    return (*name, words[-1])
+
+
+def _triples(seen: Evidence) -> dict[int, list[int]]:
+    """Positions of confidences among numbers of keypoints in one list, x, y, confidence, x, y, ...; with their places.
+
+    Every third number is then from 0 to 1, and the places are not.
+    """
+    lists: dict[tuple[str, ...], dict[int, int]] = {}
+    for i, name in enumerate(seen.table.names):
+        words = words_of(name)
+        if len(words) > 1 and words[-1].isdigit() and set(words[:-1]) & _KEYPOINTS and seen.is_number(i):
+            lists.setdefault(words[:-1], {})[int(words[-1])] = i
+    found: dict[int, list[int]] = {}
+    for places in lists.values():
+        if len(places) < 6 or len(places) % 3 or sorted(places) != list(range(len(places))):
+            continue
+        of = [places[k] for k in range(len(places))]
+        low, high = np.array([(seen.shape(i).low, seen.shape(i).high) for i in of]).T
+        if np.nanmin(low[2::3]) >= 0 and np.nanmax(high[2::3]) <= 1 and np.nanmax(high) > 2:
+            found |= {i: of[3 * k : 3 * k + 2] for k, i in enumerate(of[2::3])}
     return found
 
 

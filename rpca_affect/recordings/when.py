@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from . import names as vocabulary
-from .clock import Times, from_numbers
+from .clock import DAY, Times, from_numbers
 from .evidence import Evidence, Role, regular, shape_of
 from .names import unit_in, words_of
 from .phrases import listed
@@ -46,7 +46,8 @@ def find_time(seen: Evidence) -> Times | None:
         quick = seen.quick.get(i)
         if quick is not None and not named and not (quick[2] and quick[0] < quick[1]):
             continue
-        if not named and (i in seen.table.codes or set(words) & vocabulary.COUNTER):
+        counts = bool(set(words) & vocabulary.COUNTER) and seen.shape(i).integer
+        if not named and (i in seen.table.codes or counts):
             continue
         times, why = _clock(seen, i, name, words, named)
         if times is not None:
@@ -84,34 +85,49 @@ def find_time(seen: Evidence) -> Times | None:
     return times
 
 
-_PARTS = {3600.0: 24, 60.0: 60, 1.0: 60, 1e-3: 1000, 1e-6: 1000000}  # unit -> how many of it make one of the next
+_PARTS = {3600.0: DAY, 60.0: 3600.0, 1.0: 60.0, 1e-3: 1.0, 1e-6: 1.0, 1e-9: 1.0}  # unit -> where it starts again
 
 
 def _clock_in_parts(seen: Evidence) -> tuple[list[int], Times | None]:
     """Columns that hold hours, minutes, seconds and their parts of one clock, and the seconds that they make."""
-    parts: dict[float, int] = {}
+    clocks: dict[tuple[str, ...], dict[float, int]] = {}
     for i in seen.open():
         words = words_of(seen.table.names[i])
         unit = vocabulary.UNITS.get(words[-1]) if words else None
-        if unit in _PARTS and set(words[:-1]) <= vocabulary.CLOCK and i not in seen.given and seen.is_number(i):
-            parts.setdefault(unit, i)
-    units = sorted(parts, reverse=True)
-    if len(units) < 2 or units[-1] > 1:
-        return [], None
+        if unit in _PARTS and i not in seen.given and seen.is_number(i):
+            stem = tuple(word for word in words[:-1] if word not in vocabulary.CLOCK)
+            clocks.setdefault(stem, {}).setdefault(unit, i)
+    for parts in clocks.values():
+        units = sorted(parts, reverse=True)
+        if len(units) < 2 or units[-1] > 1 or (seconds := _sum_of_parts(seen, parts, units)) is None:
+            continue
+        columns = [parts[unit] for unit in units]
+        said = f"The clock stands in several columns, read as one time: {listed(seen.table.names[i] for i in columns)}."
+        return columns, Times(seconds, (said,))
+    return [], None
+
+
+def _sum_of_parts(seen: Evidence, parts: dict[float, int], units: list[float]) -> np.ndarray | None:
+    """Seconds of a clock in parts; None where a part passes the next larger one, or the sum does not run forward.
+
+    The largest part may count on, as seconds since 1970 do: then the time is counted from the first of them.
+    """
     seconds = np.zeros(seen.n)
-    for unit in units:
+    for larger, unit in zip((None, *units), units):
         shape, numbers = seen.shape(parts[unit]), seen.numbers(parts[unit])
         whole = shape.integer or unit == units[-1]
-        if numbers is None or not shape.known or shape.low < 0 or shape.high >= _PARTS[unit] or not whole:
-            return [], None
+        if numbers is None or not shape.known or shape.low < 0 or not whole:
+            return None
+        most = _PARTS[unit] if larger is None else larger
+        if unit * shape.high >= most * (1 - 1e-12):
+            if larger is not None or shape.constant or unit > 60.0:
+                return None
+            numbers = numbers - shape.low if shape.low > 1e8 else numbers
         seconds += unit * numbers
     steps = np.diff(seconds)
-    if not ((steps >= 0) | (steps < -43200.0)).mean() > 0.95 or not (steps > 0).any():
-        return [], None
-    seconds += 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200.0)
-    columns = [parts[unit] for unit in units]
-    said = f"The clock stands in several columns, read as one time: {listed(seen.table.names[i] for i in columns)}."
-    return columns, Times(seconds, (said,))
+    if not ((steps >= 0) | (steps < -DAY / 2)).mean() > 0.95 or not (steps > 0).any():
+        return None
+    return seconds + DAY * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -DAY / 2)
 
 
 def _says_when(words: tuple[str, ...]) -> bool:

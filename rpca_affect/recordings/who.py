@@ -11,6 +11,7 @@ from .evidence import Evidence, Role
 from .names import words_of
 
 _OF_ANYTHING = vocabulary.NAMING | {"code"}  # words that name what is no person, face, file or source as well
+_MOST_SOURCES = 8  # cameras, eyes or faces whose rows are interleaved
 _FRAMES_OF_A_KEY = 4  # that a key keeps its value at least, on average, in a table of one row for each time
 
 
@@ -55,6 +56,9 @@ def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
         elif named and not part:
             who.append(i)
             seen.of[i] = Role("key", f"named like a key; {n_values} values", used=True)
+        elif text and _take_turns(seen.values(i), n_values):
+            who.append(i)
+            seen.of[i] = Role("key", f"its {n_values} values take turns, as interleaved sources do", used=True)
         elif part or text:
             parts.append(i)
     chosen = list(who)
@@ -99,6 +103,13 @@ def _flickers(values: np.ndarray, stamps: np.ndarray | None) -> bool:
         return False
     runs = 1 + int(np.count_nonzero(np.diff(values)))
     return len(values) < _FRAMES_OF_A_KEY * runs and runs > 5 * len(np.unique(values))
+
+
+def _take_turns(values: np.ndarray, n_values: int) -> bool:
+    """Whether each of a few values comes back in every so many rows, the others between: a, b, a, b."""
+    if not 1 < n_values <= _MOST_SOURCES or len(values) < 10 * n_values:
+        return False
+    return bool((values[n_values:] == values[:-n_values]).mean() > 0.95)
 
 
 def _combined(seen: Evidence, positions: Sequence[int]) -> np.ndarray | None:

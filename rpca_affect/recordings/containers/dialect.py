@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..cells import MEASURED
 from ..recording import RecordingError
 from .rows import DATA, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
 
@@ -144,7 +145,7 @@ def _separator(texts: list[str]) -> str:
         header = any(abs(count(text, mark) - usual) <= 1 and _is_words(text, mark) for text in texts[:12])
         alike = counts.count(usual) / len(counts)
         cells = [cell.strip() for text in late[:4] for cell in fields(text, mark)[:200]]
-        share = sum(not cell or DATA.fullmatch(cell) is not None for cell in cells) / len(cells)
+        share = sum(not cell or bool(DATA.fullmatch(cell) or MEASURED.fullmatch(cell)) for cell in cells) / len(cells)
         marks.append((share > 0.4, header, round(alike, 1), round(share, 1), alike, -position, mark))
     # Blanks after commas would make blanks a separator too, and hide a damaged row.
     firm = [mark for mark in marks if mark[-1] != " "]

@@ -46,6 +46,10 @@ def _ended(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 # What people's programs write into numbers beside digits, points and commas; each is said where it is found.
 _GROUPED = re.compile(rb"(?<=\d)(?:\xc2\xa0|\xe2\x80[\xaf\x89\x87\x99]|')(?=\d{3}(?!\d))")
 _MINUS = re.compile(rb"\xe2\x88\x92(?=[\d.,])")
+# Arabic and fullwidth marks, behind digits of theirs.
+_POINT = re.compile(
+    rb"(?:(?<=\d)|(?<=\xd9[\xa0-\xa9])|(?<=\xdb[\xb0-\xb9])|(?<=\xef\xbc[\x90-\x99]))(?:\xd9\xab|\xef\xbc\x8e)"
+)
 _PERCENT = re.compile(
     rb'(^|[,;\t|"])([ ]*[-+]?\d+(?:[.,]\d+)?)(?:[ ]|\xc2\xa0|\xe2\x80\xaf)*%(?=[ ]*(?:[,;\t|"\r\n]|$))', re.M
 )
@@ -61,6 +65,9 @@ def _plain_numbers(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         data, count = _MINUS.subn(b"-", data)
         if count:
             said.append("Minus signs of typography were read as minus signs.")
+        data, count = _POINT.subn(b".", data)
+        if count:
+            said.append("Decimal marks of another script were read as points.")
     if b"%" in data:
         data, count = _PERCENT.subn(rb"\1\2", data)
         if count:
