@@ -184,3 +184,10 @@ scale: $(VENV)/all.stamp
 # Small mistakes planted one at a time: the tests must notice each.
 mutants: $(VENV)/all.stamp
 	$(BIN)/python -m benchmarks.mutants
+
+# The same with mistakes drawn at random from the code; survivors are printed for a person to read.
+# make mutations MUTATIONS='--count 30 recordings/lost'
+MUTATIONS ?=
+.PHONY: mutations
+mutations: $(VENV)/all.stamp
+	$(BIN)/python -m benchmarks.mutations $(MUTATIONS)

@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["MUTANTS", "Mutant", "main", "outcome"]
+__all__ = ["MUTANTS", "Mutant", "copied", "main", "outcome"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -133,16 +135,21 @@ def outcome(mutant: Mutant, tree: Path) -> str:
     return "killed" if done.returncode == 1 else "survived"
 
 
+@contextmanager
+def copied(root: Path) -> Iterator[Path]:
+    """Copy the sources and tests of a tree for as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        ignored = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".hypothesis", "_build", "*-out", "out")
+        yield Path(shutil.copytree(root, Path(folder) / "tree", ignore=ignored))
+
+
 def main() -> int:
     """Plant every mutant (or those whose mistake contains a word) and print what became of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("word", nargs="?", default="", help="only mutants whose description contains it")
     word = parser.parse_args().word
     survivors = 0
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        ignored = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".hypothesis", "_build", "*-out", "out")
-        shutil.copytree(ROOT, tree, ignore=ignored)
+    with copied(ROOT) as tree:
         for mutant in MUTANTS:
             if word in mutant.mistake:
                 became = outcome(mutant, tree)
