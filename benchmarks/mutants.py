@@ -19,6 +19,7 @@ from typing import NamedTuple
 __all__ = ["MUTANTS", "Mutant", "copied", "main", "outcome"]
 
 ROOT = Path(__file__).parents[1]
+ENDLESS = 1200.0  # seconds after which a mutant is taken for a loop without an end
 
 
 class Mutant(NamedTuple):
@@ -129,10 +130,13 @@ def outcome(mutant: Mutant, tree: Path) -> str:
     path.write_text(changed, encoding="utf-8")
     try:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
-        done = subprocess.run(command, cwd=tree, capture_output=True, env={**os.environ, "PYTHONPATH": str(tree)})
+        env = {**os.environ, "PYTHONPATH": str(tree)}
+        code = subprocess.run(command, cwd=tree, capture_output=True, env=env, timeout=ENDLESS).returncode
+    except subprocess.TimeoutExpired:
+        return "killed"
     finally:
         path.write_text(before, encoding="utf-8")
-    return "killed" if done.returncode == 1 else "survived"
+    return "killed" if code == 1 else "survived"
 
 
 @contextmanager

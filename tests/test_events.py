@@ -15,6 +15,7 @@ import rpca_affect as ra
 from rpca_affect.session import leverage
 from rpca_affect.session.chance import measure_noise
 from rpca_affect.session.events import COLUMNS, find_events
+from rpca_affect.session.runs import join_cells
 
 
 def burst(frames=100, features=4, rows=slice(20, 26), column=1, height=3.0):
@@ -31,6 +32,11 @@ def test_one_burst_is_one_event_with_its_times():
     assert event[["start", "onset", "apex", "offset", "end", "duration"]].tolist() == [0.4, 0.4, 0.46, 0.5, 0.52, 0.12]
     assert (event.peak, event.peak_sigma, event.leading_feature) == (-5.0, -2.5, "b")
     assert event.energy == pytest.approx((5 * 9 + 25) / 4)
+
+
+def test_of_nothing_there_are_no_runs():
+    nothing = join_cells(*np.zeros((2, 0), dtype=int), np.zeros(0), 1, 1)
+    assert {len(values) for values in nothing} == {0}
 
 
 def test_small_gaps_are_joined_and_large_ones_are_not():

@@ -207,6 +207,7 @@ def test_a_stretch_of_guesses_is_found_from_its_first_jump_to_its_last(seed, las
 
 def test_where_features_always_jump_nothing_is_restless():
     values = np.random.default_rng(0).normal(size=(300, 5)) * 100
+    assert restless(np.concatenate([0 * values, values]), None, np.ones(5), [300, 300]) == []
     assert restless(values, None, np.ones(5), None) == []
     assert restless(values / 100, None, np.ones(5), None) == []
 

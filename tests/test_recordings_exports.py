@@ -88,6 +88,14 @@ def test_two_clocks_are_no_parts_of_one():
     assert recording.fps == pytest.approx(30) and "several columns" not in said(recording)
 
 
+@pytest.mark.parametrize("names", [("recorded time", "time"), ("time", "recorded time")])
+def test_of_two_clocks_the_one_that_tells_frames_apart_is_taken(names):
+    seconds = np.arange(FRAMES) / 30
+    held, each = names
+    recording = from_frame(measured().assign(**{held: np.floor(seconds), each: seconds}))
+    np.testing.assert_allclose(np.diff(recording.time), 1 / 30)
+
+
 @pytest.mark.parametrize("unit", [1.0, 1e3, 1e6, 1e9])
 def test_the_unit_of_shuffled_times_is_that_of_times_in_order(unit):
     table = measured().assign(time=(np.arange(FRAMES) / 30 * unit).round(6))

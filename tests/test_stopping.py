@@ -102,3 +102,11 @@ def test_a_gap_that_is_nearly_met_is_looked_at_soon(near):
     assert watch.verdict(300, 3e-6) == "" and watch.next == max(305, np.ceil(300 * near))  # a gap may rise in between
     watch.asks(watch.next, base)
     assert watch.verdict(watch.next, 1e-6) == "gap"
+
+
+@pytest.mark.parametrize("residual, calm", [(1e-8, True), (1e-4, False)])
+def test_without_a_tolerance_a_base_may_move_more_once_the_parts_add_up(residual, calm):
+    watch, base = Watch(1e-9, calm=1e-3), np.ones((3, 2))
+    watch.asks(20, base, residual)
+    assert watch.asks(30, base * (1 + 1e-4), residual) == calm
+    assert watch.verdict(30, 5e-4) == ("still" if calm else "")
