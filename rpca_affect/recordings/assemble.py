@@ -45,7 +45,7 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
         raise RecordingError(f"{table.source}: no cell is observed; the mask given leaves nothing to decompose.")
     if fps is None and layout.time is None and (stated := stated_rate(table.form.get("preamble", ()))) is not None:
         fps, where = stated
-        notices.append(f"No column holds times, and above the header stands {where!r}: {fps:g} frames per second.")
+        notices.append(f"No column holds times, and the file says {where!r}: {fps:g} frames per second.")
     time, sequence_id, order, rate = _when(table, layout, observed, fps, max_gap, notices)
     frame = table.frame
     if order is not None:

@@ -56,7 +56,7 @@ def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
         elif named and not part:
             who.append(i)
             seen.of[i] = Role("key", f"named like a key; {n_values} values", used=True)
-        elif text and _take_turns(seen.values(i), n_values):
+        elif text and not some & (vocabulary.WHAT | vocabulary.LABEL) and _take_turns(seen.values(i), n_values):
             who.append(i)
             seen.of[i] = Role("key", f"its {n_values} values take turns, as interleaved sources do", used=True)
         elif part or text:

@@ -11,6 +11,7 @@ from ..names import WHO, words_of
 from ..recording import RecordingError
 from ..tables import Table
 from .encoding import decoded
+from .nested import Frames
 from .source import Source
 
 KINDS = ("json",)
@@ -24,7 +25,6 @@ _MOST_COLUMNS = 200_000
 def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read records: a list of them, one in each line, a list inside an object (``frames``), or lists by column."""
     data, said = decoded(source)
-    form: dict = {"json": True}
     try:
         held = json.loads(data)
         lines = None
@@ -32,18 +32,17 @@ def load(source: Source, keys: Sequence[str] = ()) -> Table:
         raise source.damaged("JSON", ValueError("it nests too deeply")) from error
     except ValueError as error:
         held, lines = _by_line(source, data, error)
-    if isinstance(held, dict):
-        asked = next((key for key in keys if key in held), None)
-        held, form["json"] = _inside(source, held, asked)
-        form |= {} if asked is None else {"key": asked}
-    if isinstance(held, dict):
-        frame = _by_columns(source, held)
-    else:
-        try:
-            frame, lines = _by_records(source, held, lines)
-        except RecursionError as error:
-            raise source.damaged("JSON", ValueError("it nests too deeply")) from error
-    return Table(frame, source.name, lines, (*source.notices, *said), form)
+    asked = next((key for key in keys if isinstance(held, dict) and key in held), None)
+    try:
+        found = Frames(source, held, asked)
+        if isinstance(found.held, dict):
+            frame = _by_columns(source, found.held)
+        else:
+            frame, lines = _by_records(source, found.held, lines if found.held is held else None)
+    except RecursionError as error:
+        raise source.damaged("JSON", ValueError("it nests too deeply")) from error
+    form = {"json": found.key, "preamble": tuple(found.above)} | ({} if asked is None else {"key": asked})
+    return Table(frame, source.name, lines, (*source.notices, *said, *found.notices), form)
 
 
 def _by_line(source: Source, data: bytes, error: ValueError) -> tuple[list, np.ndarray]:
@@ -66,60 +65,6 @@ def _by_line(source: Source, data: bytes, error: ValueError) -> tuple[list, np.n
             ) from broken
         lines.append(number)
     return records, np.array(lines)
-
-
-def _inside(source: Source, held: dict, key: str | None) -> tuple[Any, Any]:
-    """The records in an object: the one chosen, its longest list of records, or its lists by column."""
-    if key is not None:
-        return held[key], key
-    tables = {name: value for name, value in held.items() if _records(value)}
-    columns = [
-        name for name, value in held.items() if isinstance(value, list) and len(value) > 1 and not _records(value)
-    ]
-    if tables:
-        name = max(tables, key=lambda name: len(tables[name]))
-        return _titled(tables[name], held), name
-    nested = {k: v for k, v in held.items() if isinstance(v, dict) and _holds_records(v)}
-    if nested and not _numbered(held):
-        return _inside(source, next(iter(nested.values())), None)
-    if columns:
-        return {name: held[name] for name in columns}, True
-    if all(isinstance(value, dict) for value in held.values()) and len(held) > 1:
-        if _numbered(held):
-            return [{"frame": float(name), **value} for name, value in held.items()], True
-        return {name: list(value.values()) for name, value in held.items()}, True
-    raise RecordingError(f"{source.name} holds no list of records, expected one record for each frame.")
-
-
-_DEEPEST = 5  # objects in objects that are looked into
-
-
-def _holds_records(held: dict, depth: int = 0) -> bool:
-    """Whether an object holds a list of records, or records under frame numbers, however many objects are around it."""
-    if _numbered(held) or any(_records(inner) for inner in held.values()):
-        return True
-    inside = [inner for inner in held.values() if isinstance(inner, dict)]
-    return depth < _DEEPEST and any(_holds_records(inner, depth + 1) for inner in inside)
-
-
-def _numbered(held: dict) -> bool:
-    """Whether an object holds a record under each frame number."""
-    numbers = all(str(name).replace(".", "", 1).isdigit() for name in held)
-    return len(held) > 1 and numbers and all(isinstance(value, dict) for value in held.values())
-
-
-def _titled(rows: list, held: dict) -> list:
-    """Rows without names as records, where a list of as many words stands beside them."""
-    widths = {len(row) for row in rows if isinstance(row, list)}
-    for words in held.values():
-        named = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-        if named and widths == {len(words)} and len(set(words)) == len(words):
-            return [dict(zip(words, row)) for row in rows]
-    return rows
-
-
-def _records(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(isinstance(record, (dict, list)) for record in value)
 
 
 def _by_columns(source: Source, held: dict) -> pd.DataFrame:
