@@ -165,18 +165,7 @@ def measure(shape: Shape, solver: str = "ialm", repeats: int = 3) -> dict:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure the machine and the engine; write ``floor.csv`` and ``floor.md``.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Command line.
-
-    Returns
-    -------
-    int
-        0.
-    """
+    """Measure the machine and the engine; write ``floor.csv`` and ``floor.md``."""
     parser = commands.parser("benchmarks.floor", __doc__)
     add = parser.add_argument
     add("--shapes", default=SHAPES, help="MxN:rank:density, separated by commas")

@@ -216,18 +216,7 @@ def _limited(function, seed, **options) -> dict:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the cases, write ``hard-cases-<mode>.csv``, list the failures.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Command line.
-
-    Returns
-    -------
-    int
-        1 when a case failed, else 0.
-    """
+    """Run the cases, write ``hard-cases-<mode>.csv``, list the failures; the exit code is 1 when a case failed."""
     parser = commands.parser("benchmarks.hard_cases", __doc__)
     add = parser.add_argument
     add("--count", type=int, default=500)

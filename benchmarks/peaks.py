@@ -67,18 +67,7 @@ def peak(problem: Problem, turned: bool, solver: str, how: str) -> dict:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure every problem in processes of its own; write ``peaks.csv`` and ``peaks.md``.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Command line.
-
-    Returns
-    -------
-    int
-        0.
-    """
+    """Measure every problem in processes of its own; write ``peaks.csv`` and ``peaks.md``."""
     parser = commands.parser("benchmarks.peaks", __doc__)
     add = parser.add_argument
     add("--size", choices=SIZES, default="full")

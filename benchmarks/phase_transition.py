@@ -138,18 +138,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compute the grid and write ``phase-transition.csv`` and ``phase-transition.png``.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Command line.
-
-    Returns
-    -------
-    int
-        0.
-    """
+    """Compute the grid and write ``phase-transition.csv`` and ``phase-transition.png``."""
     parser = commands.parser("benchmarks.phase_transition", __doc__)
     add = parser.add_argument
     add("--n", type=int, default=100, help="rows and columns")

@@ -27,18 +27,7 @@ COLUMNS = [
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the race and write ``<size>-runs.csv``, ``<size>-table.md`` and ``<size>-cost.png``.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Command line.
-
-    Returns
-    -------
-    int
-        0.
-    """
+    """Run the race and write ``<size>-runs.csv``, ``<size>-table.md`` and ``<size>-cost.png``."""
     options = _parser().parse_args(arguments)
     out = options.out
     (out / "tmp").mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import off, spoiled
 
 import rpca_affect as ra
 from rpca_affect import engine, loop
@@ -13,16 +14,6 @@ from rpca_affect.solvers import ADMM, AltProj, GoDec, InexactALM
 from rpca_affect.solvers.solver import framewise
 
 
-def problem(rows, columns, rank=3, density=0.05, seed=0, missing=0.0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    low_rank = rng.standard_normal((rows, rank)) @ rng.standard_normal((rank, columns))
-    outliers = rng.uniform(-10, 10, (rows, columns)) * (rng.random((rows, columns)) < density)
-    observed = (low_rank + outliers).astype(dtype)
-    observed[rng.random(observed.shape) < missing] = np.nan
-    observed[0, 0] = low_rank[0, 0]
-    return observed
-
-
 def both(observed, solver, tol=1e-7, max_iter=80, init=None, **wishes):
     """The same solve by the engine and by the reference loop."""
     data, request = observe(observed), Request(tol, max_iter, keep_dual=True, **wishes)
@@ -30,11 +21,6 @@ def both(observed, solver, tol=1e-7, max_iter=80, init=None, **wishes):
     inits = init if init is not None else (None, None)
     homes = (engine, loop)
     return [home.run(data, power_of_two(data.largest()), solver, i, request) for home, i in zip(homes, inits)]
-
-
-def distance(a, b):
-    size = np.linalg.norm(b)
-    return np.linalg.norm(a - b) / (size if size > 0 else 1.0)
 
 
 COLUMN_SLACK = np.linspace(0.0, 1.0, 24)
@@ -65,14 +51,14 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_agrees_with_the_reference(name, rows):
     solver, missing = MODELS[name]
-    observed = problem(rows, 24, rank=2, missing=missing)
+    observed = spoiled(rows, 24, rank=2, missing=missing)
     ours, theirs = both(observed, solver)
     assert (ours.n_iter, ours.rank, ours.converged) == (theirs.n_iter, theirs.rank, theirs.converged)
     for part in ("low_rank", "sparse", "noise"):
-        assert distance(getattr(ours, part), getattr(theirs, part)) < 1e-8
+        assert off(getattr(ours, part), getattr(theirs, part)) < 1e-8
     # In exact arithmetic too the penalty multiplies what rounding leaves in the dual matrix.
     if solver.convex:
-        assert distance(ours.dual, theirs.dual) < 1e-4
+        assert off(ours.dual, theirs.dual) < 1e-4
         assert abs(ours.gap - theirs.gap) < 1e-5
     assert ours.sparsity == pytest.approx(theirs.sparsity, abs=1e-12)
     assert ours.residual == pytest.approx(theirs.residual, rel=1e-3, abs=1e-12)
@@ -82,32 +68,32 @@ def test_agrees_with_the_reference(name, rows):
 @pytest.mark.parametrize("name", ["ialm", "admm, noise per column, missing", "admm, frames", "godec", "altproj"])
 def test_agrees_in_single_precision(name):
     solver, missing = MODELS[name]
-    ours, theirs = both(problem(60, 24, rank=2, missing=missing, dtype=np.float32), solver, tol=3e-6)
+    ours, theirs = both(spoiled(60, 24, rank=2, missing=missing, dtype=np.float32), solver, tol=3e-6)
     assert ours.low_rank.dtype == ours.sparse.dtype == ours.noise.dtype == np.float32
     assert abs(ours.n_iter - theirs.n_iter) <= 1
-    assert distance(ours.low_rank, theirs.low_rank) < 1e-4
+    assert off(ours.low_rank, theirs.low_rank) < 1e-4
 
 
 @pytest.mark.parametrize("name", ["ialm", "admm", "admm, noise", "admm, frames", "godec", "altproj"])
 @pytest.mark.parametrize("keep_dual", [True, False])
 def test_warm_start_agrees_with_the_reference(name, keep_dual):
     solver, _ = MODELS[name]
-    first = both(problem(30, 24, rank=2), solver, max_iter=10)
+    first = both(spoiled(30, 24, rank=2), solver, max_iter=10)
     if not keep_dual:
         first = [ra.Decomposition(**{**vars(answer), "dual": None}) for answer in first]
-    ours, theirs = both(problem(30, 24, rank=2) * 1.5, solver, max_iter=10, init=first)
-    assert distance(ours.low_rank, theirs.low_rank) < 1e-8
+    ours, theirs = both(spoiled(30, 24, rank=2) * 1.5, solver, max_iter=10, init=first)
+    assert off(ours.low_rank, theirs.low_rank) < 1e-8
 
 
 def test_warm_start_saves_steps():
-    observed = problem(60, 40)
+    observed = spoiled(60, 40)
     cold = ra.solve(observed, "admm", keep_dual=True)
     assert ra.solve(observed, "admm", init=cold).n_iter <= 2
     assert ra.solve(observed * 1.001, "admm", init=cold).n_iter < 0.8 * cold.n_iter
 
 
 def test_warm_start_of_a_large_matrix_is_not_spoilt_by_a_coarse_subspace():
-    observed = problem(500, 400, rank=8)
+    observed = spoiled(500, 400, rank=8)
     cold = ra.solve(observed, "admm", keep_dual=True)
     assert ra.solve(observed, "admm", init=cold).n_iter <= 2
 
@@ -127,18 +113,18 @@ def test_thin_shapes_and_zeros(shape, solver):
 
 @pytest.mark.parametrize("solver", ["ialm", "admm"])
 def test_subspace_route_agrees_with_the_full_decomposition(solver):
-    observed = problem(330, 300, rank=6)
+    observed = spoiled(330, 300, rank=6)
     kind = {"ialm": InexactALM(), "admm": ADMM(head_start=False)}[solver]
     ours = ra.solve(observed, kind, tol=1e-9 if solver == "admm" else 1e-7, max_iter=60)
     _, theirs = both(observed, kind, tol=1e-9 if solver == "admm" else 1e-7, max_iter=60)
     assert ours.n_iter == theirs.n_iter
-    assert distance(ours.low_rank, theirs.low_rank) < 1e-8
+    assert off(ours.low_rank, theirs.low_rank) < 1e-8
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name][0].convex])
 def test_gap_is_what_anybody_can_recompute(name):
     solver, missing = MODELS[name]
-    observed = problem(40, 24, rank=2, missing=missing)
+    observed = spoiled(40, 24, rank=2, missing=missing)
     data, request = observe(observed), Request(1e-7, 40, keep_dual=True)
     answer = engine.run(data, power_of_two(data.largest()), solver, None, request)
     outside = relative_gap(data, answer.low_rank, answer.dual, answer.lam, solver.slack, solver.sparse_kind)
@@ -146,7 +132,7 @@ def test_gap_is_what_anybody_can_recompute(name):
 
 
 def test_gap_of_a_large_matrix_is_what_anybody_can_recompute():
-    observed = problem(560, 540, rank=5)
+    observed = spoiled(560, 540, rank=5)
     for solver in ("ialm", "admm"):
         answer = ra.solve(observed, solver, keep_dual=True, max_iter=40)
         outside = float(relative_gap(observe(observed), answer.low_rank, answer.dual, answer.lam)[0, 0])
@@ -157,28 +143,28 @@ def test_gap_of_a_large_matrix_is_what_anybody_can_recompute():
 @pytest.mark.parametrize("solver", ["ialm", "admm"])
 @pytest.mark.parametrize("shape", [(330, 280), (60, 40)])
 def test_laws(solver, shape):
-    observed = problem(*shape, rank=3)
+    observed = spoiled(*shape, rank=3)
     answer = ra.solve(observed, solver, max_iter=60)
     scaled = ra.solve(observed * 2.0**30, solver, max_iter=60)
     assert np.array_equal(scaled.low_rank, answer.low_rank * 2.0**30)
     assert np.array_equal(scaled.sparse, answer.sparse * 2.0**30)
-    assert distance(ra.solve(observed.T, solver, max_iter=60).low_rank.T, answer.low_rank) < 1e-8
-    assert distance(-ra.solve(-observed, solver, max_iter=60).sparse, answer.sparse) < 1e-8
+    assert off(ra.solve(observed.T, solver, max_iter=60).low_rank.T, answer.low_rank) < 1e-8
+    assert off(-ra.solve(-observed, solver, max_iter=60).sparse, answer.sparse) < 1e-8
     order = np.random.default_rng(0).permutation(shape[1])
-    assert distance(ra.solve(observed[:, order], solver, max_iter=60).low_rank, answer.low_rank[:, order]) < 1e-8
+    assert off(ra.solve(observed[:, order], solver, max_iter=60).low_rank, answer.low_rank[:, order]) < 1e-8
     order = np.random.default_rng(0).permutation(shape[0])
-    assert distance(ra.solve(observed[order], solver, max_iter=60).low_rank, answer.low_rank[order]) < 1e-8
+    assert off(ra.solve(observed[order], solver, max_iter=60).low_rank, answer.low_rank[order]) < 1e-8
 
 
 @pytest.mark.parametrize("solver", ["ialm", "admm", GoDec(rank=3, cardinality=0.05), AltProj(rank=3)])
 @pytest.mark.parametrize("shape", [(300, 280), (20, 90), (90, 20)])
 def test_factors_multiply_out(solver, shape):
-    observed = problem(*shape)
+    observed = spoiled(*shape)
     whole = ra.solve(observed, solver, max_iter=30)
     factored = ra.solve(observed, solver, max_iter=30, factored=True)
     left, values, right = factored.factors
     assert factored.low_rank is None
-    assert distance(factored.factors.matrix(), whole.low_rank) < 1e-12
+    assert off(factored.factors.matrix(), whole.low_rank) < 1e-12
     assert np.allclose(left.T @ left, np.eye(len(values)))
     assert np.allclose(right @ right.T, np.eye(len(values)))
     assert np.all(np.diff(values) <= 0)
@@ -187,7 +173,7 @@ def test_factors_multiply_out(solver, shape):
 
 @pytest.mark.parametrize("solver", ["ialm", "admm", GoDec(rank=2, cardinality=0.05), AltProj(rank=2)])
 def test_inputs_are_left_alone(solver):
-    observed = problem(50, 30, rank=2)
+    observed = spoiled(50, 30, rank=2)
     expected = ra.solve(observed, solver, max_iter=20).low_rank
     frozen = observed.copy()
     frozen.flags.writeable = False
@@ -199,7 +185,7 @@ def test_inputs_are_left_alone(solver):
 
 
 def test_operators_of_the_user_go_to_the_reference_loop():
-    data = observe(problem(10, 8))
+    data = observe(spoiled(10, 8))
 
     def shrink(argument, level, base=None):
         return soft_threshold(argument, level)
@@ -209,13 +195,13 @@ def test_operators_of_the_user_go_to_the_reference_loop():
     assert not engine.accepts(data, InexactALM(lowrank=lambda argument, level: argument))
     assert not engine.accepts(data, ADMM(slack=np.ones((10, 8))))
     assert not engine.accepts(data, ADMM(slack=np.ones(8), shrink=framewise))
-    answer = ra.solve(problem(10, 8), InexactALM(shrink=shrink))
-    assert np.allclose(answer.low_rank, ra.solve(problem(10, 8), "ialm").low_rank)
+    answer = ra.solve(spoiled(10, 8), InexactALM(shrink=shrink))
+    assert np.allclose(answer.low_rank, ra.solve(spoiled(10, 8), "ialm").low_rank)
 
 
 def test_callback_stops_and_sees_the_rank():
     seen = []
-    answer = ra.solve(problem(60, 40), "admm", callback=lambda progress: seen.append(progress) or len(seen) == 4)
+    answer = ra.solve(spoiled(60, 40), "admm", callback=lambda progress: seen.append(progress) or len(seen) == 4)
     assert answer.n_iter == 4
     assert not answer.converged
     assert [progress.rank for progress in seen] == answer.history["rank"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import off, spoiled
 from threadpoolctl import threadpool_info
 
 import rpca_affect as ra
@@ -22,21 +23,6 @@ from rpca_affect.engine.spectrum.lowrank import LowRank
 from rpca_affect.engine.spectrum.threshold import Thresholder
 from rpca_affect.engine.threads import Crew, hired
 from rpca_affect.prox import keep_largest, singular_value_threshold
-
-
-def problem(rows, columns, rank=3, density=0.05, seed=0, missing=0.0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    low_rank = rng.standard_normal((rows, rank)) @ rng.standard_normal((rank, columns))
-    outliers = rng.uniform(-10, 10, (rows, columns)) * (rng.random((rows, columns)) < density)
-    observed = (low_rank + outliers).astype(dtype)
-    observed[rng.random(observed.shape) < missing] = np.nan
-    observed[0, 0] = low_rank[0, 0]
-    return observed
-
-
-def distance(a, b):
-    size = np.linalg.norm(b)
-    return np.linalg.norm(a - b) / (size if size > 0 else 1.0)
 
 
 @settings(max_examples=15, deadline=None)
@@ -121,7 +107,7 @@ def test_certificate_sees_a_missing_singular_value():
 @pytest.mark.parametrize("solver", ["ialm", "admm"])
 def test_planted_failure_is_repaired(solver, monkeypatch):
     """A subspace that never sees one direction must not change the answer."""
-    observed = problem(330, 300, rank=5)
+    observed = spoiled(330, 300, rank=5)
     expected = ra.solve(observed, solver, max_iter=60)
     honest = Thresholder.by_subspace
 
@@ -144,7 +130,7 @@ def test_planted_failure_is_repaired(solver, monkeypatch):
     repaired = ra.solve(observed, solver, max_iter=60)
     if solver == "ialm":
         assert True in calls, "the failure went unnoticed"
-    assert distance(repaired.low_rank, expected.low_rank) < 1e-6 or not repaired.converged
+    assert off(repaired.low_rank, expected.low_rank) < 1e-6 or not repaired.converged
     assert repaired.rank == expected.rank or not repaired.converged
     assert repaired.converged or solver == "admm"
 
@@ -167,7 +153,7 @@ def test_norm_bound_never_lies(seed):
 
 def test_largest_singular_value_by_krylov_steps():
     rng = np.random.default_rng(0)
-    for x in (problem(400, 300), rng.standard_normal((300, 300)), np.eye(300)):
+    for x in (spoiled(400, 300), rng.standard_normal((300, 300)), np.eye(300)):
         passes = Passes(RowReader(x.copy()), None, "cells", Crew(1))
         found = squares.largest_singular_value(x, passes.product, passes.inner, Crew(1))
         assert found == pytest.approx(np.linalg.norm(x, 2), rel=1e-5)
@@ -180,7 +166,7 @@ def test_blas_threads_come_back():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ra.solve(problem(60, 40), "ialm", callback=fails)
+        ra.solve(spoiled(60, 40), "ialm", callback=fails)
     with hired() as outer, hired() as inner:
         assert outer.size == inner.size
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
@@ -188,13 +174,13 @@ def test_blas_threads_come_back():
 
 
 def test_workers_do_not_change_the_answer(monkeypatch):
-    observed = problem(600, 300)
+    observed = spoiled(600, 300)
     one = ra.solve(observed, "ialm")
     monkeypatch.setattr("rpca_affect.engine.threads._gate.enter", lambda: 3)
     monkeypatch.setattr("rpca_affect.engine.threads._gate.leave", lambda: None)
     three = ra.solve(observed, "ialm")
     assert one.n_iter == three.n_iter
-    assert distance(three.low_rank, one.low_rank) < 1e-8  # the first steps round to single precision
+    assert off(three.low_rank, one.low_rank) < 1e-8  # the first steps round to single precision
     assert np.array_equal(three.low_rank, ra.solve(observed, "ialm").low_rank), "same input, same output"
 
 
@@ -254,7 +240,7 @@ def test_selection_of_a_large_matrix():
     ],
 )
 def test_a_start_in_single_precision_changes_no_answer(monkeypatch, shape, wishes):
-    observed = problem(*shape, rank=4)
+    observed = spoiled(*shape, rank=4)
     if "noise" in wishes or wishes["solver"] == "ialm":
         observed += 0.05 * np.random.default_rng(5).standard_normal(shape)
     if "mask" in wishes:
@@ -268,12 +254,12 @@ def test_a_start_in_single_precision_changes_no_answer(monkeypatch, shape, wishe
     assert abs(mixed.n_iter - double.n_iter) <= (0.2 if mixed.solver == "admm" else 0.05) * double.n_iter + 2
     # Inexact ALM does not end at an optimum here, so where it starts to round decides a little of where it ends.
     close = 1e-4 if wishes["solver"] == "ialm" else 1e-5
-    assert distance(mixed.low_rank, double.low_rank) < close
+    assert off(mixed.low_rank, double.low_rank) < close
     assert abs(mixed.gap - double.gap) < 0.1 * double.gap + 1e-6
 
 
 def test_steps_in_both_precisions_are_one_count():
-    observed = problem(500, 300, rank=4)
+    observed = spoiled(500, 300, rank=4)
     seen = []
     answer = ra.solve(observed, "ialm", callback=lambda progress: seen.append(progress.n_iter))
     assert seen == list(range(1, answer.n_iter + 1))
@@ -284,7 +270,7 @@ def test_steps_in_both_precisions_are_one_count():
         for early in (stopped, limited, loose):
             assert early.n_iter == len(early.history["error"]) == last
             assert early.low_rank.dtype == np.float64
-            assert distance(early.low_rank, limited.low_rank) < 1e-2  # early subspaces are not exact
+            assert off(early.low_rank, limited.low_rank) < 1e-2  # early subspaces are not exact
         assert not limited.converged
         assert not stopped.converged
         assert loose.converged
@@ -310,14 +296,14 @@ def test_spectra_without_a_gap_keep_to_the_subspace(rank, monkeypatch):
     monkeypatch.setattr(Thresholder, "pays", lambda self, rank: False)
     plain = ra.solve(observed, ra.ADMM(memory=0), noise=0.3, tol=1e-6)
     assert abs(quick.n_iter - plain.n_iter) <= 2
-    assert distance(quick.low_rank, plain.low_rank) < 1e-5
+    assert off(quick.low_rank, plain.low_rank) < 1e-5
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_a_wanted_gap_is_approached_in_single_precision(missing, monkeypatch):
     """Double precision takes the last steps only: those that prove it."""
     rng = np.random.default_rng(3)
-    observed = problem(700, 300, rank=20, missing=missing) + rng.standard_normal((700, 300))
+    observed = spoiled(700, 300, rank=20, missing=missing) + rng.standard_normal((700, 300))
     taken = []
     step = Passes.step
     monkeypatch.setattr(Passes, "step", lambda self, a, *rest: (taken.append(a.dtype), step(self, a, *rest))[1])

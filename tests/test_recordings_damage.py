@@ -170,17 +170,22 @@ def test_a_file_cut_anywhere_is_refused_told_or_whole(cut, tmp_path_factory):
         np.testing.assert_array_equal(part.values[:sure], whole.values[:sure])
 
 
+def read_or_refused(path):
+    """The recording, or None where the file was refused in a sentence that names it."""
+    try:
+        return read(path)
+    except RecordingError as error:
+        assert path.name in str(error)
+        return None
+
+
 @given(data=st.binary(max_size=300))
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_are_refused_in_a_sentence_or_read(data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "bytes.csv"
     path.write_bytes(data)
-    try:
-        recording = read(path)
-    except RecordingError as error:
-        assert "bytes.csv" in str(error)
-    else:
-        assert recording.mask.any()
+    recording = read_or_refused(path)
+    assert recording is None or recording.mask.any()
 
 
 @given(text=st.text(alphabet='0123456789.,;- \t\n"#aE|', max_size=120))
@@ -188,12 +193,8 @@ def test_any_bytes_are_refused_in_a_sentence_or_read(data, tmp_path_factory):
 def test_any_text_is_refused_in_a_sentence_or_read_whole(text, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "text.csv"
     path.write_text(text)
-    try:
-        recording = read(path)
-    except RecordingError as error:
-        assert "text.csv" in str(error)
-    else:
-        assert recording.mask.any() and len(recording.frame()) == recording.n_frames
+    recording = read_or_refused(path)
+    assert recording is None or (recording.mask.any() and len(recording.frame()) == recording.n_frames)
 
 
 @given(row=st.integers(1, 8), column=st.integers(0, 5), cell=st.sampled_from(["x", "1.2.3", "1 2", "--", "0x1G"]))
