@@ -42,28 +42,20 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
     travel = Travel() if isinstance(solver, Solver) and solver.moves_penalty else None
     solver = solver.tuned(observed)
     state = solver.init(observed) if init is None else solver.resume(observed, init, unit)
-    finished = xp.zeros_like(unit, dtype=xp.bool)
-    steps = xp.zeros_like(unit, dtype=xp.int64)
-    history: dict[str, list] = {"error": [], "mu": []}
-    work = _Work(observed, solver, state, steps, finished)
-    gone: list[tuple[Array, Any, Array]] = []
-    places = xp.arange(unit.shape[0], device=device(unit))
-    past = {"error": 0.0, "mu": 0.0}  # largest among the matrices that have left
+    unfinished = xp.zeros_like(unit, dtype=xp.bool)
+    work = _Work(observed, solver, state, xp.zeros_like(unit, dtype=xp.int64), unfinished)
+    departed = _Departed(unit)
     accelerate = anderson(solver, tuple(data.values.shape))
     watch = _watch_of(solver, request, unit.ndim > 2)
+    history: dict[str, list] = {"error": [], "mu": []}
     for count in range(1, request.max_iter + 1):
         before = work.state
-        change = None if travel is None else travel.taken()
-        work = _stepped(work, count, request.tol, change)
+        work = _stepped(work, count, request.tol, None if travel is None else travel.taken())
         _look(travel, count, work)
         if watch is not None and watch.looks(count):
             work = _watched(watch, count, work)
-        history["error"].append(max(past["error"], float(xp.max(work.state.error))))
-        penalty = max(past["mu"], float(xp.max(work.state.mu))) if hasattr(state, "mu") else None
-        history["mu"].append(penalty)
-        stop = request.callback is not None and request.callback(
-            Progress(count, history["error"][-1], None, history["mu"][-1])
-        )
+        progress = _noted(history, work, departed)
+        stop = request.callback is not None and request.callback(progress)
         if stop or bool(xp.all(work.finished)):
             break
         if accelerate is not None and travel is not None and _changes(travel):
@@ -72,31 +64,11 @@ def run(data: Observed, unit: Array, solver: Any, init: Decomposition | None, re
             argument = accelerate(before.argument, work.state.argument)
             work = work._replace(state=work.state._replace(argument=argument))
         if unit.ndim > 2:
-            done = work.done()
-            left = done.shape[0] - int(xp.sum(xp.astype(done, xp.int64)))
-            if 2 * left <= done.shape[0]:
-                # Finished matrices leave the working set, half of it at a time: every departure copies the rest.
-                order = xp.argsort(xp.astype(done, xp.int64), stable=True)
-                ended = work.rows(order[left:])
-                gone.append((xp.take(places, order[left:]), ended.state, ended.steps))
-                if watch is not None:
-                    watch.base = None
-                past["error"] = max(past["error"], float(xp.max(ended.state.error)))
-                past["mu"] = max(past["mu"], float(xp.max(ended.state.mu))) if hasattr(state, "mu") else 0.0
-                work, places = work.rows(order[:left]), xp.take(places, order[:left])
-                if travel is not None:
-                    travel.rows(order[:left])
-    if gone:
-        order = xp.argsort(xp.concat([*(piece[0] for piece in gone), places]))
-        states = [*(piece[1] for piece in gone), work.state]
-        state = type(state)(*(xp.take(xp.concat(parts), order, axis=0) for parts in zip(*states)))
-        steps = xp.take(xp.concat([*(piece[2] for piece in gone), work.steps]), order, axis=0)
-    else:
-        state, steps = work.state, work.steps
-    reason = "" if watch is None else watch.reason
+            work = departed.leaving(work, travel, watch)
+    state, steps = departed.joined(work)
     answer = _decomposition(observed, unit, solver, state, steps, history, request)
-    if reason and bool(xp.all(work.finished)):
-        answer = replace(answer, status=Status(True, reason))
+    if watch is not None and watch.reason and bool(xp.all(work.finished)):
+        answer = replace(answer, status=Status(True, watch.reason))
     return answer
 
 
@@ -131,6 +103,55 @@ class _Work(NamedTuple):
             taken(self.steps),
             taken(self.finished),
         )
+
+
+class _Departed:
+    """Finished matrices of a stack that have left the working set."""
+
+    def __init__(self, unit: Array) -> None:
+        xp = array_namespace(unit)
+        self.staying = xp.arange(unit.shape[0], device=device(unit))  # places in the input of those still at work
+        self.pieces: list[tuple[Array, Any, Array]] = []  # places, states and steps of those that have left
+        self.error = self.mu = 0.0  # largest among those that have left
+
+    def leaving(self, work: _Work, travel: Travel | None, watch: Watch | None) -> _Work:
+        """Let the finished matrices leave once they are half of the working set: every departure copies the rest."""
+        xp = array_namespace(work.finished)
+        done = work.done()
+        left = done.shape[0] - int(xp.sum(xp.astype(done, xp.int64)))
+        if 2 * left > done.shape[0]:
+            return work
+        order = xp.argsort(xp.astype(done, xp.int64), stable=True)
+        stay, leave = order[:left], order[left:]
+        ended = work.rows(leave)
+        self.pieces.append((xp.take(self.staying, leave), ended.state, ended.steps))
+        self.staying = xp.take(self.staying, stay)
+        self.error = max(self.error, float(xp.max(ended.state.error)))
+        if hasattr(ended.state, "mu"):
+            self.mu = max(self.mu, float(xp.max(ended.state.mu)))
+        if watch is not None:
+            watch.base = None
+        if travel is not None:
+            travel.rows(stay)
+        return work.rows(stay)
+
+    def joined(self, work: _Work) -> tuple[Any, Array]:
+        """States and steps of all matrices, in the order of the input."""
+        if not self.pieces:
+            return work.state, work.steps
+        xp = array_namespace(work.finished)
+        places, states, steps = zip(*self.pieces, (self.staying, work.state, work.steps))
+        order = xp.argsort(xp.concat(places))
+        state = type(work.state)(*(xp.take(xp.concat(parts), order, axis=0) for parts in zip(*states)))
+        return state, xp.take(xp.concat(steps), order, axis=0)
+
+
+def _noted(history: dict[str, list], work: _Work, departed: _Departed) -> Progress:
+    """Note error and penalty of a step: the largest of the stack, those that have left included."""
+    state, xp = work.state, array_namespace(work.finished)
+    history["error"].append(max(departed.error, float(xp.max(state.error))))
+    history["mu"].append(max(departed.mu, float(xp.max(state.mu))) if hasattr(state, "mu") else None)
+    return Progress(len(history["error"]), history["error"][-1], None, history["mu"][-1])
 
 
 def _look(travel: Travel | None, count: int, work: _Work) -> None:

@@ -164,10 +164,7 @@ def run(
                     answer = replace(answer, status=unfinished, solver=plan[-1].solver.name)
                 break
         if stage.solver is None:
-            found = _by_newton(data, answer, plan, request) if budget - spent >= newton.MOST else None
-            if found is not None and request.limits is not None:
-                found = certified(data, found, getattr(plan[-1].solver, "slack", 0.0))
-            answer = answer if found is None else _continued(answer, found)
+            answer = _proved(data, answer, plan, request) if budget - spent >= newton.MOST else answer
             continue
         asked, tol = _asked(stage, plan[place + 1 :], request, data, budget - spent)
         asked = replace(asked, callback=watch.after(spent), spend_init=answer is not None)
@@ -221,6 +218,18 @@ def _tuned(data: Observed, unit: Array, solver: Any, start: Decomposition | None
     if start is not None and start.mu is not None and start.solver == solver.name and solver.moves_penalty:
         solver = replace(solver, mu=start.mu if isinstance(start.mu, float) else start.mu[..., None, None])
     return (engine if engine.accepts(data, solver) else loop).run(data, unit, solver, start, request)
+
+
+def _proved(
+    data: Observed, answer: Decomposition | None, plan: Sequence[Stage], request: Request
+) -> Decomposition | None:
+    """The answer with the proof of Newton's method where that succeeds, else as it is."""
+    found = _by_newton(data, answer, plan, request)
+    if found is None:
+        return answer
+    if request.limits is not None:
+        found = certified(data, found, getattr(plan[-1].solver, "slack", 0.0))
+    return _continued(answer, found)
 
 
 def _by_newton(

@@ -79,45 +79,56 @@ def read_data(data: dict[str, Any], base: Path) -> dict[str, Any]:
     """
     data = dict(data)
     kind = data.pop("kind", "folder")
-
-    def place(name: str) -> Path:
-        if name not in data:
-            raise ValueError(f"the recipe's [data] of kind {kind!r} lacks {name!r}; give a path.")
-        path = Path(os.path.expandvars(data[name]))
-        if "$" in str(path):
-            raise ValueError(f"{data[name]!r} names an environment variable that is not set; set it or give a path.")
-        return path if path.is_absolute() else base / path
-
-    if kind == "planted":
-        seed = data.pop("random_state", 0)
-        X, y = planted_affect(**data, random_state=seed)
-        X_test, y_test = planted_affect(**data, random_state=seed + 1)
-        return {"X": X, "y": y, "person": None, "X_test": X_test, "y_test": y_test}
-    if kind == "npz":
-        found = _arrays(place("file"))
-        if "X_train" not in found or "y_train" not in found:
-            raise ValueError(f"{place('file').name} lacks X_train or y_train; give both arrays.")
-        for side in ("train", "test"):
-            sequences, targets = found.get(f"X_{side}"), found.get(f"y_{side}")
-            if sequences is not None and (targets is None or len(sequences) != len(targets)):
-                count = "no" if targets is None else len(targets)
-                raise ValueError(f"{place('file').name} has {len(sequences)} {side} sequences and {count} targets.")
-        split: dict[str, Any] = {"X": list(found["X_train"]), "y": found["y_train"], "person": None}
-        if "X_test" in found:
-            split |= {"X_test": list(found["X_test"]), "y_test": found["y_test"]}
-        return split
-    if kind != "folder":
+    readers = {"folder": _from_folder, "npz": _from_arrays, "planted": _from_generator}
+    if kind not in readers:
         raise ValueError(f"the recipe's data has kind {kind!r}; give folder, npz or planted.")
+    return readers[kind](data, base)
+
+
+def _place(data: dict[str, Any], kind: str, name: str, base: Path) -> Path:
+    """A path that the recipe names: environment variables filled in, seen from the recipe where it is relative."""
+    if name not in data:
+        raise ValueError(f"the recipe's [data] of kind {kind!r} lacks {name!r}; give a path.")
+    path = Path(os.path.expandvars(data[name]))
+    if "$" in str(path):
+        raise ValueError(f"{data[name]!r} names an environment variable that is not set; set it or give a path.")
+    return path if path.is_absolute() else base / path
+
+
+def _from_generator(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    seed = data.pop("random_state", 0)
+    X, y = planted_affect(**data, random_state=seed)
+    X_test, y_test = planted_affect(**data, random_state=seed + 1)
+    return {"X": X, "y": y, "person": None, "X_test": X_test, "y_test": y_test}
+
+
+def _from_arrays(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    file = _place(data, "npz", "file", base)
+    found = _arrays(file)
+    if "X_train" not in found or "y_train" not in found:
+        raise ValueError(f"{file.name} lacks X_train or y_train; give both arrays.")
+    for side in ("train", "test"):
+        sequences, targets = found.get(f"X_{side}"), found.get(f"y_{side}")
+        if sequences is not None and (targets is None or len(sequences) != len(targets)):
+            count = "no" if targets is None else len(targets)
+            raise ValueError(f"{file.name} has {len(sequences)} {side} sequences and {count} targets.")
+    split: dict[str, Any] = {"X": list(found["X_train"]), "y": found["y_train"], "person": None}
+    if "X_test" in found:
+        split |= {"X_test": list(found["X_test"]), "y_test": found["y_test"]}
+    return split
+
+
+def _from_folder(data: dict[str, Any], base: Path) -> dict[str, Any]:
     allowed = {"folder", "labels", "target", "list", "numbering", "features", "test_labels", "split"}
     for name in data:
         if name not in allowed:
             raise ValueError(f"the recipe's [data] has {name!r}; known are {', '.join(sorted(allowed))}.")
 
     def labelled(name: str) -> Labelled:
+        folder, labels = (_place(data, "folder", word, base) for word in ("folder", name))
         form = {"form": data.get("list", "table"), "numbering": data.get("numbering")}
-        return read_folder(place("folder"), place(name), data.get("target", "label"), **form, features=features)
+        return read_folder(folder, labels, data.get("target", "label"), **form, features=data.get("features"))
 
-    features = data.get("features")
     return _sides(labelled("labels"), labelled("test_labels") if "test_labels" in data else None, data.get("split"))
 
 
