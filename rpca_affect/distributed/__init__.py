@@ -21,7 +21,8 @@ from rpca_affect.distributed.journal import Journal, layout_in
 from rpca_affect.distributed.local import threads
 from rpca_affect.distributed.placement import Placement, reserve
 from rpca_affect.distributed.run import Matrix, Run
-from rpca_affect.distributed.shard import DRAFT, PARTS, Facts
+from rpca_affect.distributed.shard import DRAFT, PARTS
+from rpca_affect.distributed.shard_data import Facts
 from rpca_affect.doubts import Doubt
 from rpca_affect.engine.problem import accepts, safe_unit
 from rpca_affect.measuring import noise_weight

@@ -7,7 +7,7 @@ import numpy as np
 
 from rpca_affect.arrays import Observed
 from rpca_affect.deviation import Frames
-from rpca_affect.distributed.shard import Facts
+from rpca_affect.distributed.shard_data import Facts
 from rpca_affect.doubts import Doubt
 from rpca_affect.extremes import EXTREME, SUSPICIOUS
 from rpca_affect.measuring import measured_in_parts
