@@ -96,7 +96,7 @@ def inspect(
     missing_words: MissingWords = None,
     json: Json = False,
 ) -> None:
-    """Say what a file holds: format, frame rate, gaps, feature groups, missing cells, and a command to go on with."""
+    """Describe a file: format, frame rate, gaps, feature groups, missing cells, and a command to go on with."""
     from rpca_affect.cli.inspecting import show_recording
 
     words = {
@@ -283,7 +283,7 @@ def demo(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Generate a face session in OpenFace form, split it, report it, and compare it with what was put in."""
+    """Generate a face session in OpenFace form, split it, report it, and compare the parts with the planted ones."""
     from rpca_affect.cli.demo import run_demo
 
     run_demo(out, seconds, seed, overwrite=overwrite, quiet=quiet)

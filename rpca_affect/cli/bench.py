@@ -62,7 +62,7 @@ def measure(frames: int, features: int, repeat: int) -> list[dict[str, Any]]:
         words: dict[str, Any] = {**known.get(name, {}), "random_state": 0}
         tuned = partial(solve, problem.observed, name, **words)
         plain = partial(_reference, problem.observed, name, words)
-        answer = tuned()  # also compiles and warms up what there is to
+        answer = tuned()  # also compiles, and warms the caches up
         spent: dict[Any, list[float]] = {tuned: [], plain: []}
         for _ in range(repeat):
             for run, times in spent.items():

@@ -1,4 +1,4 @@
-"""What the shell says: answers on standard output, all else on standard error, no control character in either."""
+"""Output in the shell: answers on standard output, all else on standard error, no control character in either."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from rpca_affect.results.identity import plain
 __all__ = ["answer", "fail", "harmless", "patient", "say", "sentence"]
 
 _MARKS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
-# Marks that turn the direction of what follows could make one name look like another.
+# Marks that turn the direction of the text behind them could make one name look like another.
 _MARKS |= dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")
 
 
@@ -33,7 +33,7 @@ def sentence(text: str) -> str:
 
 
 def fail(text: str) -> int:
-    """Print one sentence about what is wrong on standard error and return the exit code for it."""
+    """Print the sentence of an error on standard error and return its exit code."""
     Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"Error: {sentence(text)}", style="red")
     return 2
 

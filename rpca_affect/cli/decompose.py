@@ -136,7 +136,7 @@ def _note(console: Any, notes: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class _Show:
-    """Does jobs, shows where they are, and says what became of each."""
+    """Does jobs, shows their progress, and reports the outcome of each."""
 
     jobs: int
     scheduler: str | None
@@ -172,7 +172,7 @@ def _told(outcome: Any) -> dict[str, Any]:
 
 
 def _tell(console: Any, outcome: Any, as_json: bool) -> None:
-    """A few lines about one recording: its numbers, every reason for caution, where it is; or what is wrong."""
+    """A few lines about one recording: its numbers, every reason for caution and its folder; or its error."""
     job = outcome.job
     if outcome.failure is not None:
         if not as_json:

@@ -1,4 +1,4 @@
-"""`demo`: a generated session through the whole chain, and how well what was put in came out."""
+"""`demo`: a generated session through the whole chain, and how well the planted parts were recovered."""
 
 from dataclasses import replace
 from pathlib import Path

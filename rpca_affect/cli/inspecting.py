@@ -1,4 +1,4 @@
-"""`inspect`: what a file holds, in a table or as JSON, and a command to go on with."""
+"""`inspect`: the content of a file, in a table or as JSON, and a command to go on with."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ __all__ = ["show_formats", "show_recording"]
 
 
 def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
-    """Read a file and print what it holds."""
+    """Read a file and print its description."""
     from rpca_affect.recordings import describe, read
 
     with kept([file]) as [(source, called)]:
@@ -90,7 +90,7 @@ def show_formats(as_json: bool) -> None:
 
 
 def _tried(recording: Any) -> dict[str, Any]:
-    """What a trial split says: the features to name, how well their base predicts, and the command, where any is good.
+    """Result of a trial split: the features to name, how well their base predicts, and the command, where any is good.
 
     Nobody is sent to a result that must not be interpreted.
     """
@@ -109,7 +109,7 @@ def _tried(recording: Any) -> dict[str, Any]:
 
 
 def _roles(roles: list[dict[str, Any]]) -> Table:
-    """Columns with what they are taken for and why; columns of one kind that follow each other share a line."""
+    """Columns with their role and the reason for it; columns of one kind that follow each other share a line."""
     table = Table(box=None, pad_edge=False, padding=(0, 2), title="columns", title_justify="left", title_style="bold")
     for head in ("column", "taken for", "because"):
         table.add_column(head, overflow="fold")

@@ -1,4 +1,4 @@
-"""`train` and `predict`: the deep part behind two commands; without PyTorch one sentence says what to install."""
+"""`init`, `train` and `predict`: the work of the deep part's commands; without PyTorch one sentence names the extra."""
 
 import importlib
 import importlib.util
@@ -56,7 +56,7 @@ batch_size = 16
 
 
 def run_init(out: Path, clips: Path, labels: Path, target: Sequence[str], *, overwrite: bool, quiet: bool) -> None:
-    """Write a recipe for a folder of clips and a table of labels, and say what was taken for what."""
+    """Write a recipe for a folder of clips and a table of labels, and say how the labels were understood."""
     import pandas as pd
 
     if os.path.lexists(out) and not overwrite:

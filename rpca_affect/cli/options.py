@@ -35,14 +35,14 @@ __all__ = [
 
 
 class Sparse(enum.StrEnum):
-    """What a transient is."""
+    """Unit of a transient."""
 
     cells = "cells"
     frames = "frames"
 
 
 class Scale(enum.StrEnum):
-    """What features are divided by."""
+    """Unit of the features in the solve."""
 
     noise = "noise"
     spread = "spread"
@@ -50,14 +50,14 @@ class Scale(enum.StrEnum):
 
 
 class TableKind(enum.StrEnum):
-    """What tables are written as."""
+    """File format of the tables."""
 
     csv = "csv"
     parquet = "parquet"
 
 
 class MissingKind(enum.StrEnum):
-    """What stands in a cell that was not observed."""
+    """Content of a cell that was not observed."""
 
     interpolate = "interpolate"
     NA = "NA"

@@ -30,7 +30,7 @@ def kept(paths: list[Path]) -> Iterator[list[tuple[Path, str]]]:
     Yields
     ------
     list of (Path, str)
-        What to read, and how it is called: empty for files, which are called by their paths.
+        Paths to read, and the name shown for each: empty for files, which are shown by their paths.
     """
     with TemporaryDirectory(prefix="rpca_affect-") as folder:
         found = []
@@ -54,7 +54,7 @@ def kept(paths: list[Path]) -> Iterator[list[tuple[Path, str]]]:
 
 
 def _pipe(path: Path) -> str:
-    """How a source that is no file is called; empty for files, folders and what is not there."""
+    """Name shown for a source that is no file; empty for files, folders and paths that do not exist."""
     if str(path) == "-":
         return "standard input"
     try:

@@ -128,7 +128,7 @@ def _listen() -> dict[int, Any]:
     if threading.current_thread() is not threading.main_thread():
         return {}
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # What is ignored stays ignored: that is how nohup and background jobs are started.
+    # A signal that is ignored stays ignored: that is how nohup and background jobs are started.
     heard = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
     for number in heard:
         signal.signal(number, _raise)

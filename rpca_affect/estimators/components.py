@@ -1,4 +1,4 @@
-"""Principal components of frames without their sparse part, and the scale of what these components leave over."""
+"""Principal components of frames without their sparse part, and the scale of the remainder."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the estimators share: checked frames of any array library, callbacks, names of outputs, documentation links."""
+"""Base of the estimators: checked frames of any array library, callbacks, names of outputs, documentation links."""
 
 import math
 from typing import Any
@@ -155,7 +155,7 @@ class BaseModel(ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Transform
         Parameters
         ----------
         X : array-like, shape (n_frames, n_components) or (n_frames, n_features)
-            What ``transform`` returns under the present ``output``.
+            Names of the columns of ``transform`` under the present ``output``.
         sequence_id : array-like, shape (n_frames,), optional
             As in ``transform``.
 

@@ -60,7 +60,7 @@ class IncrementalRobustPCA(BaseModel):
     sparse : {"cells", "frames"}, default "cells"
         Whether single cells or whole frames are outliers.
     output : {"scores", "low_rank", "sparse"}, default "scores"
-        What ``transform`` returns.
+        Output of ``transform``.
     missing : {"mask", "error"}, default "mask"
         NaN is a missing cell, or an error.
     random_state : int, optional
@@ -71,7 +71,7 @@ class IncrementalRobustPCA(BaseModel):
     components_, mean_, singular_values_, explained_variance_, explained_variance_ratio_, noise_variance_
         As in `RobustPCA`, of the frames seen so far, weighted by age. The sign of a component is kept over updates.
     noise_scale_ : array, shape (n_features,)
-        Running robust standard deviation of what the base leaves over.
+        Running robust standard deviation of the remainder ``M - L``.
     n_components_, n_features_in_, n_samples_seen_ : int
     n_iter_ : int
         Updates of the base, warm-up included.

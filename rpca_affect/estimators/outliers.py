@@ -109,7 +109,7 @@ def cutoffs(model: Any, observed: Observed, together: Any) -> tuple[float, float
     inside, beside = distances(
         scores, observed.values - low_rank, observed.mask, model.explained_variance_, model.noise_scale_
     )
-    # What was fitted lies closer than what comes later, by a share of components and features per frame.
+    # Fitted frames lie closer than later ones, by a share of components and features per frame.
     rank, frames = model.components_.shape[0], max(1, inside.shape[0])
     drawn = math.sqrt((1 + rank / frames) / max(1 - rank / frames, 0.5))
     score_cutoff, orthogonal_cutoff = limits(model, drawn * inside, drawn * beside)

@@ -76,7 +76,7 @@ class RobustPCA(BaseModel):
     apart : bool, default False
         As in `rpca_affect.decompose`.
     output : {"scores", "low_rank", "sparse"}, default "scores"
-        What ``transform`` returns.
+        Output of ``transform``.
     missing : {"mask", "error"}, default "mask"
         NaN is a missing cell, or an error.
     tol : float, default 1e-5

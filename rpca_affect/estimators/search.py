@@ -1,4 +1,4 @@
-"""Search over parameters by data: hide observed cells, predict them, and keep what predicts best."""
+"""Search over parameters by data: hide observed cells, predict them, and keep the best predictor."""
 
 from typing import Any, ClassVar, Self
 

@@ -37,7 +37,7 @@ class SequenceRobustPCA(  # type: ignore[call-arg]
     estimator : RobustPCA, optional
         What splits frames; its ``n_components`` and ``output`` are set from here. Default ``RobustPCA()``.
     output : {"scores", "low_rank", "sparse"}, default "scores"
-        What ``transform`` returns.
+        Output of ``transform``.
     n_jobs : int, optional
         Sequences worked on at the same time, each on one BLAS thread (joblib); -1 uses all cores.
 

@@ -98,7 +98,7 @@ def leading(rows: Array, kept: int) -> tuple[Array, Array]:
     squares, left = xp.linalg.eigh(rows @ turned)
     squares, left = xp.flip(squares)[:kept], xp.flip(left, axis=1)[:, :kept]
     count = int(xp.sum(xp.astype(squares > xp.finfo(rows.dtype).eps * 4 * squares[0], xp.int64)))
-    # What rounding took from a Gram matrix is given back by a triangle: the directions are orthonormal.
+    # A triangular factor restores the digits that rounding took from the Gram matrix: the directions are orthonormal.
     directions, _ = xp.linalg.qr(turned @ left[:, :count])
     values = xp.sqrt(squares[:count])
     signs = xp.sign(xp.sum(directions * (turned @ left[:, :count]), axis=0))
@@ -106,7 +106,7 @@ def leading(rows: Array, kept: int) -> tuple[Array, Array]:
 
 
 class Callers:
-    """Directions that many frames share and the base lacks: the search for what the convex model would let in.
+    """Directions that many frames share and the base lacks: the components that the convex model would admit.
 
     With the base held fixed, the optimum of ``||L||_* + lam g(S) + ||N||_F^2 / (2 slack)`` leaves what lies within
     reach, ``N = clip(rest, reach)``, as noise. It is the optimum over all bases as long as the operator norm of N is at

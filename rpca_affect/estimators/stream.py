@@ -29,7 +29,7 @@ class Block(NamedTuple):
     cleaned : array, shape (lags - 1 + m, n)
         Centred frames without their sparse part; a missing cell holds the prediction.
     rest : array, shape (lags - 1 + m, n)
-        What the base leaves over; 0 where a cell is missing.
+        Remainder ``M - L``; 0 where a cell is missing.
     """
 
     cleaned: Array
@@ -46,7 +46,7 @@ def read(
     sparse: str,
     lags: int,
 ) -> Block:
-    """Split centred frames on a base held fixed: a Huber fit of their windows, and what lies out of reach.
+    """Split centred frames on a base held fixed: a Huber fit of their windows, and S from the cells out of its reach.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def quick_scores(target: Array, near: Array, known: Array | None, design: Array,
 
 
 def followed(scale: Array, rest: Array, mask: Array | None, gain: float) -> Array:
-    """Move a scale towards the median absolute deviation of what is left over, in proportion to ``gain``.
+    """Move a scale towards the median absolute deviation of the remainder, in proportion to ``gain``.
 
     The share of cells within ``0.67 scale`` is one half where the scale is right, whatever the outliers are: a step of
     Newton's method on its logarithm, which a small block takes without bias.
@@ -166,7 +166,7 @@ class Past:
         The same without their sparse part, missing cells filled from the base.
     rank, lags : int
     scale, share : array, shape (n,)
-        Deviation of what the base leaves over, and of the noise as a share of it.
+        Deviation of the remainder ``M - L``, and of the noise as a share of it.
 
     Attributes
     ----------
@@ -214,7 +214,7 @@ class Past:
         return xp.where(size > 0, size, xp.ones_like(size)) ** 2 / max(self.sketch.weight - 1.0, 1.0)
 
     def learn(self, block: Observed, reach: float, sparse: str, half_life: float | None) -> None:
-        """Split a block on the base so far, let in what asks for it, and merge what is not sparse.
+        """Split a block on the base so far, admit new components, and merge the frames without their sparse part.
 
         Parameters
         ----------
@@ -262,7 +262,7 @@ class Past:
         return seen.cleaned
 
     def _seen(self, cleaned: Array, values: Array, mask: Array | None) -> tuple[Array, Array]:
-        """Scores of centred frames on the components, and what these leave over; without the frames of the tail."""
+        """Scores of centred frames on the components, and the remainder; without the frames of the tail."""
         xp = array_namespace(values)
         scores = embedded(cleaned, self.lags) @ xp.matrix_transpose(self.components)
         rest = values - averaged(scores @ self.components, self.lags)

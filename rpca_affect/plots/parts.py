@@ -1,4 +1,4 @@
-"""What the pictures need of a split, whether it came from a recording or straight from a solver; colours and style."""
+"""Parts of a split for the pictures, whether of a recording or straight from a solver; colours and style."""
 
 import textwrap
 from collections.abc import Iterator

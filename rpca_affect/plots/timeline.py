@@ -21,7 +21,7 @@ def plot_events(split: Any, *, events: Any = None, most: int = 20, ax: Any = Non
     Parameters
     ----------
     split : Split
-        What `rpca_affect.decompose` returned.
+        As returned by `rpca_affect.decompose`.
     events : DataFrame, optional
         As `Split.events` returns them, to draw a selection; all events with default thresholds when left out.
     most : int, default 20

@@ -22,7 +22,7 @@ def plot_decomposition(
     Parameters
     ----------
     split : Split or Decomposition
-        What `rpca_affect.decompose` or `rpca_affect.solve` returned (one matrix).
+        As returned by `rpca_affect.decompose` or `rpca_affect.solve` (one matrix).
     features : list of str or int, optional
         Which features; those with the most transient energy when left out.
     observed : array, shape (n_frames, n_features), optional
@@ -123,7 +123,7 @@ def peaks(series: np.ndarray, bins: int) -> np.ndarray:
     some = ~gone.all(axis=1)
     kept.append(start[some] + np.where(gone, np.inf, block)[some].argmin(axis=1))
     kept.append(start[some] + np.where(gone, -np.inf, block)[some].argmax(axis=1))
-    edges = np.flatnonzero(np.diff(np.isnan(series)))  # the ends of a gap and of what stands beside it
+    edges = np.flatnonzero(np.diff(np.isnan(series)))  # the ends of a gap, and the values beside it
     return np.unique(np.concatenate([*kept, edges, edges + 1]))
 
 

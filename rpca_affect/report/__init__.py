@@ -23,7 +23,7 @@ def write_report(split: Any, path: Any) -> Path:
     Parameters
     ----------
     split : Split
-        What `rpca_affect.decompose` returned.
+        As returned by `rpca_affect.decompose`.
     path : str or Path
         File to write; replaced when it exists.
 

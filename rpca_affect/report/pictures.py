@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["pictures"]
 
-DPI = 150  # of what is drawn as pixels
+DPI = 150  # of maps and long lines, which are drawn as pixels
 WIDE = 9.6  # inches
 POINTS, CELLS = 12_000, 200_000  # of lines and images; a drawing with more is smaller as pixels
 

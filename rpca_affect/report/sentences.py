@@ -1,4 +1,4 @@
-"""The words of a report: what the numbers mean, what is to be doubted, and a methods paragraph ready to paste."""
+"""The words of a report: the meaning of the numbers, the doubts, and a methods paragraph ready to paste."""
 
 from typing import Any
 
@@ -89,7 +89,7 @@ def methods(summary: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     summary : dict
-        What `Split.summary` returned.
+        As returned by `Split.summary`.
 
     Returns
     -------

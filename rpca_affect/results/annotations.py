@@ -34,7 +34,7 @@ class Annotation:
     start, end : int
         Milliseconds from the beginning of the video; the end is when the last frame is over.
     label, feature, comment : str
-        What is shown, the leading feature, and the sizes of the event in words.
+        Label of the event, its leading feature, and its sizes in words.
     subject : str
         Empty for a recording that is one sequence.
     """

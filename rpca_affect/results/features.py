@@ -1,4 +1,4 @@
-"""One row for each feature of a split: what its parts come to, for mixed models and for people."""
+"""One row of measures for each feature of a split, for mixed models and for people."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FEATURES = "features.csv"
 
 
 def feature_table(split: Any) -> pd.DataFrame:
-    """One row for each feature of a split, in the units of the input: what mixed models are fitted to.
+    """One row of measures for each feature of a split, in the units of the input, as mixed models need them.
 
     Parameters
     ----------

@@ -33,9 +33,9 @@ class FolderError(Refusal):
     Attributes
     ----------
     problem : str
-        What is in the way.
+        The obstacle, in words.
     remedies : tuple of {"overwrite", "elsewhere"}
-        What helps; `sentence` says it in the words of a door.
+        Kind of remedy; `sentence` puts it in the words of a door.
     """
 
     def __init__(self, problem: str, *remedies: Literal["overwrite", "elsewhere"]):
@@ -50,7 +50,7 @@ class FolderError(Refusal):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder of results says about itself.
+    """The manifest of a folder of results.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Manifest:
 class ResultsFolder:
     """Exclusive hold on a folder of results, as a context.
 
-    On entry the folder is made and locked, and what a killed run left behind is cleared; on exit the lock goes, and
+    On entry the folder is made and locked, and unfinished files of a killed run are cleared; on exit the lock goes, and
     the folder too where it was made here and nothing came into it.
 
     Parameters
@@ -230,7 +230,7 @@ class ResultsFolder:
         Yields
         ------
         Path
-            Write plain files here. What is not written but was ours before is deleted.
+            Write plain files here. A file of an earlier run that is not written again is deleted.
         """
         from rpca_affect import __version__
 
@@ -271,7 +271,7 @@ class ResultsFolder:
             )
 
     def disclaim(self) -> None:
-        """Take a claim back where nothing of what was claimed has been written."""
+        """Take a claim back where none of the claimed files has been written."""
         claimed = self.manifest
         if claimed is not None and not any((self.path / name).exists() for name in claimed.files):
             (self.path / MANIFEST).unlink(missing_ok=True)

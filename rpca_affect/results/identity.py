@@ -1,4 +1,4 @@
-"""What an input is, wherever it lies: its name, size, date and the hash of its content; settings as plain values."""
+"""Identity of an input, wherever it lies: name, size, date and hash of its content; settings as plain values."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def content_hash(path: str | os.PathLike) -> str:
 
 
 def _parts(folder: Path) -> list[Path]:
-    """What a folder is as an input: its clips, whatever else lies beside them, such as the results."""
+    """Identity of a folder of clips: the clips alone, without other files beside them, such as the results."""
     from rpca_affect.recordings.containers.arrays import clips_in  # pandas takes its time, and files need none
 
     return clips_in(folder) or sorted(item for item in folder.rglob("*") if item.is_file())

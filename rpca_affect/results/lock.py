@@ -78,7 +78,7 @@ def _locked(handle: int) -> bool:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     except BlockingIOError:
         return False
-    except PermissionError:  # what Windows says to a second locker
+    except PermissionError:  # raised by Windows for a second lock
         if fcntl is not None:
             raise
         return False

@@ -25,7 +25,7 @@ def numerals(values: np.ndarray, decimals: int | None, mark: str = ".", empty: b
     mark : str, default "."
         Decimal mark.
     empty : bytes, default b""
-        What stands in an empty cell.
+        Content of an empty cell.
 
     Returns
     -------

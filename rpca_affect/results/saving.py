@@ -37,7 +37,7 @@ def write_files(
     stage: Callable[[str], None] | None = None,
     **form: Any,
 ) -> dict[str, Any]:
-    """Write everything about a split into an empty folder and return what ``summary.json`` holds.
+    """Write everything about a split into an empty folder and return the content of ``summary.json``.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def write_files(
     report : bool
         Write ``report.html`` as well.
     settings : dict
-        What was asked for; kept in the summary.
+        Settings of the call; kept in the summary.
     export : iterable of str
         Annotation programs to write the events for; see `rpca_affect.results.annotations.EXPORTS`.
     stage : callable, optional

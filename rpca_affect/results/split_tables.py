@@ -86,7 +86,7 @@ def tables_beside(split: Any, folder: Path, form: TableForm | None = None) -> It
     Yields
     ------
     dict
-        What the summary says about the tables: ``table``, ``digits``, ``decimals`` (fewest and most, where digits is
+        Part of the summary about the tables: ``table``, ``digits``, ``decimals`` (fewest and most, where digits is
         "auto"), ``missing``, ``files`` and ``guarded`` (cells of events.csv that begin with =, +, - or @ and were given
         an apostrophe, so that no spreadsheet runs them).
     """
@@ -170,7 +170,7 @@ def _at(values: np.ndarray, decimals: np.ndarray | float) -> np.ndarray:
         up = 10.0 ** np.clip(decimals, 0, 22)
         down = 10.0 ** np.clip(-decimals, 0, 22)
         raised = values * up
-        # What is a whole number at its last decimal is that already; NaN is neither below nor above.
+        # A whole number at the last decimal needs no rounding; NaN is neither below nor above.
         keep = ~(np.abs(raised) < 2.0**52) | (np.abs(decimals) > 22)
         if np.any(down != 1):
             rounded = np.rint(raised / down) * down / up
@@ -219,7 +219,7 @@ def _cells(split: Any, part: str, rows: slice, form: TableForm, digits: Digits) 
     if part == "mask":
         return known.astype(np.int8)
     if part == "residual" and digits.decimals is not None:
-        # What the two other tables leave of the input, so that the three add up to it in the digits that are written.
+        # The input less the two other tables, so that the three add up to it in the digits that are written.
         others = digits.round(split.base_values[rows]) + digits.round(split.transient_values[rows])
         with np.errstate(invalid="ignore"):
             cells = np.where(known, digits.round(split.recording.values[rows] - others), 0.0)

@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Dialect:
-    """Separator, decimal mark, whether names stand on top, and what stands in an empty cell."""
+    """Separator, decimal mark, whether names stand on top, and the content of an empty cell."""
 
     separator: str = ","
     decimal: str = "."
@@ -128,7 +128,7 @@ def _parquet(path: Path, columns: list[Column], kind: np.dtype) -> Iterator[Writ
 
 
 def _text(file: Any, columns: list[Column], decimals: int | None, dialect: Dialect) -> Write:
-    """Rows as text: words of one length beside each other, and what fills them up taken out."""
+    """Rows as text: words of one length beside each other, without the padding that fills them up."""
     others = {k: _words(column.others, dialect) for k, column in enumerate(columns) if column.others is not None}
     separator, empty = dialect.separator.encode(), dialect.empty.encode()
     order = [column.feature for column in columns if column.feature is not None]

@@ -1,4 +1,4 @@
-"""Which recordings a study has: files, folders searched through, names that stay apart, and what was left out."""
+"""The recordings of a study: files, folders searched through, names that stay apart, and files left out."""
 
 import os
 import re
@@ -24,7 +24,7 @@ class Source:
     path : Path
         A file, or a folder of clips.
     name : str
-        What tells it apart from the others: where it lies below the folder given, ``p1/session``.
+        Unique name: the path below the folder given, such as ``p1/session``.
     """
 
     path: Path
@@ -88,7 +88,7 @@ def find(given: list[Path]) -> Found:
 
 
 def _with_clips(files: Iterable[Path], apart: set[Path]) -> tuple[list[Path], list[str]]:
-    """The files, with a folder of clips in place of its clips, and what to say about each such folder."""
+    """The files, with a folder of clips in place of its clips, and a note about each such folder."""
     files = list(files)
     notes = []
     for folder in dict.fromkeys(file.parent for file in files if file.suffix == ".npy"):

@@ -16,7 +16,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong.
+    """The error of one recording.
 
     Attributes
     ----------

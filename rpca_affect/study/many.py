@@ -107,7 +107,7 @@ def plan(
     door: Door = "python",
     form: dict[str, Any] | None = None,
 ) -> tuple[list[Job], list[str], Path | None]:
-    """Say what is to be done: a job for each recording, notes, and the table of participants that was found."""
+    """Plan the study: a job for each recording, notes, and the table of participants that was found."""
     found = find(given)
     inputs = tuple(file for source in found.sources for file in source.files)
     work = [
@@ -123,7 +123,7 @@ def plan(
 
 
 class StudyFolder:
-    """Exclusive hold on the folder of a study, as a context: what could be in the way is found before the first solve.
+    """Exclusive hold on the folder of a study, as a context: files in the way are found before the first solve.
 
     Parameters
     ----------

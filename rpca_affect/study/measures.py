@@ -1,4 +1,4 @@
-"""The tables of a study: one row for each recording, one for each feature of each, and what is known of the people."""
+"""Measures of the recordings of a study: a row for each recording, and those that stand out from the others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 
 __all__ = ["COUNTS", "MEASURES", "outliers", "row_of"]
 
-# What recordings of a study are compared by, and how each is called on the page.
+# Measures by which the recordings of a study are compared, and the name of each on the page.
 MEASURES = {
     "missing": "missing cells",
     "rank": "rank",

@@ -24,14 +24,14 @@ Stage = Callable[..., None]
 
 @dataclass(frozen=True)
 class Job:
-    """A recording and what is wanted of it.
+    """A recording and the results wanted of it.
 
     Attributes
     ----------
     name : str
         Of the recording, in the tables of the study.
     source : Path
-        What is read.
+        File or folder of the recording.
     target : Path
         Folder for its results.
     settings : dict
@@ -60,7 +60,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: a summary, of now or of an earlier run, or a failure."""
+    """Outcome of a job: a summary, of this or an earlier run, or a failure."""
 
     job: Job
     summary: dict[str, Any] | None = None
@@ -78,7 +78,7 @@ def run(job: Job, stage: Stage | None = None, debug: bool = False) -> Outcome:
     stage : callable, optional
         Called with the name of each stage, and in the solve with its progress.
     debug : bool
-        Raise what nobody foresaw instead.
+        Raise an unforeseen error instead of reporting it.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def _run(job: Job, stage: Stage) -> Outcome:
 
 
 def _words(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the settings say about reading, and what about the split."""
+    """The settings of reading, and those of the split."""
     from rpca_affect.recordings import read
 
     reading = {name: job.settings[name] for name in inspect.signature(read).parameters if name in job.settings}

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a study: what stands out, a table of the recordings with links, errors, notes."""
+"""One self-contained HTML page of a study: outliers, a table of the recordings with links, errors, notes."""
 
 import base64
 import io

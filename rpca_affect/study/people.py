@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r"(?<![^\W_])([^\W\d_]*)[ _-]?(\d+)(?![^\W_])")
 
 
 class People(NamedTuple):
-    """What is known of the participants.
+    """The table of participants.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ def participants_of(path: Path, recordings: Sequence[str]) -> People:
 
 
 def joined(table: pd.DataFrame, people: People) -> tuple[pd.DataFrame, list[str]]:
-    """Put what is known of the participants before the measures of their recordings.
+    """Put the columns of the participants before the measures of their recordings.
 
     A recording belongs to the row whose keys stand in its path as whole words (``sub-01`` in
     ``study/sub-01_rest.csv``, and not in ``sub-011.csv``), the longest of them where several do. Keys that are whole
@@ -108,12 +108,12 @@ def joined(table: pd.DataFrame, people: People) -> tuple[pd.DataFrame, list[str]
 
 
 def path_of(name: object, file: object) -> str:
-    """What a recording is called, for `participants_of`: its name in the study and its path."""
+    """Text in which `participants_of` looks for a key: the name of a recording in the study and its path."""
     return f"{name}\n{file}"
 
 
 def _owners(table: pd.DataFrame, keys: Sequence[str], paths: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """The row of the table that each recording belongs to, -1 for none, and what was taken for granted."""
+    """The row of the table that each recording belongs to, -1 for none, and notes on the assumptions made."""
     fit = np.zeros((len(paths), len(table)))
     notes: list[str] = []
     for key in keys:
@@ -126,7 +126,7 @@ def _owners(table: pd.DataFrame, keys: Sequence[str], paths: Sequence[str]) -> t
 
 
 def _fit(keys: Sequence[str], paths: Sequence[str], called: str) -> tuple[np.ndarray, list[str]]:
-    """How many characters of each key (columns) stand in each path (rows), and what was taken for granted."""
+    """How many characters of each key (columns) stand in each path (rows), and notes on the assumptions made."""
     bare = [key.removeprefix("sub-") for key in keys]
     if all(key.isdigit() for key in bare if key) and any(bare):
         given = [key != other for key, other in zip(keys, bare)]
@@ -139,7 +139,7 @@ def _fit(keys: Sequence[str], paths: Sequence[str], called: str) -> tuple[np.nda
 
 
 def _numbered(keys: Sequence[str], paths: Sequence[str], called: str, word: str | None) -> tuple[np.ndarray, list[str]]:
-    """`_fit` for whole numbers: which word they stand behind is what most paths and most keys agree on."""
+    """`_fit` for whole numbers: they stand behind the word on which most paths and most keys agree."""
     wanted = {int(key) for key in keys if key}
     found: dict[str, list[set[int]]] = {}
     for row, path in enumerate(paths):

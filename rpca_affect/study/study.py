@@ -16,14 +16,14 @@ FILES = (TABLE, LONG, PAGE, NOTES)
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What `rpca_affect.decompose_many` returns.
+    """Result of `rpca_affect.decompose_many`.
 
     Attributes
     ----------
     folder : Path
         Holds ``study.csv``, ``features_long.csv``, ``study.html`` and a folder for each recording.
     table : DataFrame
-        One row for each recording: what is known of its participant, ``frames``, ``missing`` (share of the cells),
+        One row for each recording: columns of its participant, ``frames``, ``missing`` (share of the cells),
         ``rank`` (the largest of its sequences), ``predicted`` (share of hidden cells that the base predicts),
         ``density`` (share of the observed cells in the transient part), ``residual``, ``events``,
         ``events_per_minute``, ``doubts``, ``stands_out`` (measures in which it differs from the others) and ``error``

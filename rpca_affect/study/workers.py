@@ -19,7 +19,7 @@ _WATCH = 0.5  # seconds between two looks whether the process that gave the work
 
 
 def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debug: bool = False) -> Iterator[Outcome]:
-    """Do the jobs and yield what became of each, as they end."""
+    """Do the jobs and yield their outcomes, as they end."""
     if jobs == 1 or len(work) == 1:
         for job in work:
             yield run(job, None if stage is None else partial(stage, job), debug)
@@ -49,7 +49,7 @@ def outcomes_of(work: list[Job], jobs: int = 1, stage: Stage | None = None, debu
 
 
 def outcomes_from(work: list[Job], scheduler: str) -> Iterator[Outcome]:
-    """Let the workers of a dask cluster do the jobs, and yield what became of each, as they end."""
+    """Let the workers of a dask cluster do the jobs, and yield their outcomes, as they end."""
     from rpca_affect.distributed.cluster import each
 
     far = [replace(job, source=job.source.absolute(), target=job.target.absolute()) for job in work]
@@ -80,7 +80,7 @@ def _unheard() -> Iterator[None]:
 
 
 def _clear(jobs: Iterable[Job]) -> None:
-    """Clear what workers that were ended while they wrote left in the folders of their recordings."""
+    """Clear the unfinished files of workers that were ended while they wrote."""
     for job in jobs:
         if job.target.is_dir():
             with suppress(FolderError), ResultsFolder(job.target):
