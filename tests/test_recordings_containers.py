@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import tarfile
 import zipfile
 
 import numpy as np
@@ -42,7 +43,24 @@ def zipped(data):
     return buffer.getvalue()
 
 
-PACKINGS = {"none": bytes, "gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zip": zipped}
+def tarred(data):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("./inside.csv")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+PACKINGS = {
+    "none": bytes,
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zip": zipped,
+    "tar": tarred,
+}
+PACKINGS["tar.gz"] = lambda data: gzip.compress(tarred(data))
 
 
 @given(
@@ -68,6 +86,19 @@ def test_text_of_every_dialect_and_packing(seed, marks, line, encoding, quoting,
         came_back(path, table)
 
 
+@pytest.mark.parametrize("kind", ["zstd", "lz4"])
+@pytest.mark.parametrize("tar", [True, False])
+def test_packings_of_arrow(kind, tar, tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    table, path = numbers(0), tmp_path / "table.dat"
+    data = table.to_csv(index=False).encode()
+    path.write_bytes(arrow.Codec(kind).compress(tarred(data) if tar else data).to_pybytes())
+    came_back(path, table)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(RecordingError, match=f"damaged {kind} file|closed"):
+        read(path)
+
+
 def to_json(table, path):
     path.write_text(json.dumps(table.astype(object).where(table.notna(), None).to_dict("records")))
 
@@ -86,6 +117,10 @@ def to_arff(table, path):
     path.write_text(head + table.to_csv(index=False, header=False, na_rep="?"))
 
 
+def to_dta(table, path):
+    table.rename(columns=lambda name: name.replace(" ", "_")).to_stata(path, write_index=False, version=118)
+
+
 def to_sav(table, path):
     pytest.importorskip("pyreadstat").write_sav(table.rename(columns=lambda name: name.replace(" ", "_")), path)
 
@@ -99,6 +134,7 @@ TABLES = {
     "jsonl": to_json_lines,
     "arff": to_arff,
     "sav": to_sav,
+    "dta": to_dta,
 }
 NEEDS = {"parquet": "pyarrow", "feather": "pyarrow", "xlsx": "openpyxl"}
 
@@ -113,7 +149,7 @@ def test_tables_of_every_kind(kind, seed, tmp_path):
     if kind == "xlsx":  # Excel files hold 16 digits
         path, table = tmp_path / "table.xlsx", table.map(lambda value: float(f"{value:.16g}"))
     TABLES[kind](table, path)
-    names = [name.replace(" ", "_") for name in table.columns] if kind == "sav" else None
+    names = [name.replace(" ", "_") for name in table.columns] if kind in ("sav", "dta") else None
     came_back(path, table, names)
 
 

@@ -89,8 +89,9 @@ def read(
     Parameters
     ----------
     path : str or Path
-        Text (CSV, TSV and the like), Parquet, Feather, Excel, JSON, HDF5, SPSS, MATLAB, safetensors, ARFF, ``.npy`` or
-        ``.npz``, also packed with gzip, bzip2, xz or zip; or a folder of ``.npy`` clips.
+        Text (CSV, TSV and the like), Parquet, Feather, Excel, JSON, HDF5, SPSS, Stata, MATLAB, safetensors, ARFF,
+        ``.npy`` or ``.npz``, also packed with gzip, bzip2, xz, zstd, lz4, zip or tar; or a folder of ``.npy`` clips, or
+        of ``.json`` files with a frame in each.
     format : str, optional
         One of `available_formats`; detected from the contents when left out.
     features : str or list of str, optional

@@ -15,7 +15,7 @@ from .recording import RecordingError
 SUFFIXES = (
     ".csv", ".tsv", ".txt", ".parquet", ".feather", ".npy", ".npz",
     ".xlsx", ".json", ".jsonl", ".sav", ".h5", ".hdf5", ".csd", ".mat", ".safetensors", ".arff",
-    ".gz", ".bz2", ".xz", ".zip",
+    ".dta", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".tar", ".tgz",
 )  # fmt: skip
 # What Live Link Face puts beside the table of a take.
 _OF_A_TAKE = ("take.json", "video_metadata.json", "audio_metadata.json", "depth_metadata.json", "frame_log.csv")

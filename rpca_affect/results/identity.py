@@ -12,7 +12,7 @@ __all__ = ["content_hash", "identity", "plain"]
 
 
 def content_hash(path: str | os.PathLike) -> str:
-    """SHA-256 of a file; of a folder, of the names and contents of its clips, or else of all files below it."""
+    """SHA-256 of a file; of a folder, of the names and contents of its clips or frames, or else of all files in it."""
     path = Path(path)
     if not path.is_dir():
         with path.open("rb") as opened:
@@ -24,10 +24,10 @@ def content_hash(path: str | os.PathLike) -> str:
 
 
 def _parts(folder: Path) -> list[Path]:
-    """Identity of a folder of clips: the clips alone, without other files beside them, such as the results."""
-    from rpca_affect.recordings.containers.arrays import clips_in  # pandas takes its time, and files need none
+    """Identity of a folder of clips or frames: these alone, without other files beside them, such as the results."""
+    from rpca_affect.recordings.containers.folders import pieces_in  # pandas takes its time, and files need none
 
-    return clips_in(folder) or sorted(item for item in folder.rglob("*") if item.is_file())
+    return pieces_in(folder) or sorted(item for item in folder.rglob("*") if item.is_file())
 
 
 def identity(path: str | os.PathLike) -> dict[str, Any]:

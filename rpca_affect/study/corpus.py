@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpca_affect.recordings.containers.arrays import clips_in, width_of_clips
+from rpca_affect.recordings.containers.folders import one_recording, pieces_in
 from rpca_affect.recordings.searching import SUFFIXES, recordings_in
 from rpca_affect.refusals import absent
 from rpca_affect.results.folder import Manifest
@@ -22,7 +22,7 @@ class Source:
     Attributes
     ----------
     path : Path
-        A file, or a folder of clips.
+        A file, or a folder of clips or frames.
     name : str
         Unique name: the path below the folder given, such as ``p1/session``.
     """
@@ -33,7 +33,7 @@ class Source:
     @property
     def files(self) -> list[Path]:
         """The files that are read."""
-        return clips_in(self.path) if self.path.is_dir() else [self.path]
+        return pieces_in(self.path) if self.path.is_dir() else [self.path]
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,18 @@ def _with_clips(files: Iterable[Path], apart: set[Path]) -> tuple[list[Path], li
     """The files, with a folder of clips in place of its clips, and a note about each such folder."""
     files = list(files)
     notes = []
-    for folder in dict.fromkeys(file.parent for file in files if file.suffix == ".npy"):
-        clips = clips_in(folder)
+    for folder in dict.fromkeys(file.parent for file in files if file.suffix in (".npy", ".json")):
+        clips = pieces_in(folder)
         people = {found[0] for clip in clips if (found := re.match(r"sub-[^_.]+", clip.name))}
-        if folder in apart or len(people) > 1 or not set(clips) <= set(files):
+        if not clips or folder in apart or len(people) > 1 or not set(clips) <= set(files):
             continue
-        if (width := width_of_clips(clips)) is not None:
-            first = files.index(clips[0])
-            files = [*files[:first], folder, *(file for file in files[first:] if file not in clips)]
+        if (why := one_recording(clips)) is not None:
+            gone = set(clips)
+            first = next(i for i, file in enumerate(files) if file in gone)
+            files = [*files[:first], folder, *(file for file in files[first:] if file not in gone)]
             notes.append(
-                f"{folder} was read as one recording of {len(clips)} clips, for its .npy files all have {width} "
-                "columns; name the files instead of the folder to split each by itself."
+                f"{folder} was read as one recording of {why}; name the files instead of the folder to split each by "
+                "itself."
             )
     return files, notes
 

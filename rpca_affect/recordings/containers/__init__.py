@@ -28,7 +28,7 @@ def containers() -> dict[str, ModuleType]:
 def load(path: Path, keys: Sequence[str] = ()) -> Table:
     """Read a file of any kind into a Table; one of `keys` may choose one of several arrays, sheets or tables in it."""
     if path.is_dir():
-        from .arrays import load_folder
+        from .folders import load_folder
 
         return load_folder(path)
     source = open_source(path, keys)

@@ -15,11 +15,23 @@ from rpca_affect.arrays import of_objects, to_numpy
 from rpca_affect.extras import install
 from rpca_affect.refusals import Setting
 
+from ..phrases import listed
 from ..recording import RecordingError
 from ..tables import Table
-from .source import Source, open_source
+from .source import Source
 
-KINDS = ("npy", "npz", "safetensors", "matlab")
+KINDS = ("npy", "npz", "safetensors")
+# Arrays with an entry for each frame that go with it, by what they are; others are said to be left out.
+ALONG = (
+    (
+        "key",
+        r"clips?|subjects?|participants?|persons?|people|speakers?|videos?|files?|(face|track|subject|person)?_?ids?",
+    ),
+    ("time", r"t|times?|timestamps?|seconds"),
+    ("index", r"frames?"),
+    ("quality", r"confidences?|likelihoods?|scores?"),
+    ("status", r"success|valid|tracked|detected"),
+)
 _STAMPS = ("t", "time", "times", "timestamp", "timestamps", "seconds", "frame", "frames")
 _NAMES = ("columns", "names", "feature_names", "features", "column_names")
 _RATES = ("fps", "rate", "frame_rate", "framerate", "sampling_rate", "fs")
@@ -28,26 +40,18 @@ _RATES = ("fps", "rate", "frame_rate", "framerate", "sampling_rate", "fs")
 def load(source: Source, keys: Sequence[str] = ()) -> Table:
     """Read the arrays of a file; pickled objects are never loaded."""
     return table_of_arrays(
-        {"npy": _npy, "npz": _npz, "safetensors": _safetensors, "matlab": _matlab}[source.kind](source),
+        {"npy": _npy, "npz": _npz, "safetensors": _safetensors}[source.kind](source),
         source.name,
         ",".join(keys) or None,
     )
 
 
-def load_folder(folder: Path) -> Table:
-    """Read a folder of ``(n_frames, n_features)`` .npy files, each a clip, in the order of their names."""
-    files = clips_in(folder)
-    if not files:
-        raise RecordingError(f"{folder} is a folder, expected a file with one row for each frame.")
-    return table_of_arrays({file.stem: _npy(open_source(file))["values"] for file in files}, str(folder), clips=True)
+def values_of(source: Source) -> np.ndarray:
+    """The array of an .npy file."""
+    return _npy(source)["values"]
 
 
-def clips_in(folder: Path) -> list[Path]:
-    """The .npy files of a folder that `load_folder` reads, in its order."""
-    return sorted(file for file in folder.glob("*.npy") if not file.name.startswith("."))
-
-
-def width_of_clips(files: Sequence[Path]) -> int | None:
+def width_of(files: Sequence[Path]) -> int | None:
     """Columns that .npy files share which can be clips of one recording, and None where they cannot.
 
     Only their headers are read.  A damaged file neither joins nor divides: reading the clips will name it.
@@ -92,6 +96,9 @@ def table_of_arrays(arrays: Mapping[str, np.ndarray], name: str, key: str | None
         if key not in held:
             raise RecordingError(f"{name} has no array {key!r}; it holds {', '.join(list(held)[:12])}.")
         numbers = [key]
+    columns = {} if numbers else _columns(held)
+    if columns and key is None:
+        return Table(pd.DataFrame(columns), name)
     series = clips or (key is None and _are_clips({k: shapes[k] for k in numbers}))
     if not series and len(numbers) != 1:
         if len(held) == 1:  # it is the only one: say what is wrong with it
@@ -145,10 +152,27 @@ def _are_clips(shapes: dict[str, tuple[int, ...]]) -> bool:
     )
 
 
+def _columns(held: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns of a table: the fields of a structured array, or arrays of one length, two or more."""
+    structured = [v for v in held.values() if v.dtype.names and v.ndim == 1]
+    if len(structured) == 1 and len(held) == 1:
+        return {name: structured[0][name] for name in structured[0].dtype.names or () if structured[0][name].ndim == 1}
+    vectors = {k: v for k, v in held.items() if v.ndim == 1 and v.dtype.kind in "biufU"}
+    longest = max(map(len, vectors.values()), default=0)
+    columns = {k: v for k, v in vectors.items() if len(v) == longest}
+    numeric = sum(v.dtype.kind in "biuf" for v in columns.values())
+    return columns if longest > 1 and numeric > 1 else {}
+
+
+def last_of(called: str) -> str:
+    """Name of an array without those of the structures it lies in: ``time`` of ``data.time``."""
+    return re.split(r"[./]", called)[-1]
+
+
 def _named(name: str, width: int, held: Mapping) -> list[str]:
     """Column names from an array of words of the right length."""
     for called, array in held.items():
-        words = np.asarray(array) if called.casefold() in _NAMES else np.empty(0)
+        words = np.asarray(array) if last_of(called).casefold() in _NAMES else np.empty(0)
         if words.ndim == 1 and len(words) == width and words.dtype.kind in "US":
             found = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
             if len(set(found)) == width:
@@ -158,15 +182,26 @@ def _named(name: str, width: int, held: Mapping) -> list[str]:
 
 def _plain(array: np.ndarray, name: str, called: str, held: Mapping) -> tuple[pd.DataFrame, list[str]]:
     frame = array_table(array, name, _named(name, np.shape(array)[-1], held) if np.ndim(array) == 2 else None).frame
-    said = []
-    for other, stamps in held.items():
-        if other.casefold() in _STAMPS and np.shape(stamps) == (len(frame),) and other not in frame:
-            frame.insert(0, other, np.asarray(_real(np.asarray(stamps), name), dtype=np.float64))
+    said: list[str] = []
+    left: list[str] = []
+    timed = False
+    for other, vector in held.items():
+        if np.shape(vector) != (len(frame),) or np.asarray(vector).dtype.kind not in "biufU":
+            continue
+        role = next((role for role, pattern in ALONG if re.fullmatch(pattern, last_of(other), re.I)), None)
+        if role is None:
+            left += [other] if len(frame) != array.shape[1] else []
+        elif last_of(other) not in frame:
+            frame.insert(0, last_of(other), np.asarray(vector))
+            timed |= role in ("time", "index")
             said.append(f"The array {other} was taken along as a column.")
+    if left:
+        said.append(f"Arrays with an entry for each frame were left out: {listed(left)}.")
     rate = next(
-        (float(np.asarray(v).item()) for k, v in held.items() if k.casefold() in _RATES and np.size(v) == 1), 0.0
+        (float(np.asarray(v).item()) for k, v in held.items() if last_of(k).casefold() in _RATES and np.size(v) == 1),
+        0.0,
     )
-    if rate > 0 and not said:
+    if rate > 0 and not timed:
         frame.insert(0, "time", np.arange(len(frame)) / rate)
         said.append(f"The file says {rate:g} frames per second.")
     rows, columns = array.shape
@@ -287,30 +322,6 @@ def _safetensors(source: Source) -> dict[str, np.ndarray]:
         return load_tensors(source.data)
     except Exception as error:  # SafetensorError, and whatever an unknown dtype raises
         raise source.damaged(".safetensors", error) from error
-
-
-def _matlab(source: Source) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat
-
-    try:
-        held = loadmat(io.BytesIO(source.data), squeeze_me=False)
-    except Exception as error:  # scipy raises what NumPy and zlib raise
-        raise source.damaged(".mat", error) from error
-    found: dict[str, np.ndarray] = {}
-    for called, array in held.items():
-        if called.startswith("__") or not isinstance(array, np.ndarray):
-            continue
-        if array.dtype.kind == "O" and all(
-            np.size(cell) == 1 or np.asarray(cell).dtype.kind == "U" for cell in array.flat
-        ):
-            words = [str(np.asarray(cell).item()) if np.size(cell) == 1 else "" for cell in array.flat]
-            found[called] = np.array(words)
-        elif array.dtype.kind == "U":
-            found[called] = np.array([word.strip() for word in array.flat])
-        elif array.dtype.kind in "biuf":
-            vector = array.ndim == 2 and 1 in array.shape and (called.casefold() in (*_STAMPS, *_RATES))
-            found[called] = array.ravel() if vector else array
-    return found
 
 
 def missing(package: str, source: Source) -> RecordingError:

@@ -10,6 +10,7 @@ import pandas as pd
 from ..recording import RecordingError
 from ..tables import Table
 from .arrays import missing, table_of_arrays
+from .matlab import with_vectors
 from .source import Source
 
 KINDS = ("hdf5",)
@@ -65,12 +66,10 @@ def _arrays(file, h5py, matlab: bool) -> tuple[dict[str, np.ndarray], bool]:
         array = node[()]
         if matlab:
             array = array.T
-            if array.ndim == 2 and 1 in array.shape:
-                array = array.ravel() if path.casefold() in ("t", "time", "timestamps", "fps") else array
         found[path] = array
 
     file.visititems(visit)
-    return found, pandas_store
+    return with_vectors(found) if matlab else found, pandas_store
 
 
 def _sequences(file, h5py):

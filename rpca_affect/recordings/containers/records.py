@@ -38,7 +38,7 @@ def load(source: Source, keys: Sequence[str] = ()) -> Table:
         if isinstance(found.held, dict):
             frame = _by_columns(source, found.held)
         else:
-            frame, lines = _by_records(source, found.held, lines if found.held is held else None)
+            frame, lines = by_records(source.name, found.held, lines if found.held is held else None)
     except RecursionError as error:
         raise source.damaged("JSON", ValueError("it nests too deeply")) from error
     form = {"json": found.key, "preamble": tuple(found.above)} | ({} if asked is None else {"key": asked})
@@ -78,27 +78,28 @@ def _by_columns(source: Source, held: dict) -> pd.DataFrame:
     return pd.DataFrame({str(name): _series(value) for name, value in held.items()})
 
 
-def _by_records(source: Source, held: Any, lines) -> tuple[pd.DataFrame, np.ndarray | None]:
+def by_records(source: str, held: Any, lines) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """Rows of records, one for each face of a frame, and the line of each where lines of the records are given."""
     if not isinstance(held, list) or not held:
-        raise RecordingError(f"{source.name} holds no list of records, expected one record for each frame.")
+        raise RecordingError(f"{source} holds no list of records, expected one record for each frame.")
     rows, places = [], []
     names: dict[str, None] = {}
     for number, record in enumerate(held):
         if not isinstance(record, (dict, list)):
             place = f"line {lines[number]}" if lines is not None else f"record {number + 1}"
-            raise RecordingError(f"{source.name}: {place} is {str(record)[:40]!r}, expected a record with names.")
+            raise RecordingError(f"{source}: {place} is {str(record)[:40]!r}, expected a record with names.")
         for face in _faces(record):
             row = dict(_flat(face, ""))
             names |= dict.fromkeys(row)
             if len(names) > _MOST_COLUMNS:
-                raise RecordingError(f"{source.name} has a different set of names in every record, expected one set.")
+                raise RecordingError(f"{source} has a different set of names in every record, expected one set.")
             rows.append(row)
             places.append(number if lines is None else lines[number])
     if "face" in names:
         for row in rows:
             row.setdefault("face", 0)  # where there is one, it is the first
     if not names:
-        raise RecordingError(f"{source.name} holds records without names or numbers, expected features.")
+        raise RecordingError(f"{source} holds records without names or numbers, expected features.")
     short = _short(list(names))
     frame = pd.DataFrame({short[name]: _series([row.get(name) for row in rows]) for name in names})
     return frame, (np.array(places) if lines is not None else None)

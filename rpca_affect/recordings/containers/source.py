@@ -5,18 +5,22 @@ import gzip
 import io
 import lzma
 import re
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from rpca_affect.extras import install
 from rpca_affect.refusals import Setting, absent
 
 from ..recording import RecordingError
 
 _MOST_UNPACKED = 8 << 30  # a few kilobytes can unpack to more than any memory holds
-_INSIDE = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".arff", ".parquet", ".feather", ".npy", ".xlsx", ".sav", ".mat")
+_INSIDE = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".arff", ".parquet", ".feather", ".npy", ".xlsx", ".sav", ".mat",
+           ".dta")  # fmt: skip
 
 # First bytes -> what the file is.  Contents decide, not the suffix.
 _MAGIC = (
@@ -33,9 +37,11 @@ _MAGIC = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
-    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
-    (b"<stata_dta>", "Stata"),
+    (b"<stata_dta>", "stata"),
+    *((bytes((version, order, 1, 0)), "stata") for version in (113, 114, 115) for order in (1, 2)),
     (b"RDX", "R"),
     (b"X\n\x00\x00", "R"),
     (b"%PDF", "PDF"),
@@ -43,18 +49,17 @@ _MAGIC = (
 )
 _REFUSED = {
     "feather version 1": "is a Feather file of version 1; write it again with a current pandas or R arrow",
-    "Zstandard": "is compressed with Zstandard; unpack it first, or compress it with gzip",
     "pickle": "is a Python pickle, which is never loaded because it can run code; save it as CSV, Parquet or .npz",
     "PyTorch": "is a PyTorch file, which is never loaded because it can run code; save it as .safetensors or .npz",
     "xls": "is a workbook of an old Excel (.xls); save it as .xlsx or CSV",
     "OpenDocument": "is an OpenDocument spreadsheet; save it as .xlsx or CSV",
-    "Stata": "is a Stata file; export it as CSV or .sav",
     "R": "is an R data file; write it with write.csv or arrow::write_parquet",
     "PDF": "is a PDF document, expected a table",
     "web page": "is a web page or XML, expected a table; download the file itself",
     "binary": "is a binary file, expected text (CSV, TSV), Parquet, Feather, Excel, HDF5, .npy or .npz",
 }
-_PACKED = ("gzip", "bzip2", "xz")
+_PACKED = ("gzip", "bzip2", "xz", "zstd", "lz4")
+_ARCHIVES = ("zip", "tar")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +108,8 @@ def _recognised(name: str, data: bytes, path: Path | None, keys: Sequence[str], 
         kind = kind_of(name, data)
         if kind in _PACKED:
             data, path = _unpacked(name, data, kind), None
-        elif kind == "zip":
-            member, data, asked = _member(name, data, keys)
+        elif kind in _ARCHIVES:
+            member, data, asked = _member(name, data, kind, keys)
             chosen = member if asked else chosen
             name, path, notices = f"{name} ({member})", None, (*notices, f"The table {member} of the archive was read.")
         else:
@@ -118,6 +123,7 @@ def kind_of(name: str, data: bytes) -> str:
     if not start.strip(b" \t\r\n\x00\xef\xbb\xbf"):
         raise RecordingError(f"{name} is empty, expected a header and one row for each frame.")
     kind = next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+    kind = "tar" if kind is None and start[257:262] == b"ustar" else kind
     if kind == "zip":
         kind = _kind_of_zip(name, data)
     if kind is None:
@@ -174,11 +180,21 @@ def _kind_of_zip(name: str, data: bytes) -> str:
     return "OpenDocument" if "content.xml" in inside else "zip"
 
 
-def _unpacked(name: str, data: bytes, kind: str) -> bytes:
-    opened: dict[str, type] = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
+def _opened(name: str, data: bytes, kind: str):
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=io.BytesIO(data))
+    if kind in ("bzip2", "xz"):
+        return (bz2.BZ2File if kind == "bzip2" else lzma.LZMAFile)(io.BytesIO(data))
     try:
-        stream = gzip.GzipFile(fileobj=io.BytesIO(data)) if kind == "gzip" else opened[kind](io.BytesIO(data))
-        with stream:
+        import pyarrow as pa
+    except ImportError as error:
+        raise RecordingError(install(name, "pyarrow")) from error
+    return pa.CompressedInputStream(pa.BufferReader(data), kind)
+
+
+def _unpacked(name: str, data: bytes, kind: str) -> bytes:
+    try:
+        with _opened(name, data, kind) as stream:
             unpacked = stream.read(_MOST_UNPACKED)
     except MemoryError:
         raise RecordingError(f"{name} does not fit into memory when it is unpacked.") from None
@@ -190,33 +206,43 @@ def _unpacked(name: str, data: bytes, kind: str) -> bytes:
     return unpacked
 
 
-def _member(name: str, data: bytes, keys: Sequence[str]) -> tuple[str, bytes, bool]:
-    """The table in a zip archive: its name, its bytes, and whether the user named it."""
+def _member(name: str, data: bytes, kind: str, keys: Sequence[str]) -> tuple[str, bytes, bool]:
+    """The table in an archive: its name, its bytes, and whether the user named it."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with _archive(data, kind) as archive:
             inside = [
-                info
-                for info in archive.infolist()
-                if not info.is_dir() and not info.filename.startswith("__MACOSX/") and "/." not in f"/{info.filename}"
+                one for one in _members(archive) if "/." not in f"/{one[0]}" and not one[0].startswith("__MACOSX/")
             ]
-            tables = [info for info in inside if info.filename.removesuffix(".gz").lower().endswith(_INSIDE)]
-            called = {info.filename: info for info in inside}
-            called |= {info.filename.rsplit("/", 1)[-1]: info for info in inside}
+            tables = [one for one in inside if one[0].removesuffix(".gz").lower().endswith(_INSIDE)]
+            called = {one[0]: one for one in inside} | {one[0].rsplit("/", 1)[-1]: one for one in inside}
             named = [(key, called[key]) for key in keys if key in called]
             if len(named or tables) != 1:
-                found = ", ".join(info.filename for info in inside[:12]) or "nothing"
-                first = Setting("key", tables[0].filename) if tables else None
+                found = ", ".join(one[0] for one in inside[:12]) or "nothing"
+                first = Setting("key", tables[0][0]) if tables else None
                 choose = ("; choose one with ", first, ", or unpack it") if first else ()
-                what = f"{name} is a zip archive with {len(tables)} tables, expected one"
+                what = f"{name} is a {kind} archive with {len(tables)} tables, expected one"
                 raise RecordingError(what, *choose, f" (found: {found}).")
-            name_inside, chosen = named[0] if named else (tables[0].filename, tables[0])
-            if chosen.file_size >= _MOST_UNPACKED:
+            name_inside, (_, size, read) = named[0] if named else (tables[0][0], tables[0])
+            if size >= _MOST_UNPACKED:
                 raise RecordingError(f"{name} unpacks to more than {_MOST_UNPACKED >> 30} GiB; unpack it first.")
-            return name_inside, archive.read(chosen), bool(named)
+            return name_inside, read(), bool(named)
     except RecordingError:
         raise
     except MemoryError:
         raise RecordingError(f"{name} does not fit into memory when it is unpacked.") from None
-    except Exception as error:  # zipfile, zlib, lzma and struct have errors of their own; a password is a RuntimeError
+    except Exception as error:  # zipfile, tarfile, zlib, lzma and struct have errors of their own; so has a password
         said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise RecordingError(f"{name} is a damaged zip archive, expected one that unpacks: {said}.") from error
+        raise RecordingError(f"{name} is a damaged {kind} archive, expected one that unpacks: {said}.") from error
+
+
+def _archive(data: bytes, kind: str) -> zipfile.ZipFile | tarfile.TarFile:
+    return zipfile.ZipFile(io.BytesIO(data)) if kind == "zip" else tarfile.open(fileobj=io.BytesIO(data), mode="r:")
+
+
+def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> list[tuple[str, int, Callable[[], bytes]]]:
+    """Names and sizes of the files in an archive, and what reads each."""
+    if isinstance(archive, zipfile.ZipFile):
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        return [(entry.filename, entry.file_size, partial(archive.read, entry)) for entry in entries]
+    files = [(entry, opened) for entry in archive.getmembers() if (opened := archive.extractfile(entry)) is not None]
+    return [(entry.name.removeprefix("./"), entry.size, opened.read) for entry, opened in files]

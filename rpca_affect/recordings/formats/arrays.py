@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..containers.arrays import ALONG
 from ..convention import Convention
 from ..examples import Example, wandering
 from ..layout import Layout, lay_out
@@ -14,7 +15,7 @@ NAME = "array"
 TITLE = "arrays of numbers"
 CONVENTION = Convention(
     groups=(("landmarks", r"point\d+_[xyz]"), ("features", r"(?s).*")),
-    roles=(("key", "clip"), ("time", "t|time|times|timestamps?|seconds"), ("index", "frames?")),
+    roles=ALONG,
 )
 
 
@@ -24,7 +25,7 @@ def score(table: Table) -> float:
 
 
 def layout(table: Table) -> Layout:
-    """Every column is a feature but the clip and the time; each clip is a sequence."""
+    """Every column is a feature but those taken along; each clip, person or file is a sequence."""
     if "array" not in table.form:
         raise RecordingError(f"{table.source} is a table with names, expected an array without (.npy, .npz, .mat).")
     return lay_out(table, NAME, CONVENTION, TITLE)
