@@ -1,4 +1,4 @@
-"""Missing cells, from their neighbours in time: lines between frames, and what the base leaves nearby."""
+"""Missing cells, from their neighbours in time: lines between frames or cells, and what the base leaves nearby."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -6,13 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rpca_affect.arrays import ABREAST, Array, array_namespace, device
+from rpca_affect.arrays import ABREAST, Array, array_namespace, device, to_numpy
 from rpca_affect.lags import stretches
+from rpca_affect.noise import FARTHEST
 
-__all__ = ["bridged", "carry_over"]
+__all__ = ["bridged", "carry_over", "lined"]
 
 REACH = 60  # frames from which something is carried over, at most: two seconds of video
 SURE = 4.0  # squared standard errors below which a correlation counts as chance
+BESIDE = 0.1  # share of exceptions: of cells of a slow feature that have a neighbour, of steps longer than usual
+STEPS = 10  # between observed cells, at least, that tell what is usual
 FRAMES = 4000  # that the covariances are measured on
 
 
@@ -45,6 +48,60 @@ def bridged(base: Array, seen: Array | None, lengths: Sequence[int] | None = Non
         line = (1 - share[rows, :]) * one + share[rows, :] * other
         base[rows, :] = xp.where(seen[rows][:, None], base[rows, :], line)
     return base
+
+
+def lined(values: Array, trusted: Array | None, lengths: Sequence[int] | None, lags: int) -> Array | None:
+    """Lay the cells between the observed ones of slow features, those seen every few frames only, on straight lines.
+
+    Streams of different rates in one table leave cells empty in a pattern that repeats. Windows of frames (or frames,
+    without lags) then fall into groups of which none observes what the others do: nothing relates them, and the least
+    nuclear norm puts the median where nothing was observed. A slow base goes straight from one cell to the next.
+    Without lags, the features that are no slow ones relate the frames, unless there are hardly any.
+
+    Parameters
+    ----------
+    values : array, shape (m, n)
+        Changed in place, where lines are laid.
+    trusted : array of bool, shape (m, n), or None
+    lengths : sequence of int, optional
+        Frames of every sequence; no line goes from one to the next.
+    lags : int
+
+    Returns
+    -------
+    array of bool, shape (m, n), or None
+        Cells that take part: those trusted, and those on lines.
+    """
+    if trusted is None:
+        return None
+    xp = array_namespace(values)
+    count = xp.count_nonzero(trusted, axis=0)
+    beside = xp.count_nonzero(trusted[1:, :] & trusted[:-1, :], axis=0)
+    slow = np.flatnonzero(to_numpy((count > STEPS) & (beside < BESIDE * count)))
+    if not len(slow) or (lags == 1 and len(slow) < (1 - BESIDE) * int(xp.count_nonzero(count))):
+        return trusted
+    frames = np.arange(values.shape[0])
+    number = np.repeat(np.arange(len(lengths or [0])), lengths or len(frames))
+    taken = xp.asarray(trusted, copy=True)
+    for k in slow.tolist():
+        seen = np.flatnonzero(to_numpy(trusted[:, k]))
+        between = _between(seen, number)
+        if len(between):
+            cells = to_numpy(values[:, k])
+            index = xp.asarray(between, device=device(values))
+            line = np.interp(frames[between], seen, cells[seen])
+            values[index, k] = xp.asarray(line, dtype=values.dtype, device=device(values))
+            taken[index, k] = True
+    return taken
+
+
+def _between(seen: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Frames between those seen, but where they are further apart than nearly always, or in two sequences."""
+    steps = np.where(np.diff(number[seen]) == 0, np.diff(seen), 0)
+    inner = steps[steps > 0]
+    usual = min(FARTHEST, float(np.quantile(inner, 1 - BESIDE))) if len(inner) >= STEPS else 0.0
+    between = [seen[k] + np.arange(1, steps[k]) for k in np.flatnonzero((steps > 1) & (steps <= usual))]
+    return np.concatenate(between) if between else np.zeros(0, dtype=np.int64)
 
 
 def carry_over(guess: Array, left: Array, missed: Array, known: Array, lengths: Sequence[int] | None = None) -> None:

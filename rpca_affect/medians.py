@@ -1,7 +1,7 @@
 """Medians of every feature over its observed cells, a few features at a time and without copies of a recording."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from rpca_affect.arrays import ABREAST, Array, Observed, array_namespace, device, is_numpy_array, observe
 
-__all__ = ["Block", "by_feature", "median"]
+__all__ = ["Block", "by_feature", "median", "steps_between"]
 
 BLOCK = 1 << 18  # cells whose medians are taken together: their working memory stays in the cache
 
@@ -96,3 +96,22 @@ def _numpy_median(values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
             below = cells[middle] if cells.size % 2 else np.max(cells[:middle])
             medians[k] = 0.5 * below + 0.5 * cells[middle]
     return medians.reshape((*values.shape[:-1], 1))
+
+
+def steps_between(block: Block, farthest: int) -> Iterator[tuple[int, Array]]:
+    """Yield how many frames apart neighbours are, and of which features, (..., n): those with too few side by side.
+
+    Too few are less than half of what there would be if as many cells were missing at random.
+    """
+    xp, count = block.xp, block.values.shape[-1]
+    known: Any = block.known
+    least = xp.sum(xp.astype(known, block.values.dtype), axis=-1) ** 2 / (2 * count)
+    open_ones: Any = least > 0
+    for step in range(1, min(farthest, count // 2) + 1):
+        pairs = xp.sum(xp.astype(known[..., step:] & known[..., :-step], block.values.dtype), axis=-1)
+        found = open_ones & (pairs >= least)
+        if step > 1 and bool(xp.any(found)):
+            yield step, found
+        open_ones = open_ones & ~found
+        if not bool(xp.any(open_ones)):
+            return

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rpca_affect.arrays import Array, array_namespace, device
-from rpca_affect.medians import Block, by_feature, median
+from rpca_affect.medians import Block, by_feature, median, steps_between
 from rpca_affect.refusals import Refusal, Setting
 
 __all__ = ["ColumnScale", "noise_level", "slack", "spread"]
 
 MAD_TO_SIGMA = 1.4826  # 1 / Phi^-1(3/4): the median absolute deviation of a normal variable is sigma / 1.4826
+FARTHEST = 60  # frames between neighbours of a feature that is seen every few frames only, at most
 ROUNDING = 64.0  # variation below this many rounding errors of the largest value is rounding, not signal
 
 
@@ -34,7 +35,8 @@ def noise_level(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
     x : array, shape (..., frames, features)
         One recording or a stack of clips, in any units. NaN = missing.
     mask : array of bool, broadcastable to ``x``, optional
-        True where a cell was observed. Only differences between two observed neighbours count.
+        True where a cell was observed. Only differences between two observed neighbours count; where a feature has
+        hardly any, as one that is seen every few frames only, neighbours are so many frames apart.
     axis : int, default -2
         The axis of the frames, one of the last two.
 
@@ -42,7 +44,7 @@ def noise_level(x: Any, mask: Any = None, *, axis: int = -2) -> Array:
     -------
     array, shape (..., features)
         Standard deviations in the units of ``x``, on its device. 0 where no noise can be seen: a constant feature, a
-        feature that moves by the same amount in every frame, or one without two neighbouring observed frames.
+        feature that moves by the same amount in every frame, or one of which no two observed frames are near.
 
     Raises
     ------
@@ -281,11 +283,20 @@ class ColumnScale:
 
 
 def _noise_level(block: Block) -> Array:
-    xp, values, known = block.xp, block.values, block.known
+    xp, values = block.xp, block.values
     if values.shape[-1] < 2:
         return xp.zeros(values.shape[:-1], dtype=values.dtype, device=device(values))
-    steps = values[..., 1:] - values[..., :-1]
-    both = None if known is None else known[..., 1:] & known[..., :-1]
+    level = _step_size(block, 1)
+    for step, there in () if block.known is None else steps_between(block, FARTHEST):
+        level = xp.where(there, _step_size(block, step), level)
+    return level
+
+
+def _step_size(block: Block, step: int) -> Array:
+    """Robust size of the differences of cells so many frames apart, over the root of two."""
+    xp, values, known = block.xp, block.values, block.known
+    steps = values[..., step:] - values[..., :-step]
+    both = None if known is None else known[..., step:] & known[..., :-step]
     moves = xp.abs(steps) > _rounding(block)
     away = xp.abs(steps - median(block.over(steps, both)))
     return _robust_size(block.over(away, both), moves) / math.sqrt(2.0)

@@ -9,7 +9,7 @@ from rpca_affect import checks
 from rpca_affect.arrays import Array, Observed, array_namespace, device
 from rpca_affect.decomposition import ABSENT, Decomposition
 from rpca_affect.doubts import Doubt
-from rpca_affect.gaps import bridged
+from rpca_affect.gaps import bridged, lined
 from rpca_affect.jumps import believed
 from rpca_affect.lags import Windows, chosen_lags, embedded, embedded_norm, longest_transient, stretches, windows_of
 from rpca_affect.measuring import Measured, measured_noise
@@ -144,6 +144,7 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     lags = 1 if plain else chosen_lags(model, shape, found.ordered, lengths)
     windows = windows_of(lags, lengths, observed.given)
     scaled = _scaled(observed, trusted, scale)
+    sure, trusted = trusted, lined(scaled, trusted, lengths, lags)
     relative = sigma / scale.scale
     words = _weights(Observed(scaled, trusted), relative, model, windows)
     refit = "noise" in words and model.sparse == "cells" and (model.refit or lags > 1)
@@ -173,12 +174,12 @@ def split_frames(observed: Observed, model: NoiseModel, lengths: Sequence[int] |
     del away
     whole = scale.undo(base, center=True)
     rank = int(answer.rank) if lags == 1 else _rank(base / xp.where(relative > 0, relative, xp.ones_like(relative)))
-    if trusted is not None:  # what is gross is transient, whatever the base is
+    if sure is not None:  # what is gross is transient, whatever the base is
         for rows in stretches(*shape):
             rest = observed.part(rows) - whole[rows, :]
             if known is not None:
                 rest = xp.where(known[rows, :], rest, xp.zeros_like(sigma))
-            transient[rows, :] = xp.where(trusted[rows, :], transient[rows, :], rest)
+            transient[rows, :] = xp.where(sure[rows, :], transient[rows, :], rest)
     return ModelSplit(whole, transient, sigma, scale, answer, lags, rank)
 
 

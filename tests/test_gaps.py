@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 import rpca_affect as ra
-from rpca_affect.gaps import carry_over
+from rpca_affect.gaps import carry_over, lined
 from rpca_affect.lags import embedded
 from rpca_affect.session.prediction import hidden_stretches, straight_lines
 
@@ -83,3 +83,62 @@ def test_a_window_of_one_feature_moves_on_whatever_the_strides():
     column = np.arange(6.0)
     np.testing.assert_array_equal(embedded(column[:, None], 3), embedded(column.reshape(6, 1), 3))
     np.testing.assert_array_equal(embedded(column[:, None], 3)[1], [1, 2, 3])
+
+
+def at_rates(pattern, shape):
+    """Observed cells of a table whose features, or frames, are seen every few frames only."""
+    frames, features = np.indices(shape)
+    slow = features < pattern.get("slow", shape[1])
+    step, rate = pattern.get("step", 1), pattern.get("rate", 1.0)
+    ticks = frames + pattern.get("phase", 0) * features
+    if pattern.get("slip"):
+        ticks = ticks + (frames > shape[0] // 2)
+    return ~slow | ((ticks % step == 0) & (np.floor(ticks * rate) != np.floor((ticks - 1) * rate)))
+
+
+PATTERNS = {
+    "every other frame": {"step": 2},
+    "every third frame": {"step": 3},
+    "12 of 30 frames": {"rate": 0.4},
+    "in turn": {"step": 2, "phase": 1},
+    "in turn by three": {"step": 3, "phase": 1},
+    "a slip": {"step": 2, "slip": True},
+    "half of the features": {"step": 3, "slow": 6},
+    "most of the features": {"step": 2, "slow": 10},
+    "all but one feature": {"step": 3, "slow": 11},
+}
+
+
+@pytest.mark.parametrize(("name", "lags"), [(name, "auto") for name in PATTERNS] + [
+    (name, 1) for name, pattern in PATTERNS.items() if pattern.get("slow", 12) > 10
+])  # fmt: skip
+def test_streams_of_different_rates_share_a_base(name, lags):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        base = curves(rng, 400, 3, 25) @ rng.standard_normal((3, 12))
+        table = base + 0.05 * rng.standard_normal(base.shape)
+        for start in rng.integers(0, 390, 8):
+            table[start : start + 5, rng.choice(12, 3, replace=False)] += 1.5
+        known = at_rates(PATTERNS[name], base.shape)
+        whole = ra.decompose(table, fps=30.0, lags=lags, check=False)
+        part = ra.decompose(table, mask=known, fps=30.0, lags=lags, check=False)
+        errors = [np.linalg.norm(split.base_values - base) / np.linalg.norm(base) for split in (whole, part)]
+        assert errors[1] < 3 * errors[0] + 0.02
+        assert not part.transient.to_numpy()[~known].any()
+        if lags == 1:
+            continue
+        model = ra.RobustPCA(output="low_rank").fit(np.where(known, table, np.nan))
+        np.testing.assert_allclose(model.low_rank_, part.base_values, atol=0.02)
+
+
+def test_no_line_is_laid_in_a_long_gap_between_sequences_or_where_neighbours_are_seen():
+    values = np.zeros((90, 3))
+    known = at_rates({"step": 3}, values.shape)
+    known[30:51] = False
+    known[:, 2] = np.random.default_rng(0).random(90) < 0.7
+    values[known] = 1.0
+    taken = lined(values, known, [60, 30], 2)
+    np.testing.assert_array_equal(taken[:, 2], known[:, 2])
+    assert taken[:28, :2].all() and not taken[28:51, :2].any() and not taken[58:60, :2].any()
+    np.testing.assert_array_equal(values[taken], 1.0)
+    assert not values[~taken].any()

@@ -73,8 +73,9 @@ def decompose(
     noise, so that noise makes no component of L, and ``lam = threshold / slack``, so that a cell enters S when it lies
     more than ``threshold`` standard deviations of the noise from the base. Cells more than 30 deviations from their
     median (sentinels, glitches), and frames a third of whose cells leave their neighbours by more than 20 for a frame
-    or two (another face), are transients whatever the base is, and take no part in the solve. The parts are
-    refitted without the shrinkage of the convex model and returned in the units of the input.
+    or two (another face), are transients whatever the base is, and take no part in the solve. Features that are seen
+    every few frames only take part with straight lines between their cells. The parts are refitted without the
+    shrinkage of the convex model and returned in the units of the input.
 
     Parameters
     ----------
