@@ -34,6 +34,13 @@ class Status:
         Reasons not to trust, or not to interpret, the split; see `rpca_affect.doubts`.
     measure : dict
         Numbers: ``"steps"``, ``"error"``, ``"gap"``, ``"tol"``, and ``"sequences"``, how many of how many converged.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> status = ra.solve(np.outer(np.arange(1.0, 41.0), np.ones(30)), "ialm").status
+    >>> status.converged, status.reason, status.doubts
+    (True, 'tol', ())
     """
 
     converged: bool

@@ -129,9 +129,27 @@ def build(kind: str, n_features: int, n_outputs: int, per_frame: bool = False, *
     ----------
     kind : str
     n_features, n_outputs : int
+        Features per frame; classes, or continuous values.
     per_frame : bool
+        One prediction per frame instead of one per clip.
     **options
         Of `LSEF` or `SequenceModel`.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If no model has this name.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = build("gru", n_features=6, n_outputs=3)
+    >>> model(torch.zeros(2, 20, 6)).shape
+    torch.Size([2, 3])
     """
     if kind == "lsef":
         return LSEF(n_features, n_outputs, per_frame, **options)

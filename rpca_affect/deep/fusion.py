@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Fused(NamedTuple):
-    """What CIM returns.
+    """Output of `CIM`.
 
     Attributes
     ----------
@@ -19,6 +19,13 @@ class Fused(NamedTuple):
         Of the whole clip: mean and maximum over its frames.
     reliability : Tensor of shape (B, T)
         Between 0 (the frame is an outlier or missing) and 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> fused = CIM(6, 8)(torch.zeros(2, 20, 6), torch.zeros(2, 20, 6), torch.zeros(2, 20, 6))
+    >>> tuple(fused.tokens.shape), tuple(fused.embedding.shape), tuple(fused.reliability.shape)
+    ((2, 20, 8), (2, 16), (2, 20))
     """
 
     tokens: Tensor

@@ -84,8 +84,15 @@ class LSEFClassifier(ClassifierMixin, LSEFEstimator):
 class LSEFRegressor(RegressorMixin, LSEFEstimator):
     """Predict continuous ratings (valence, arousal) per frame or per sequence; trained on 1 - CCC.
 
-    Parameters are those of `LSEFClassifier`. ``y`` is a list of arrays (T_i, C) for ratings per frame (NaN =
-    not rated), or one array (n_sequences, C) for one rating per sequence.
+    ``y`` is a list of arrays (T_i, C) for ratings per frame (NaN = not rated), or one array (n_sequences, C) for one
+    rating per sequence.
+
+    Parameters
+    ----------
+    model, hidden, n_stages, solver, filter_width, modulate, robust, track, dropout, split_share, widths, consistency,
+    rank_weight, sparsity_weight, optimizer, lr, weight_decay, batch_size, epochs, corruption, class_weight, device,
+    random_state
+        As in `LSEFClassifier`.
 
     Examples
     --------

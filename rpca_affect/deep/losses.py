@@ -13,7 +13,20 @@ from rpca_affect.deep.unroll import Stages
 def concordance(prediction: Tensor, target: Tensor, weight: Tensor | None = None, dim: int = 0) -> Tensor:
     """Concordance correlation coefficient (Lin 1989) along ``dim``; 0 where both are constant and differ in nothing.
 
-    ``2 cov / (var_p + var_t + (mean_p - mean_t)^2)`` with the population moments, weights 0 or 1 for missing values.
+    ``2 cov / (var_p + var_t + (mean_p - mean_t)^2)`` with the population moments.
+
+    Parameters
+    ----------
+    prediction, target : Tensor of one shape
+    weight : Tensor that broadcasts, optional
+        1 for values that count, 0 for missing ones.
+    dim : int
+        Axis of the values that are correlated.
+
+    Returns
+    -------
+    Tensor
+        The shape of ``target`` without ``dim``; in [-1, 1].
 
     Examples
     --------
@@ -47,6 +60,13 @@ class LSEFLoss:
         Weight of ``||transient||_1 / ||x||_1``.
     class_weights : tuple of float, optional
         How much a sequence of each class counts in the cross-entropy; all alike by default.
+
+    Examples
+    --------
+    >>> import torch
+    >>> scores = torch.tensor([[9.0, 0.0], [0.0, 9.0]])
+    >>> bool(LSEFLoss()(scores, torch.tensor([0, 1])) < LSEFLoss()(scores, torch.tensor([1, 0])))
+    True
     """
 
     task: str = "classification"

@@ -20,7 +20,7 @@ _SOLVERS = {"ialm": InexactALM(relax=1.0), "admm": ADMM()}
 
 
 class LSEFOutput(NamedTuple):
-    """What LSEF returns.
+    """Output of `LSEF`.
 
     Attributes
     ----------
@@ -36,6 +36,14 @@ class LSEFOutput(NamedTuple):
         Between 0 (missing, or not believed) and 1.
     stages : Stages or None
         Parts after every stage, in scaled units; ``stages.diagnostics()`` gives rank, sparsity and residual per stage.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.randn(2, 20, 6, generator=torch.Generator().manual_seed(0))
+    >>> out = LSEF(6, 3, hidden=8)(x)
+    >>> out.base.shape == out.transient.shape == x.shape, tuple(out.embedding.shape)
+    (True, (2, 16))
     """
 
     prediction: Tensor
@@ -49,6 +57,10 @@ class LSEFOutput(NamedTuple):
 
 class FeatureScale(nn.Module):
     """Centre and spread of each feature, learned from data once and stored with the weights.
+
+    Parameters
+    ----------
+    n_features : int
 
     Examples
     --------

@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+TOUCHED = 3  # features of a burst
+
 
 class Planted(NamedTuple):
-    """What `planted_parts` generates: each attribute a list with one array (T_i, ...) per sequence.
+    """Generated sessions with their parts: each attribute a list with one array (T_i, ...) per sequence.
 
     Attributes
     ----------
@@ -70,7 +72,16 @@ def planted_parts(
     noise: float = 0.3,
     random_state: int = 0,
 ) -> Planted:
-    """The same sessions as `planted_affect` with the same arguments, and the parts they were made of.
+    """The same sessions as `planted_affect`, and the parts they were made of.
+
+    Parameters
+    ----------
+    n_sequences, n_frames, n_features, rank, noise, random_state
+        As in `planted_affect`.
+
+    Returns
+    -------
+    Planted
 
     Examples
     --------
@@ -78,6 +89,10 @@ def planted_parts(
     >>> round(float(abs(found.sequences[0] - found.bases[0] - found.bursts[0]).mean()), 1)
     0.2
     """
+    if n_features < 3 * TOUCHED:
+        raise ValueError(
+            f"n_features is {n_features}: give at least {3 * TOUCHED}, a burst touches {TOUCHED} of a third."
+        )
     rng = np.random.default_rng(random_state)
     # The loadings belong to the task, not to the draw: train and test share them.
     loadings = np.random.default_rng(12345).normal(size=(rank, n_features)) / np.sqrt(rank)
@@ -90,8 +105,10 @@ def planted_parts(
         bursts = np.zeros((length, n_features))
         pace = rng.uniform(0.02, 0.15)
         for start in np.flatnonzero(rng.random(length) < pace):
-            features = rng.choice(touched, 3, replace=False)
-            bursts[start : start + rng.integers(1, 4), features] += rng.choice([-1, 1], 3) * rng.uniform(2, 5, 3)
+            features = rng.choice(touched, TOUCHED, replace=False)
+            bursts[start : start + rng.integers(1, 4), features] += rng.choice([-1, 1], TOUCHED) * rng.uniform(
+                2, 5, TOUCHED
+            )
         base = scores @ loadings
         x = base + bursts + noise * rng.normal(size=(length, n_features))
         energy = gaussian_filter1d(np.sqrt((bursts**2).sum(1)), 6)

@@ -49,6 +49,18 @@ def predict(
         Classification: one row per clip with the class and a probability per class. Regression: one row per frame (or
         clip). With ``labels`` also columns that begin with "true", empty where nothing is known. What was left out is
         in ``attrs["notices"]``.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from rpca_affect.deep import LSEFClassifier, planted_affect, predict, save
+    >>> X, _ = planted_affect(4, 12, n_features=9)
+    >>> model = LSEFClassifier(hidden=4, n_stages=1, epochs=1).fit(X, ["calm", "busy"] * 2)
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> np.save(folder / "clip.npy", X[0])
+    >>> predict(save(model, folder / "model.safetensors"), folder / "clip.npy").columns.tolist()
+    ['clip', 'predicted', 'p_busy', 'p_calm']
     """
     model, data = Path(model), Path(data)
     estimator = load(model / "model.safetensors" if model.is_dir() else model)

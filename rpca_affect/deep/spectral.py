@@ -171,7 +171,17 @@ def frame_mask(mask: Tensor, x: Tensor) -> Tensor:
 
 
 def effective_rank(values: Tensor) -> Tensor:
-    """``exp(entropy(s^2 / sum s^2))`` of singular values (..., r): how many directions hold the energy; 0 for none.
+    """``exp(entropy(s^2 / sum s^2))`` of singular values: how many directions hold the energy.
+
+    Parameters
+    ----------
+    values : Tensor of shape (..., r)
+        Singular values.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        Between 1 and r; 0 where all values are 0.
 
     Examples
     --------

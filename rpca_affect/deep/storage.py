@@ -35,9 +35,19 @@ def save(estimator: LSEFClassifier | LSEFRegressor, path: str | Path) -> Path:
     -------
     Path
 
-    See Also
+    Raises
+    ------
+    ValueError
+        If the estimator is not fitted.
+
+    Examples
     --------
-    load
+    >>> import pathlib, tempfile
+    >>> from rpca_affect.deep import LSEFClassifier, planted_affect, save
+    >>> X, _ = planted_affect(4, 12, n_features=9)
+    >>> model = LSEFClassifier(hidden=4, n_stages=1, epochs=1).fit(X, ["calm", "busy"] * 2)
+    >>> save(model, pathlib.Path(tempfile.mkdtemp(), "model.safetensors")).name
+    'model.safetensors'
     """
     if not hasattr(estimator, "net_"):
         raise ValueError(f"this {type(estimator).__name__} is not fitted; call fit before save.")
@@ -75,6 +85,16 @@ def load(path: str | Path, device: str = "cpu") -> LSEFClassifier | LSEFRegresso
     ------
     ValueError
         Where the file is damaged, of another kind, of another version, or does not fit its own settings.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from rpca_affect.deep import LSEFClassifier, load, planted_affect, save
+    >>> X, _ = planted_affect(4, 12, n_features=9)
+    >>> model = LSEFClassifier(hidden=4, n_stages=1, epochs=1).fit(X, ["calm", "busy"] * 2)
+    >>> again = load(save(model, pathlib.Path(tempfile.mkdtemp(), "model.safetensors")))
+    >>> bool((again.predict(X) == model.predict(X)).all())
+    True
     """
     tensors, header = read_tensors(path)
     name = Path(path).name

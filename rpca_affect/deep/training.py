@@ -49,7 +49,7 @@ def train(
     quiet: bool = False,
     on_epoch: Callable[[dict[str, Any]], Any] | None = None,
 ) -> dict[str, Any]:
-    """Train what a recipe describes; a run that was killed continues, and ends with the very same weights.
+    r"""Train the network of a recipe; a run that was killed continues, and ends with the very same weights.
 
     Parameters
     ----------
@@ -70,6 +70,21 @@ def train(
     dict
         "model" path, "epochs" trained, "best_epoch", "validation" and "test" scores (UAR and WAR, or the pooled CCC);
         of classes also "confusion" (rows are true classes), of recordings "notices" of their readers.
+
+    Raises
+    ------
+    ValueError
+        If recipe, data or checkpoint cannot be used; the sentence names the file and the place.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> data = '[data]\nkind = "planted"\nn_sequences = 6\nn_frames = 20\n'
+    >>> network = "[estimator]\nhidden = 4\nn_stages = 1\nepochs = 1\n"
+    >>> _ = (folder / "recipe.toml").write_text('task = "regression"\n' + data + network)
+    >>> train(folder / "recipe.toml", folder / "model", quiet=True)["epochs"]
+    1
     """
     recipe, out = Path(recipe), Path(out)
     plan = Recipe.read(recipe)

@@ -14,7 +14,7 @@ from rpca_affect.solvers.solver import Splitting
 
 
 class Stages(NamedTuple):
-    """What an unrolled network returns.
+    """Output of an unrolled network.
 
     Attributes
     ----------
@@ -24,6 +24,13 @@ class Stages(NamedTuple):
         The parts after every stage.
     residual : Tensor of shape (K, B)
         ``||x - base - transient|| / ||x||`` on the observed cells after every stage.
+
+    Examples
+    --------
+    >>> import torch
+    >>> stages = Unrolled(4)(torch.randn(2, 20, 6, generator=torch.Generator().manual_seed(0)))
+    >>> len(stages.bases), tuple(stages.residual.shape), sorted(stages.diagnostics())
+    (4, (4, 2), ['rank', 'residual', 'sparsity'])
     """
 
     base: Tensor

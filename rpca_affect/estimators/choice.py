@@ -26,6 +26,12 @@ class Choice:
         Mean skill on hidden cells (1 is perfect, 0 no better than each feature's median), and its standard error.
     ranks : ndarray, shape (k,)
         Mean number of components found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Choice(0.1, np.array([0.05, 0.1]), np.array([0.7, 0.9]), np.zeros(2), np.array([3.0, 2.0])).lam
+    0.1
     """
 
     lam: float

@@ -34,6 +34,13 @@ class Certificate(NamedTuple):
         Rank of the low-rank part.
     sparsity : float
         Share of the observed cells in the sparse part.
+
+    Examples
+    --------
+    >>> import numpy as np, rpca_affect as ra
+    >>> X = np.outer(np.sin(np.arange(60.0) / 9), np.arange(1.0, 9.0)); X[3, 5] += 9.0
+    >>> ra.RobustPCA(noise=None, lags=1).fit(X).certificate_.rank
+    1
     """
 
     gap: float | None

@@ -19,6 +19,13 @@ class EventScores(NamedTuple):
         Index of the found event, index of the true event.
     iou : ndarray, shape (n_matches,)
         Intersection over union of each pair.
+
+    Examples
+    --------
+    >>> from rpca_affect.metrics import match_events
+    >>> scores = match_events([[0, 10], [40, 50]], [[1, 10]])
+    >>> scores.precision, scores.recall, scores.pairs.tolist()
+    (0.5, 1.0, [[0, 0]])
     """
 
     precision: float

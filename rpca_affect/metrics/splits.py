@@ -19,7 +19,19 @@ __all__ = [
 
 
 class SupportScores(NamedTuple):
-    """Agreement of two supports: ``precision``, ``recall`` and their harmonic mean ``f1``, each from 0 to 1."""
+    """Agreement of two supports.
+
+    Attributes
+    ----------
+    precision, recall, f1 : float
+        Share of the found cells that are true, share of the true cells that are found, and their harmonic mean.
+
+    Examples
+    --------
+    >>> from rpca_affect.metrics import support_scores
+    >>> support_scores([[1, 1, 0, 0]], [[1, 0, 0, 0]])[:2]
+    (0.5, 1.0)
+    """
 
     precision: float
     recall: float

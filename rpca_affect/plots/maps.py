@@ -30,6 +30,20 @@ def plot_heatmaps(split: Any, *, observed: Any = None, axes: Any = None) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If ``axes`` are not four.
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np, rpca_affect as ra
+    >>> matplotlib.use("Agg")
+    >>> M = np.outer(np.sin(np.arange(60.0) / 9), np.ones(8)); M[30:33, 2] += 2.0
+    >>> figure = ra.plot_heatmaps(ra.solve(M))
+    >>> [ax.get_title(loc="left") for ax in figure.axes[:4]]
+    ['observed', 'base', 'transient', 'residual']
     """
     from matplotlib import colormaps
     from matplotlib.colors import SymLogNorm
@@ -79,10 +93,19 @@ def plot_missing(split: Any, *, observed: Any = None, ax: Any = None) -> Any:
     observed : array, shape (n_frames, n_features), optional
         As in `rpca_affect.plot_decomposition`.
     ax : Axes, optional
+        Where to draw; a new figure when left out.
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np, rpca_affect as ra
+    >>> matplotlib.use("Agg")
+    >>> M = np.outer(np.sin(np.arange(60.0) / 9), np.ones(8)); M[:6] = np.nan
+    >>> ra.plot_missing(ra.solve(M), observed=M).get_title(loc="left")
+    'missing cells: 10.0%'
     """
     from matplotlib.colors import ListedColormap
 

@@ -23,6 +23,10 @@ from .tables import Table
 def available_formats() -> tuple[str, ...]:
     """Names of the formats that `read` knows.
 
+    Returns
+    -------
+    tuple of str
+
     Examples
     --------
     >>> {"array", "livelink", "openface", "pyfeat", "table"} <= set(available_formats())
@@ -63,6 +67,14 @@ def detect(path) -> str:
     ------
     RecordingError
         If the file cannot be read at all.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, rpca_affect as ra
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "session.csv")
+    >>> ra.synthetic.make_session(n_frames=40, random_state=0).frame.to_csv(path, index=False)
+    >>> detect(path)
+    'openface'
     """
     return _as_written(None, load(Path(path)))[0].NAME
 
@@ -215,6 +227,13 @@ def from_frame(
     ------
     RecordingError
         If there is no row, no numeric column, or text among the numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> recording = from_frame(pd.DataFrame({"AU01_r": [0.1, 0.4, None], "AU12_r": [1.0, 1.5, 2.0]}), fps=25)
+    >>> recording.n_frames, recording.n_features, int(recording.mask.sum())
+    (3, 2, 5)
     """
     held, said = with_index(to_pandas(frame))
     table = Table(held, "DataFrame", notices=said)

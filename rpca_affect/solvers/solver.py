@@ -145,6 +145,32 @@ class Solver:
     default_max_iter : int
     float32_tol : float
         Smaller errors drown in single-precision rounding.
+
+    Examples
+    --------
+    A solver that clips the cells at a share of the largest, and calls the excess sparse:
+
+    >>> from dataclasses import dataclass
+    >>> from typing import NamedTuple
+    >>> import numpy as np, rpca_affect as ra
+    >>> class Parts(NamedTuple):
+    ...     low_rank: np.ndarray
+    ...     sparse: np.ndarray
+    ...     noise: np.ndarray
+    ...     error: np.ndarray
+    >>> @dataclass(frozen=True)
+    ... class Clip(ra.solvers.Solver):
+    ...     name = "clip"
+    ...     share: float = 0.5
+    ...     def init(self, observed):
+    ...         nothing = np.zeros_like(observed.values)
+    ...         return Parts(nothing, nothing, nothing, np.ones((1, 1)))
+    ...     def step(self, observed, state):
+    ...         level = self.share * abs(observed.values).max()
+    ...         low_rank = np.clip(observed.values, -level, level)
+    ...         return Parts(low_rank, observed.values - low_rank, state.noise, np.zeros((1, 1)))
+    >>> ra.solve(np.eye(4) * 8, Clip()).sparsity
+    0.25
     """
 
     name: ClassVar[str]

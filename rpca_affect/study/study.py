@@ -32,6 +32,17 @@ class Study:
         One row for each feature of each recording, for mixed models.
     notes : tuple of str
         About files that were left out, and participants without a recording.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, rpca_affect as ra
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for seed in (0, 1):
+    ...     session = ra.synthetic.make_session(n_frames=60, random_state=seed)
+    ...     session.frame.to_csv(folder / f"p{seed}.csv", index=False)
+    >>> study = ra.decompose_many([folder], folder / "out", features="au", lags=1)
+    >>> study.table["recording"].tolist(), len(study.errors)
+    (['p0', 'p1'], 0)
     """
 
     folder: Path
@@ -53,7 +64,22 @@ class Study:
         return named[named != ""]
 
     def folder_of(self, recording: str) -> Path:
-        """Folder with the results of a recording, by its name in the table."""
+        """Folder with the results of a recording.
+
+        Parameters
+        ----------
+        recording : str
+            Its name in the table.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        KeyError
+            If no recording has this name.
+        """
         if recording not in set(self.table["recording"]):
             raise KeyError(f"{recording!r} is no recording of this study")
         return self.folder / recording

@@ -22,6 +22,12 @@ class PlantedProblem:
         True where the cell is observed.
     rank : int
         Rank of ``low_rank``.
+
+    Examples
+    --------
+    >>> problem = planted(50, 20, rank=2, random_state=0)
+    >>> bool(np.allclose(problem.observed, problem.low_rank + problem.sparse + problem.noise)), problem.rank
+    (True, 2)
     """
 
     observed: np.ndarray

@@ -46,6 +46,12 @@ class GeneratedSession:
         True where the face was tracked.
     fps : float
         Frames per second.
+
+    Examples
+    --------
+    >>> session = make_session(n_frames=90, random_state=0)
+    >>> session.base.shape == session.transient.shape, len(session.mask), session.fps
+    (True, 90, 30.0)
     """
 
     frame: pd.DataFrame
