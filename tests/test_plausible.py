@@ -125,6 +125,42 @@ def test_features_in_few_grades_stand_still_by_themselves():
     assert recording.mask.all() and said(recording, "count as observed")
 
 
+@given(st.integers(0, 99), st.integers(6, 35), st.integers(1, 4), st.integers(3, FEATURES - 1), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_a_part_whose_last_values_were_held_counts_as_missing(seed, lasts, times, width, keyed):
+    _, values = measured(seed)
+    rng = np.random.default_rng(seed)
+    some = rng.choice(FEATURES, width, replace=False)
+    held = np.zeros(values.shape, dtype=bool)
+    for start in rng.choice(np.arange(10, FRAMES - 70, 70), times, replace=False):
+        values[start : start + lasts, some] = values[start, some]
+        held[start + 1 : start + lasts, some] = True
+    ends = (values == values.min(axis=0)) | (values == values.max(axis=0))
+    if (ends & held).any():
+        return
+    table = pd.DataFrame(values).add_prefix("f")
+    if keyed:  # rows of another person between them
+        other = pd.DataFrame(measured(seed + 100)[1]).add_prefix("f")
+        table = (
+            pd.concat([table.assign(who="a"), other.assign(who="b")]).sort_index(kind="stable").reset_index(drop=True)
+        )
+    recording = from_frame(table)
+    mask = recording.mask[::2] if keyed else recording.mask
+    assert np.array_equal(~mask, held) and said(recording, "last values were held")
+
+
+@given(st.integers(0, 99), st.sampled_from([2, 3]), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_features_that_rest_or_are_rounded_are_not_held(seed, width, at_the_end):
+    _, values = measured(seed)
+    if at_the_end:  # cut off from below in the same frames
+        values[100:130, :5] = values.min(axis=0)[:5]
+    else:
+        values[100:130, :width] = np.round(values[100, :width], 1)
+        values = values if width < 3 else np.round(values, 1)
+    assert not said(from_array(values), "last values were held")
+
+
 def test_frozen_frames_are_as_good_as_missing():
     base, values = measured(5)
     missing = values.copy()

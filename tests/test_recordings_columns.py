@@ -58,6 +58,35 @@ def test_a_clock_called_a_counter_is_a_clock(name):
     assert recording.feature_names == tuple(NAMES) and recording.fps == pytest.approx(30)
 
 
+@pytest.mark.parametrize("name", ["time_to_blink", "onset_strength", "start_x", "end_y", "Offset x"])
+def test_what_a_name_ends_in_says_whether_it_is_a_time(name):
+    wave = np.sin(np.arange(FRAMES) / 9) + 2
+    recording = from_frame(measured().assign(**{name: wave}))
+    assert recording.n_features == 5 and recording.fps is None and recording.sequence_id is None
+
+
+@pytest.mark.parametrize("name", ["fps", "Frame Rate", "video_fps"])
+def test_a_rate_in_every_row_is_used_where_no_column_holds_times(name):
+    recording = from_frame(measured().assign(frame=range(FRAMES), **{name: 24}))
+    assert recording.fps == 24 and recording.feature_names == tuple(NAMES)
+
+
+@pytest.mark.parametrize("most", [1, 100])
+def test_a_time_as_a_share_of_the_whole_is_said(most):
+    share = np.linspace(0, most, FRAMES)
+    assert "share of the whole" in said(from_frame(measured().assign(time=share)))
+    assert "share of the whole" not in said(from_frame(measured().assign(time=share + 0.01)))
+
+
+@pytest.mark.parametrize(("header", "rows"), [(";", ","), ("\t", ","), (",", "\t"), (",", ";")])
+def test_names_divided_by_another_mark_than_the_rows_are_kept(tmp_path, header, rows):
+    body = [rows.join(map(str, row)) for row in measured().to_numpy()]
+    (tmp_path / "table.csv").write_text("\n".join([header.join(NAMES), *body]))
+    recording = read(tmp_path / "table.csv")
+    assert recording.feature_names == tuple(NAMES) and np.array_equal(recording.values, measured())
+    assert "another mark" in said(recording)
+
+
 # ---------------------------------------------------------------- who
 
 
@@ -127,6 +156,29 @@ def test_confidences_of_points_are_no_features_and_mask_their_places(seed, form,
     recording = from_frame(points(form, places, sure))
     assert np.array_equal(recording.values, places.reshape(FRAMES, -1))
     assert np.array_equal(recording.mask, np.repeat(sure >= 0.8, 2, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        *(
+            (name, 1)
+            for name in ("face_not_found", "not_detected", "no_face", "NoFace", "no detection", "is_not_valid")
+        ),
+        *((name, 1) for name in ("without_face", "tracking_not_ok", "invalid", "lost")),
+        *(
+            (name, 0)
+            for name in ("no_faces", "No of Faces", "face_not_lost", "not_missing", "valid", "Gesicht gefunden")
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [False, True])
+def test_a_name_that_denies_turns_its_flag_over(name, bad, words):
+    lost = np.arange(FRAMES) % 10 == 0
+    flag = lost if bad else ~lost
+    cells = np.where(flag, "Yes", "No") if words and "of" not in name and name != "no_faces" else flag.astype(int)
+    recording = from_frame(measured().assign(**{name: cells}))
+    assert recording.n_features == 4 and np.array_equal(recording.mask, np.repeat(~lost[:, None], 4, axis=1))
 
 
 def test_third_numbers_that_are_no_confidences_are_features():

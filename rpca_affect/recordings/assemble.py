@@ -11,6 +11,7 @@ from rpca_affect.refusals import Setting
 from .clock import sequence_rows, step_of
 from .layout import Layout, overridden
 from .lost import leave_out_lost, presence_of
+from .names import words_of
 from .phrases import counted, listed
 from .plausible import codes_outside, implausible, oddities
 from .recording import Recording, RecordingError
@@ -43,7 +44,7 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
         observed &= _given_mask(mask, observed.shape, names)
     if not observed.any():
         raise RecordingError(f"{table.source}: no cell is observed; the mask given leaves nothing to decompose.")
-    if fps is None and layout.time is None and (stated := stated_rate(table.form.get("preamble", ()))) is not None:
+    if fps is None and layout.time is None and (stated := stated_rate(_lines(table, layout))) is not None:
         fps, where = stated
         notices.append(f"No column holds times, and the file says {where!r}: {fps:g} frames per second.")
     time, sequence_id, order, rate = _when(table, layout, observed, fps, max_gap, notices)
@@ -86,6 +87,13 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
             **table.form,
         },
     )
+
+
+def _lines(table: Table, layout: Layout) -> list[str]:
+    """Lines above a table, and one for each column that holds a single number."""
+    aside = [i for i, role in enumerate(layout.roles) if role.kind != "feature" and table.cells.plain(i)]
+    single = {table.names[i]: cells[0] for i in aside if np.ptp(cells := table.cells.read(i).numbers) == 0}
+    return [*table.form.get("preamble", ()), *(f"{' '.join(words_of(k))}: {cell:g}" for k, cell in single.items())]
 
 
 def _groups(layout: Layout, positions: list[int]) -> dict[str, list[int]]:

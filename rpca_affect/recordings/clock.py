@@ -87,6 +87,9 @@ def from_numbers(stamps: np.ndarray, name: str, sequence: np.ndarray | None = No
             said.append(f"The column {name} steps by {step:.4g}, which fits {called}, not its name; read as {called}.")
             unit = by_step
         ones = len(known) > 20 and step == 1 and named is None and bool((np.diff(stamps) == 1).all())
+        share = len(known) > 20 and unit == 1.0 and known[0] == 0 and known[-1] == np.max(known) in (1, 100)
+        if share:
+            said.append(f"The time stamps run from 0 to {known[-1]:g}, as a share of the whole does: if so, set fps.")
         if ones and known[0] in (0, 1):
             said.append("The time stamps count 0, 1, 2, ...: read as seconds; if they count frames, set fps.")
     if unit != 1.0 and not said and not known_unit:

@@ -13,6 +13,7 @@ _KINDS = 20  # different numbers beside it that a measurement has
 _FILLED, _EDGES = 0.03, 6  # share of a feature that a filler takes, and values beside it
 _INSIDE = 0.05  # share of the different numbers of a feature that lie on either side of a filler
 _FROZEN, _HELD = 2, 0.4  # repeats of a frame that stands still, and share of repeats where frames are held
+_HELD_FOR = 4  # repeats of a value in features that are held together
 _SAMPLE = 1000  # frames that are looked at first
 
 
@@ -36,6 +37,7 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
     order = np.argsort(codes, kind="stable") if (np.diff(codes) < 0).any() else None
     _filled_in(values, known, varies, order, notices)
     _standing_still(values, known, varies, codes, order, notices)
+    _held_together(values, known, varies, codes, order, notices)
 
 
 def ends_of(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -257,6 +259,40 @@ def _standing_still(values, known, varies, codes, order, notices) -> None:
         if end - start >= _FROZEN:
             known[rows[start + 1 : end + 1]] = False
     notices.append(f"{said}runs of {_FROZEN + 1} and more frozen frames count as missing behind their first.")
+
+
+def _held_together(values, known, varies, codes, order, notices) -> None:
+    """Features that stand still from the same frame to the same frame, and hardly ever else: a part saw nothing there.
+
+    A feature that rests or is cut off stands at an end of its range meanwhile, and is measured.
+    """
+    rows = np.arange(len(values)) if order is None else order
+    apart = np.diff(codes[rows]) != 0
+    low, high = ends_of(values, known)
+    runs: dict[tuple[int, int], list[int]] = {}
+    for first in range(0, len(varies), COLUMNS):
+        some = varies[first : first + COLUMNS]
+        at = (slice(None), some) if order is None else np.ix_(rows, some)
+        part, seen = values[at], known[at]
+        same = (part[1:] == part[:-1]) & seen[1:] & seen[:-1] & ~apart[:, None]
+        same &= (part[1:] != low[some]) & (part[1:] != high[some])
+        for k in np.flatnonzero(same.any(axis=0) & (same.mean(axis=0) < _HELD)):
+            starts, ends = _edges(same[:, k])
+            long = ends - starts >= _HELD_FOR
+            if (ends - starts)[~long].sum() > 0.1 * len(same):
+                continue
+            for start, end in zip(starts[long], ends[long]):
+                runs.setdefault((int(start), int(end)), []).append(int(some[k]))
+    found = {run: columns for run, columns in runs.items() if len(columns) >= _TOGETHER}
+    for (start, end), columns in found.items():
+        known[np.ix_(rows[start + 1 : end + 1], np.array(columns))] = False
+    if found:
+        n_frames = sum(end - start for start, end in found)
+        n_columns = len({column for columns in found.values() for column in columns})
+        notices.append(
+            f"{counted(n_columns, 'feature')} stand still in the same {n_frames} frames and hardly ever else: their "
+            "last values were held, and these cells count as missing."
+        )
 
 
 def _edges(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -55,21 +55,36 @@ PERSON = word_set(
 PICTURE = word_set("height width fps rate resolution")
 QUALITY = word_set(
     "confidence conf likelihood success succeeded valid validity quality score scores probability prob tracked "
-    "detected detection visibility visible reliability certainty status state ok found konfidenz erfolg"
+    "detected detection visibility visible reliability certainty status state ok found konfidenz erfolg gefunden "
+    "erkannt"
 )
 # Words of a column that is 0 while the tracker works.
 LOSS = word_set(
     "lost loss missing missed fail failed failure invalid error errors occluded occlusion untracked undetected dropped "
-    "blurred blurry absent"
+    "uncertainty blurred blurry absent"
 )
+NEGATION = word_set("not non without")
 PERCENT = word_set("% percent percentage pct perc prozent")
 WEAK = word_set("score quality probability prob visibility visible status state found validity")
 CONTEXT = word_set(
     "face tracking tracker track detector detection detected frame model overall mean pose landmark landmarks head of "
     "is has the fit bbox box image mp mediapipe openface video local global relative absolute system media recording "
-    "total in formatted stamp id nr no number index event s x object subject signal computer device camera instance"
+    "total in formatted stamp id nr no number index event s x object subject signal computer device camera instance "
+    "gesicht"
 )
 _VOCABULARY = CLOCK | SPAN | set(UNITS) - {"s", "h"} | COUNTER - {"#", "n", "i", "no"} | WHO | PART | LABEL | QUALITY
+
+
+def denied(words: tuple[str, ...]) -> bool:
+    """Whether a name says that something is not so: face_not_found, no_face; no_faces and no_of_faces count.
+
+    Examples
+    --------
+    >>> denied(("face", "not", "found")), denied(("no", "face")), denied(("no", "of", "faces"))
+    (True, True, False)
+    """
+    what = QUALITY | {"face", "person", "landmark", "track", "tracking"}
+    return bool(NEGATION & set(words)) or (len(words) > 1 and words[0] == "no" and words[1] in what)
 
 
 def names_of(given) -> tuple[str, ...]:

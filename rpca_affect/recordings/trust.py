@@ -10,12 +10,14 @@ from . import names as vocabulary
 from .evidence import Evidence, Role
 from .names import words_of
 
-_GOOD = vocabulary.word_set("ok okay true yes good valid success succeeded tracked tracking found detected 1 1.0 face")
+_GOOD = vocabulary.word_set(
+    "ja wahr ok okay true yes good valid success succeeded tracked tracking found detected 1 1.0 face"
+)
 _BAD = vocabulary.word_set(
     "false no bad invalid fail failed failure lost error none missing untracked 0 0.0 fit_failed find_failed not_found "
-    "undetected notracked off not_tracked not_detected nan"
+    "nein falsch undetected notracked off not_tracked not_detected nan"
 )
-_YES, _NO = vocabulary.word_set("1 1.0 true yes y"), vocabulary.word_set("0 0.0 false no n")
+_YES, _NO = vocabulary.word_set("1 1.0 true yes y ja"), vocabulary.word_set("0 0.0 false no n nein")
 _AXES, _PRESENCE = vocabulary.word_set("x y z"), "presence"
 _KEYPOINTS = vocabulary.word_set("keypoint keypoints kp kpt kpts")
 _LEAST_PERCENT = 10.0  # that some frame of a confidence in per cent exceeds
@@ -52,8 +54,8 @@ def find_quality(seen: Evidence) -> dict[str, Any]:
                 confidence = values if confidence is None else np.fmin(confidence, values)
                 seen.of[i] = Role("quality", f"the confidence of {seen.foreign}", used=True)
             continue
-        if role is None and some & vocabulary.LOSS and some <= vocabulary.LOSS | vocabulary.CONTEXT:
-            lost, seen.of[i] = _loss(seen, i)
+        if role is None and _says_lost(words):
+            lost, seen.of[i] = _loss(seen, i, words)
             if lost is not None:
                 failed = lost if failed is None else failed | lost
             continue
@@ -100,13 +102,21 @@ def _is_point(seen: Evidence, features: dict[tuple[str, ...], list[int]], stem: 
     return bool(last) and last <= _AXES
 
 
-def _loss(seen: Evidence, i: int) -> tuple[Any, Role | None]:
+def _says_lost(words: tuple[str, ...]) -> bool:
+    """Whether a name says that the tracker failed, or denies that it worked, and nothing else."""
+    some = set(words) - vocabulary.NEGATION - ({"no"} if vocabulary.denied(words) else set())
+    if some & vocabulary.LOSS:
+        return some <= vocabulary.LOSS | vocabulary.CONTEXT
+    return bool(some) and vocabulary.denied(words) and some <= vocabulary.QUALITY | vocabulary.CONTEXT | {"person"}
+
+
+def _loss(seen: Evidence, i: int, words: tuple[str, ...]) -> tuple[Any, Role | None]:
     """Frames that a column named like a failure marks, and its role; an error in other numbers is said, not used."""
     numbers = seen.numbers(i)
     if numbers is None:
-        words = seen.table.frame.iloc[:, i].astype("string").str.strip().str.casefold()
-        yes = words.isin(_YES)
-        if not (yes | words.isin(_NO) | words.isna()).all():
+        cells = seen.table.frame.iloc[:, i].astype("string").str.strip().str.casefold()
+        yes = cells.isin(_YES)
+        if not (yes | cells.isin(_NO) | cells.isna()).all():
             return None, None
         lost = yes.to_numpy(bool, na_value=False)
     elif seen.shape(i).binary or (seen.shape(i).constant and seen.shape(i).low in (0, 1)):
@@ -116,6 +126,8 @@ def _loss(seen: Evidence, i: int) -> tuple[Any, Role | None]:
         return None, Role("quality", "named like a failure, but not 0 or 1")
     else:
         return None, Role("quality", "empty")
+    if vocabulary.denied(words) and set(words) & vocabulary.LOSS:  # not lost
+        return ~lost, Role("quality", "0 where the tracker failed", used=True)
     return lost, Role("quality", "1 where the tracker failed", used=True)
 
 

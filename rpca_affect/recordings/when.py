@@ -63,7 +63,7 @@ def find_time(seen: Evidence) -> Times | None:
             )
             found.append((rank, i, times))
             seen.of[i] = Role("time", why)
-        elif named and (given == "time" or not _only_a_unit(words)):
+        elif named and (given == "time" or (not _only_a_unit(words) and words[-1] in _ENDS)):
             seen.of[i] = Role("time", why)
     if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) or (
         not found and words_of(str(index.name or "")) and _says_when(words_of(str(index.name)))
@@ -85,6 +85,8 @@ def find_time(seen: Evidence) -> Times | None:
     return times
 
 
+# Words that a name ends in which says when: a start_x is a place, and the strength of an onset a strength.
+_ENDS = vocabulary.CLOCK | vocabulary.SPAN | set(vocabulary.UNITS) | vocabulary.CONTEXT - {"x"} | {"t"}
 _PARTS = {3600.0: DAY, 60.0: 3600.0, 1.0: 60.0, 1e-3: 1.0, 1e-6: 1.0, 1e-9: 1.0}  # unit -> where it starts again
 
 
@@ -201,7 +203,7 @@ def _clock(seen: Evidence, i: int, name: str, words: tuple[str, ...], named: boo
     if _only_a_unit(words):
         forward = regular(numbers) or (shape.rises > 0.5 and shape.falls < 0.01)
     else:
-        forward = regular(numbers) or shape.rises + shape.stays > 0.9 or _repeats(seen, i)
+        forward = regular(numbers) or shape.rises + shape.stays > 0.9 or (words[-1] in _ENDS and _repeats(seen, i))
     if seen.given.get(i) != "time" and (set(words) & {"duration", "dur"} or not forward):
         return None, "named like a time, but does not run forward"
     unit = seen.convention.unit if seen.given.get(i) == "time" else None
@@ -241,6 +243,9 @@ def find_counter(seen: Evidence) -> np.ndarray | None:
         shape = seen.shape(i)
         if not shape.integer:
             continue
+        numbers = seen.numbers(i)
+        if shape.binary and vocabulary.denied(words) and numbers is not None and np.nanmedian(numbers) == 0:
+            continue  # no face in a few frames, rather than the number of faces
         counted = some & vocabulary.COUNTED - {"of"} and some & {"no", "number", "num", "count", "n"}
         if counted:
             seen.of[i] = Role("quality", f"counts {' '.join(sorted(some & vocabulary.COUNTED - {'of'}))}", counts=True)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ..cells import MEASURED
 from ..recording import RecordingError
-from .rows import DATA, SEPARATORS, Row, count, fields, is_blank, is_number, rows_of
+from .rows import DATA, SEPARATORS, Row, count, fields, is_blank, is_number, is_words, named_otherwise, rows_of
 
 COMMENTS = ("#", "%", "//")
 HEAD_ROWS, HEAD_CHARACTERS = 400, 4_000_000
@@ -95,7 +95,10 @@ def _laid_out(name: str, rows: list[Row], comments: list[Row], given: str | None
             notices.append(f"The names stand in {len(levels)} rows and were joined, such as {names[-1]!r}.")
     else:
         names = [cell.strip() for cell in _commented(comments, separator)]
-        if len(names) == width and (width > 1 or not is_number(names[0])):
+        if not comments and preamble and (other := named_otherwise(preamble[-1], width, separator)):
+            names, preamble = other, preamble[:-1]
+            notices.append("The names are divided by another mark than the rows.")
+        elif len(names) == width and (width > 1 or not is_number(names[0])):
             preamble = preamble[:-1]  # numpy.savetxt writes its header as a comment
         else:
             names = [f"feature_{i}" for i in range(width)]
@@ -142,7 +145,7 @@ def _separator(texts: list[str]) -> str:
         if usual < 2:
             continue
         # One more or less is a name that is missing, or a separator at the end of every row.
-        header = any(abs(count(text, mark) - usual) <= 1 and _is_words(text, mark) for text in texts[:12])
+        header = any(abs(count(text, mark) - usual) <= 1 and is_words(text, mark) for text in texts[:12])
         alike = counts.count(usual) / len(counts)
         cells = [cell.strip() for text in late[:4] for cell in fields(text, mark)[:200]]
         share = sum(not cell or bool(DATA.fullmatch(cell) or MEASURED.fullmatch(cell)) for cell in cells) / len(cells)
@@ -155,11 +158,6 @@ def _separator(texts: list[str]) -> str:
     if first and len(texts) > 1:
         return max(first, key=lambda mark: count(texts[0], mark))  # the rows are to blame, not the header
     return max(marks)[-1] if marks else ","
-
-
-def _is_words(text: str, mark: str) -> bool:
-    cells = [cell.strip() for cell in fields(text, mark)[:200]]
-    return 2 * sum(DATA.fullmatch(cell) is not None for cell in cells) <= len(cells)
 
 
 def _header(name: str, rows: list[Row], counts: list[int], width: int, separator: str):

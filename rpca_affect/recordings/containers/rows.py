@@ -80,3 +80,18 @@ def is_number(cell: str) -> bool:
     except ValueError:
         return False
     return "_" not in text
+
+
+def is_words(text: str, mark: str) -> bool:
+    """Whether at most half of the cells of a row are numbers, times or dates."""
+    cells = [cell.strip() for cell in fields(text, mark)[:200]]
+    return 2 * sum(DATA.fullmatch(cell) is not None for cell in cells) <= len(cells)
+
+
+def named_otherwise(line: str, width: int, separator: str) -> list[str] | None:
+    """Names in a line above the rows that another mark divides into as many as the rows have cells."""
+    for mark in SEPARATORS:
+        names = [cell.strip() for cell in fields(line, mark)]
+        if mark != separator and len(names) == width > 1 and is_words(line, mark) and len(set(names)) == width:
+            return names
+    return None
