@@ -110,7 +110,7 @@ def solve_levels(
         words = dict(options)
         if noise is not None:
             share = 1.0 if known is None else float(known.sum()) / math.prod(known.shape)
-            # A slow level has few blocks, and its noise is what moves quickly: a lighter weight than that of white
+            # A slow level has few blocks, and its noise is their quick movement: a lighter weight than that of white
             # noise shrinks it less.
             weight = math.sqrt(2 * share * max(values.shape[-2:]))
             level = (

@@ -18,13 +18,13 @@ __all__ = ["Frames", "Measured", "measured_in_parts", "measured_levels", "measur
 GROSS = 30.0  # deviations from the median beyond which a cell is no value of its feature
 SHORT = 30  # frames below which order cannot be told
 UNORDERED = 0.9  # first differences of frames in order are small against those of the same frames shuffled
-SHUFFLED = 5000  # frames that are enough to show what differences are without order, to about 1 %
+SHUFFLED = 5000  # frames that show the differences without order to about 1 %
 PASSES = 8  # rounds in which components are taken out until nothing rises above noise
 BULK_ROWS = 2000  # frames that the singular values are taken of
 
 
 class Measured(NamedTuple):
-    """What a recording says about its noise.
+    """Noise of a recording, as measured from it.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def measured_noise(observed: Observed, lengths: Sequence[int] | None = None) -> 
 def measured_in_parts(
     parts: Callable[[], Iterable[Observed]], frames: Frames, spaced: Frames, lengths: Sequence[int] | None = None
 ) -> Measured:
-    """Do what `measured_noise` does for a matrix that is seen a few features at a time, or some frames of it.
+    """Compute `measured_noise` of a matrix that is seen a few features at a time, or some frames of it.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def measured_in_parts(
     Returns
     -------
     Measured
-        What is trusted only where all features came in one part.
+        With ``trusted`` only where all features came in one part.
     """
     count = frames.total
     center, size = _joined([_about_the_median(part) for part in parts()])
@@ -136,7 +136,7 @@ def measured_in_parts(
     if not ordered:
         some_frames = frames.take(np.arange(0, count, -(-count // BULK_ROWS)))
         level = _bulk_level(some_frames.values, _without_gross(some_frames, center, reach)[0], center, size)
-    # A norm of noise fluctuates by about 1, and so does what is measured: better a little too much than components.
+    # A norm of noise fluctuates by about 1, and its measurement too: better a little too much than components.
     level = level * (1 + 1 / (math.sqrt(count) + math.sqrt(size.shape[0])))
     return Measured(center, size, deviation, trusted, gross, level, ratio, ordered)
 
@@ -173,7 +173,7 @@ def _without_gross(part: Observed, center: Array, reach: Array) -> tuple[Array |
 
 
 def _differences(part: Observed, lengths: Sequence[int] | None) -> tuple[Array, Array]:
-    """Noise of every feature in its first differences, and what these are once the order is gone."""
+    """Noise of every feature in its first differences, and the same of shuffled frames."""
     values, trusted = part
     xp = array_namespace(values)
     if _unseen(part):
@@ -207,7 +207,7 @@ def noise_weight(
     share: Any,
     measure: Callable[[], tuple[Any, tuple[Doubt, ...]]],
 ) -> tuple[Any, tuple[Doubt, ...]]:
-    """Weight of the noise part, and what may be doubted.
+    """Weight of the noise part, and doubts about it.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def noise_weight(
     share : float or array
         Observed share of these.
     measure : callable
-        Returns the noise of every feature, and what may be doubted about it.
+        Returns the noise of every feature, and doubts about it.
     """
     xp, features = array_namespace(like), like.shape[-1]
     if isinstance(noise, str):
@@ -243,7 +243,7 @@ def noise_weight(
 
 
 def _bulk_level(values: Array, trusted: Array | None, center: Array, size: Array) -> Array:
-    """Noise of every feature from singular values: scale, clip, cut off what rises above noise, look at the rest."""
+    """Noise of every feature from singular values: scale, clip, cut off those above the noise, measure the rest."""
     xp = array_namespace(values)
     x, known = values - center, trusted
     reach = 4 * size
@@ -254,7 +254,7 @@ def _bulk_level(values: Array, trusted: Array | None, center: Array, size: Array
     edge = 1.02 * (math.sqrt(m) + math.sqrt(n))
     rank, rest, level, leverage = 0, x, size, xp.zeros_like(size)
     for _ in range(PASSES):
-        # Every feature in units of what is left of it: a feature of mere noise makes no component that explains it.
+        # Every feature in units of its remainder: a feature of mere noise makes no component that explains it.
         unit = xp.where(level > 0, level, xp.ones_like(level))
         u, s, vt = xp.linalg.svd(rest / unit, full_matrices=False)
         more = min(int(xp.sum(xp.astype(s > edge, xp.int64))), min(m, n) // 2 - rank)
@@ -262,7 +262,7 @@ def _bulk_level(values: Array, trusted: Array | None, center: Array, size: Array
             break
         rank += more
         rest = rest - ((u[:, :more] * s[:more]) @ vt[:more, :]) * unit
-        # What a feature explains of itself, its leverage, is no sign of little noise.
+        # The share of a feature that it explains itself, its leverage, is no sign of little noise.
         leverage = xp.clip(leverage + xp.sum(vt[:more, :] ** 2, axis=0), 0.0, 0.95)
         level = MAD_TO_SIGMA * _known_median(xp, xp.abs(rest), known) / xp.sqrt((1 - rank / m) * (1 - leverage))
     return xp.minimum(_steadied(xp, level, m), size)

@@ -28,7 +28,7 @@ def solve_of_rank(
 ) -> Decomposition:
     """Split frames into movements of a given rank, an offset, and outliers.
 
-    Outliers in half of the cells spoil what differences of frames say about the noise. So where the noise was
+    Outliers in half of the cells spoil the noise level that differences of frames give. So where the noise was
     measured, an exact split is tried first; where none exists, the quarter of the cells that lies closest to its base
     says how noisy they are.
 
@@ -37,7 +37,7 @@ def solve_of_rank(
     frames : Observed
         Shape (m, n), in the units of the solve.
     reach : float
-        Size, in these units, from which what is left of a noisy cell is an outlier; 0 without noise.
+        Size, in these units, from which the remainder of a noisy cell is an outlier; 0 without noise.
     measured : bool
         Whether ``reach`` comes from a measurement.
     solver : str or AltProj

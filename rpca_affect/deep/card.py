@@ -26,11 +26,11 @@ def write_card(path: Path, summary: dict[str, Any], history: list[dict[str, Any]
     ----------
     path : Path
     summary : dict
-        What `rpca_affect.deep.train` returns.
+        As returned by `rpca_affect.deep.train`.
     history : list of dict
         One row per epoch: "epoch", "loss", "score".
     facts : dict of str to str
-        What was trained on what, in the order of the page.
+        Data, model and settings of the training, in the order of the page.
     """
     import jinja2
 

@@ -28,7 +28,7 @@ class Clips(NamedTuple):
     names : tuple of str, optional
         Of the features; None where the clips are plain arrays.
     notices : tuple of str
-        What was taken for what, or left out.
+        How the files were understood, and which were left out.
     """
 
     sequences: list[np.ndarray]
@@ -37,7 +37,7 @@ class Clips(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """Clips and what they are labelled with.
+    """Clips and their labels.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ def read_clips(files: Sequence[Path], features: Any = None, names: Iterable[str]
 
 
 def _noticed(files: Sequence[Path], found: Sequence[Any]) -> list[str]:
-    """How many frames are missing in all; then what the reader said, once, with the file it said it of."""
+    """How many frames are missing in all; then each notice of the readers once, with its file."""
     lost = [int((~recording.mask.any(axis=1)).sum()) for recording in found]
     said: dict[str, list[str]] = {}
     for file, recording in zip(files, found):
@@ -161,7 +161,7 @@ def read_folder(
     target : str or sequence of str
         Of a table: one column of class labels, or the columns of continuous values.
     form : {"table", "dfew", "ferv39k", "veatic", "abaw", "gfe"}
-        What ``labels`` is: a table (CSV with any separator, or a workbook) with columns ``clip``, the target and
+        Form of ``labels``: a table (CSV with any separator, or a workbook) with columns ``clip``, the target and
         optionally ``person`` (never on both sides of a split) and ``split`` ("train", "test"); a list of DFEW or
         FERV39k; a folder of VEATIC's or ABAW's ratings, or of the labels of UCI's Grammatical Facial Expressions (1 or
         0 in each frame).

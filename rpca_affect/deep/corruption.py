@@ -1,4 +1,4 @@
-"""Broken frames on purpose: dropped, zeroed, spiked or frozen, to see what a model loses."""
+"""Broken frames on purpose: dropped, zeroed, spiked or frozen, to measure the loss of a model."""
 
 from collections.abc import Sequence
 

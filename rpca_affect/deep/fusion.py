@@ -1,4 +1,4 @@
-"""CIM: what a fluctuation means depends on the base it rides on; fused at several temporal scales."""
+"""CIM: the meaning of a fluctuation depends on the base it rides on; fused at several temporal scales."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -104,7 +104,7 @@ class CIM(nn.Module):
         mask : Tensor of bool, shape (B, T) or (B, T, D), optional
             True where observed.
         rest : Tensor of shape (B, T, D), optional
-            What is in neither part (noise).
+            Noise: the input less both parts.
 
         Returns
         -------

@@ -30,7 +30,7 @@ def emotion(label: object, numbering: str | None = None) -> str:
     label : str or int
         A name in any spelling the sets use, or a number.
     numbering : {"dfew", "ferv39k", "alphabetical"}, optional
-        What the numbers mean; a number without it is refused, for the same digit means different emotions.
+        Meaning of the numbers; a number without it is refused, for the same digit means different emotions.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def read_ferv39k(path: str | Path, numbering: str | None = None) -> pd.DataFrame
     path : path
         Lines ``Scene/Emotion/0267 label``, blank or comma between; the label is a name or a number.
     numbering : {"ferv39k", "alphabetical"}, optional
-        What the numbers mean. It may be left out: the emotion is also a folder of the path. Where both are
+        Meaning of the numbers. It may be left out: the emotion is also a folder of the path. Where both are
         there and disagree, the list is refused, which is how a wrong numbering shows.
 
     Returns
@@ -227,7 +227,7 @@ def split_by_video(n_videos: int, share: float = 0.7, random_state: int = 0) -> 
 
 
 def _at(path: str | Path, line: object, made: Callable[..., str], *given: object) -> str:
-    """What `made` makes of a cell; its error names the file and the line."""
+    """Result of `made` for a cell; its error names the file and the line."""
     try:
         return made(*given)
     except ValueError as error:

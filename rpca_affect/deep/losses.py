@@ -1,4 +1,4 @@
-"""Losses: cross-entropy or 1 - CCC for the task, and weak terms that keep base and transients what they are."""
+"""Losses: cross-entropy or 1 - CCC for the task, and weak terms on the rank of the base and the size of transients."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What LSEFClassifier and LSEFRegressor share: parameters, training through skorch, base and transients, embeddings."""
+"""Base of LSEFClassifier and LSEFRegressor: parameters, training through skorch, base and transients, embeddings."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from rpca_affect.deep.parameters import PARAMETERS
 
 
 class LSEFEstimator(BaseEstimator, ABC):
-    """What classifier and regressor share.
+    """Common part of classifier and regressor.
 
     ``model`` is "lsef", "identity", "gru", "tcn" or "transformer": the baselines train in the same way.
     """

@@ -237,7 +237,7 @@ class LSEF(nn.Module):
             return stages, slow, found.base, transient
 
     def _level(self, values: Any, known: Any, width: int) -> tuple[Tensor, Tensor, Any]:
-        """One level of the cascade: its stages, or, of a slower level, what stands out of the noise of its blocks."""
+        """One level of the cascade: its stages; of a slower level, the cells beyond the noise of its blocks."""
         k = self.widths.index(width)
         unrolled: Any = self.unrolled if width == 1 else self.slower[k]
         stages = unrolled(values, known)

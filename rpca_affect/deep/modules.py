@@ -133,7 +133,7 @@ class DDM(nn.Module):
         return self.read(rest, rest, base, cells)
 
     def read(self, argument: Tensor, rest: Tensor, base: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What of ``argument`` stands out of the noise that ``rest``, the input less the base, shows.
+        """The part of ``argument`` that stands out of the noise of ``rest``, the input less the base.
 
         Shapes (B, T, D); ``mask`` (B, T, D) or None. The noise of a sequence is 1.4826 times the median of ``|rest|``.
         """
@@ -197,7 +197,7 @@ def masked_filter(x: Tensor, kernel: Tensor, frames: Tensor | None = None) -> Te
     if frames is None:
         present, signal = torch.ones_like(x[..., :1]), _filter(x, kernel)
     else:
-        # A mask of whole frames (the usual one) is one column; what is filtered is then small.
+        # A mask of whole frames (the usual one) is one column, which makes the filter cheap.
         present = frames.to(x.dtype)
         signal = _filter(x * present, kernel)
     # What the kernel gives to absent neighbours (gaps, ends) is shifted to the frame itself: a constant stays a

@@ -8,7 +8,7 @@ from rpca_affect.recordings.searching import SUFFIXES, recordings_in
 
 
 def clips_in(source: Path) -> tuple[list[Path], list[str], tuple[str, ...]]:
-    """Files of the clips in a folder (or the one file), their names, and what was left out."""
+    """Files of the clips in a folder (or the one file), their names, and a notice about files left out."""
     if not source.is_dir():
         return [source], [_stem(source.name)], ()
     inside = recordings_in(source)

@@ -1,4 +1,4 @@
-"""What every parameter of the LSEF estimators may be: one rule under its name."""
+"""Admissible values of every parameter of the LSEF estimators: one rule under its name."""
 
 from collections.abc import Mapping
 from itertools import pairwise

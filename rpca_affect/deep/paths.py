@@ -1,4 +1,4 @@
-"""The longest path through the frames of a sequence: what its steps cost, and the frames that it keeps."""
+"""The longest path through the frames of a sequence: the cost of its steps, and the frames that it keeps."""
 
 from collections.abc import Callable
 from functools import cache

@@ -37,11 +37,11 @@ def predict(
     out : path, optional
         CSV to write.
     labels : path, optional
-        What is true of the clips (a clip may lack it), to be compared with by `scores`.
+        True labels of the clips (a clip may lack one), to be compared with by `scores`.
     target : str or sequence of str
         Column(s) of ``labels``.
     form : str
-        What ``labels`` is, see `rpca_affect.deep.clips.read_folder`.
+        Form of ``labels``, see `rpca_affect.deep.clips.read_folder`.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def predict(
 
 
 def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], form: str) -> pd.DataFrame:
-    """The predictions beside what is true."""
+    """The predictions beside the true labels."""
     per_frame = "frame" in frame
     if per_frame != (form in PER_FRAME):
         raise ValueError(
@@ -137,7 +137,7 @@ def _with_truth(frame: pd.DataFrame, labels: Path, target: str | Sequence[str], 
 
 
 def _named(frame: pd.DataFrame, labels: Path, truth: pd.DataFrame) -> list[str]:
-    """What the columns of the truth are called beside the predictions; as many as there are outputs."""
+    """Names of the true columns beside the predictions; as many as there are outputs."""
     outputs = [name for name in frame if name == "predicted" or str(name).startswith("output_")]
     if len(outputs) != truth.shape[1]:
         raise ValueError(
@@ -149,7 +149,10 @@ def _named(frame: pd.DataFrame, labels: Path, truth: pd.DataFrame) -> list[str]:
         return [TRUE]
     for name in truth:
         if not pd.api.types.is_numeric_dtype(truth[name]):
-            raise ValueError(f"{labels.name}: column {name!r} holds no numbers, and the model predicts ratings.")
+            raise ValueError(
+                f"{labels.name}: column {name!r} holds no numbers, and the model predicts ratings; "
+                "name a column of ratings."
+            )
     return [f"{TRUE}_{i}" for i in range(len(outputs))]
 
 

@@ -1,4 +1,4 @@
-"""Recipes: what a TOML file says about data, model and training."""
+"""Recipes: data, model and training in a TOML file."""
 
 import os
 import tomllib
@@ -16,13 +16,13 @@ from rpca_affect.deep.planted_affect import planted_affect
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a TOML recipe may say; unknown names are refused.
+    """The entries of a TOML recipe; unknown names are refused.
 
     Attributes
     ----------
     task : {"classification", "regression"}
     data : dict
-        ``kind = "folder"`` with ``folder``, ``labels``, ``target`` and optionally ``list`` (what ``labels`` is, see
+        ``kind = "folder"`` with ``folder``, ``labels``, ``target`` and optionally ``list`` (form of ``labels``, see
         `rpca_affect.deep.clips.read_folder`), ``numbering``, ``features``, ``test_labels`` (a second list) and, for
         ratings per frame, ``split`` ("time" or "video"); ``kind = "npz"`` with ``file`` (arrays X_train, y_train and
         optionally X_test, y_test); or ``kind = "planted"`` with the arguments of `planted_affect`. Environment
@@ -133,7 +133,7 @@ def _from_folder(data: dict[str, Any], base: Path) -> dict[str, Any]:
 
 
 def _sides(found: Labelled, test: Labelled | None, split: str | None) -> dict[str, Any]:
-    """What to train on and what to test on: a second list, the table's own column, or a split of rated videos."""
+    """Training and test side: by a second list, the table's own column, or a split of rated videos."""
     X, names = found.clips.sequences, found.clips.names
     y: Any = found.y
     if names != (test or found).clips.names:

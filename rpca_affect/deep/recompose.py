@@ -68,7 +68,7 @@ def _arrays(*stacks: Tensor) -> list[np.ndarray]:
 
 
 def _groups(*stacks: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """On a CPU a few matrices at a time: what lies between two products stays in the cache and reuses its memory.
+    """On a CPU a few matrices at a time: the result between two products stays in the cache and reuses its memory.
 
     For a whole stack the system would hand out that memory anew each time, page by page.
     """

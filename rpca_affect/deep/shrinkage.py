@@ -71,7 +71,7 @@ def _in_torch(
 
 
 class _Shrink(torch.autograd.Function):
-    """The compiled form; what the gradient needs is computed again, frame by frame."""
+    """The compiled form; the intermediate numbers of the gradient are computed again, frame by frame."""
 
     @staticmethod
     def forward(ctx, argument, base, level, weight, numbers, mask):
@@ -92,7 +92,7 @@ class _Shrink(torch.autograd.Function):
 
 
 def _rows(x: Tensor) -> np.ndarray:
-    """A batch (B, T, D) as (frames, features); a view of what is contiguous."""
+    """A batch (B, T, D) as (frames, features); a view of a contiguous batch."""
     array = x.detach().contiguous().numpy()
     return array if x.ndim < 3 else array.reshape(-1, x.shape[-1])
 
@@ -128,7 +128,7 @@ def _shrunk(a, b, u, w, numbers, known, v, s):
         level = u * w[d]
         v[d] = a[d] - share * b[d] if known[d] else 0
         size = abs(v[d])
-        # Asked this way round, what is no number stays none.
+        # Asked this way round, NaN stays NaN.
         s[d] = 0 if size <= level else np.copysign(min((1 + numbers[1]) * (size - level), size), v[d])
         square += s[d] * s[d]
         total += level

@@ -136,7 +136,9 @@ def _restored(
     estimator.n_features_in_ = header["config"]["n_features"]
     if "features" in header:
         if len(header["features"]) != estimator.n_features_in_:
-            raise ValueError(f"{name} names {len(header['features'])} features and has {estimator.n_features_in_}.")
+            raise ValueError(
+                f"{name} names {len(header['features'])} features and has {estimator.n_features_in_}; save it again."
+            )
         estimator.feature_names_in_ = np.array(header["features"], dtype=object)
     if isinstance(estimator, LSEFClassifier):
         classes = header["classes"]
@@ -176,7 +178,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mappi
     try:
         save_file(whole, temporary, metadata=metadata)
         os.replace(temporary, path)
-    except SafetensorError as error:  # what the library makes of a full disk
+    except SafetensorError as error:  # raised by the library for a full disk
         raise OSError(f"{path} could not be written ({error}); what was there before is untouched.") from error
     finally:
         temporary.unlink(missing_ok=True)

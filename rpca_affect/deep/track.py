@@ -60,7 +60,7 @@ class Continuity(nn.Module):
         """Learn believable steps from (T_i, D) arrays with NaN where missing, in the units `forward` will see.
 
         Twice: first three times the third quartile is the limit, then the quantile among the frames that this keeps, so
-        that a few broken frames in training do not decide what is believable.
+        that a few broken frames in training do not decide which steps are believable.
         """
         arrays = [torch.as_tensor(s) for s in sequences]
         chunks = [

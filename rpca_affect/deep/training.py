@@ -209,7 +209,7 @@ class _Run:
             summary["test"] = self.score(*sides["test"])
         if self.plan.task == "classification":
             classes = self.estimator.classes_
-            # What is labelled with a class that was not trained is counted among the scores alone.
+            # A clip of a class that was not trained is counted among the scores alone.
             confusion = {
                 side: confusion_matrix(y, self.estimator.predict(X), labels=classes).tolist()
                 for side, (X, y) in sides.items()
@@ -226,7 +226,7 @@ class _Run:
         return summary
 
     def _facts(self, sides: dict[str, Any]) -> dict[str, str]:
-        """What was trained on what, for the card."""
+        """Data, model and settings of the training, for the card."""
         clips = f"{len(self.dataset)} in training"
         clips += "".join(f", {len(X)} {'held out' if side == 'validation' else side}" for side, (X, _) in sides.items())
         person = self.data["person"]

@@ -100,7 +100,7 @@ class Unrolled(nn.Module):
         super().__init__()
         if n_stages < 1:
             raise ValueError(f"n_stages is {n_stages}; give at least one.")
-        # Not over-relaxed: what the card reports was trained from the plain iteration.
+        # Not over-relaxed: the networks of the card were trained from the plain iteration.
         self.solver: Any = InexactALM(relax=1.0) if solver is None else solver
         self.n_stages = n_stages
         count = 1 if tied else n_stages

@@ -75,7 +75,9 @@ def chunks_of(x: Any, mask: Any = None) -> list[Chunk]:
         try:
             mask = da.broadcast_to(mask, x.shape)
         except ValueError as error:
-            raise ValueError(f"mask of shape {mask.shape} does not fit a matrix of shape {x.shape}") from error
+            raise ValueError(
+                f"mask of shape {mask.shape} does not fit a matrix of shape {x.shape}: give one value for each cell"
+            ) from error
         masks = mask.rechunk(x.chunks).to_delayed().ravel()
     blocks = x.to_delayed().ravel()
     return [Chunk(int(a), int(b), block, known) for a, b, block, known in zip(edges, edges[1:], blocks, masks) if b > a]

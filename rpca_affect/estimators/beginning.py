@@ -17,7 +17,7 @@ Found = tuple[Past, Status]
 
 
 class Beginning:
-    """What a stream knows after a first block, learned in a thread of its own from here on.
+    """First base of a stream, learned from a first block in a thread of its own.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _first(block: Observed, rank: int | None, model: NoiseModel) -> Found:
     if rank is None:
         rank = centred_rank(found.base) if found.lags == 1 else max(1, int(found.decomposition.rank))
     base = learned_base(block, found.base, cleaned, rank, Windows(found.lags))
-    # What a cell must exceed is known in units of the noise; what the base leaves over says how that changes.
+    # The limit of a cell is known in units of the noise; the remainder of the base says how that unit changes.
     share = xp.ones_like(found.sigma) if model.noise is None else found.sigma / base.noise_scale
     past = Past(block, cleaned, base.components.shape[0], found.lags, base.noise_scale, share)
     return past, found.decomposition.status

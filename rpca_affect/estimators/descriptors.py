@@ -63,7 +63,7 @@ class SequenceDescriptors(TransformerMixin, Documented, auto_wrap_output_keys=No
     estimator_ : RobustPCA or None
         None for sequences of one feature, which are their own base.
     wave_scale_ : ndarray, shape (n_features,)
-        Robust standard deviation of what the cosines leave over in ``fit``: the unit of the Huber fit over time.
+        Robust standard deviation of the residuals of the cosines in ``fit``: the unit of the Huber fit over time.
     n_features_in_ : int
 
     Notes
@@ -143,7 +143,7 @@ class SequenceDescriptors(TransformerMixin, Documented, auto_wrap_output_keys=No
         size = spread(table)
         level = floored(size, size) if self.estimator_ is None else self.estimator_.noise_scale_
         self.noise_scale_ = np.asarray(level)
-        # The unit of the fit over time is what an ordinary least-squares fit leaves over in ordinary clips.
+        # The unit of the fit over time is the residual of an ordinary least-squares fit in ordinary clips.
         clips = self._clips(table, rows)
         plain = np.full(table.shape[1], np.inf)
         rests = in_parallel(partial(_left_over, scale=plain, n_waves=self.n_waves), clips, self.n_jobs)
@@ -288,7 +288,7 @@ def _waves(clip: Clip, scale: np.ndarray, n_waves: int) -> tuple[np.ndarray, np.
 
 
 def _left_over(clip: Clip, scale: np.ndarray, n_waves: int) -> np.ndarray:
-    """Median size of what the cosines leave over, per feature."""
+    """Median absolute residual of the cosines, per feature."""
     coefficients, cosines = _waves(clip, scale, n_waves)
     rest = np.abs(clip.base - (coefficients @ cosines).T)
     return np.median(rest[clip.seen], axis=0) if clip.seen.any() else np.zeros(clip.base.shape[1])

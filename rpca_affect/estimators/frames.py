@@ -28,7 +28,8 @@ __all__ = ["checked", "in_memory", "is_foreign"]
 def in_memory(X: Any) -> Any:
     """Frames as scikit-learn understands them; of a list, each of its sequences.
 
-    Lazy and sparse arrays, dates and what is no matrix are refused. Cells that a masked array hides become NaN.
+    Lazy and sparse arrays, dates and arrays of other than two axes are refused. Cells that a masked array hides become
+    NaN.
     """
     refuse_lazy(X)
     if isinstance(X, (list, tuple)):
@@ -55,7 +56,7 @@ def _plain(X: Any) -> Any:
 
 
 def _of_objects(X: np.ndarray) -> np.ndarray:
-    with suppress(TypeError, ValueError):  # what holds no numbers is refused in the words of scikit-learn
+    with suppress(TypeError, ValueError):  # frames without numbers are refused in the words of scikit-learn
         return of_objects(X)
     return X
 

@@ -45,7 +45,7 @@ class IncrementalRobustPCA(BaseModel):
     n_components : int, optional
         Number of components; default the rank found in the warm-up.
     half_life : float, optional
-        Number of frames after which what was seen weighs half; default: nothing is forgotten.
+        Number of frames after which a frame weighs half; default: nothing is forgotten.
     batch_size : int, default 60
         Frames gathered for an update. Those that do not fill a block yet wait for the next call of ``partial_fit``
         (``fit`` leaves none waiting). How frames are handed over makes no difference.

@@ -36,7 +36,7 @@ class OutlierMap(NamedTuple):
     score_distance : array, shape (m,)
         Mahalanobis distance inside the base: an unusual, but well described, frame.
     orthogonal_distance : array, shape (m,)
-        Root mean square of what the base leaves over, in units of ``noise_scale_``: a frame the base does not describe.
+        Root mean square of the remainder ``M - L``, in units of ``noise_scale_``: large where the base does not fit.
     score_cutoff, orthogonal_cutoff : float
         Values that 97.5 % of the frames of a Gaussian model stay below.
     typical : array, shape (m,)

@@ -106,7 +106,7 @@ class RobustPCA(BaseModel):
     noise_variance_ : float
         Mean variance of the directions outside the base.
     noise_scale_ : array, shape (n_features,)
-        Robust standard deviation of what the base leaves over in each feature: the unit of the Huber fit.
+        Robust standard deviation of the remainder ``M - L`` in each feature: the unit of the Huber fit.
     low_rank_, sparse_ : array, shape (n_frames, n_features)
         The solver's split of the training frames, in the units of the input; ``low_rank_`` holds the centre.
     status_ : rpca_affect.Status

@@ -27,7 +27,7 @@ FACTORS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 class RobustPCASearch(MetaEstimatorMixin, CallbackSupportMixin, TransformerMixin, Documented):
     """Search over parameters of `RobustPCA` by predicting hidden cells of the training frames.
 
-    A share of the observed cells is hidden, the rest is split, and the low-rank part is compared with what was hidden,
+    A share of the observed cells is hidden, the rest is split, and the low-rank part is compared with the hidden cells,
     by absolute errors (a hidden cell may itself be an outlier). `sklearn.model_selection.GridSearchCV` works too: it
     hides whole frames from ``fit`` and uses ``RobustPCA.score``.
 

@@ -35,7 +35,7 @@ class SequenceRobustPCA(  # type: ignore[call-arg]
         its own, in ``transform`` too, and nothing is learned from other sequences. ``"both"``: a shared base, and for
         every sequence an offset of its own (the median of its frames), which a new sequence brings with it.
     estimator : RobustPCA, optional
-        What splits frames; its ``n_components`` and ``output`` are set from here. Default ``RobustPCA()``.
+        Splits the frames; its ``n_components`` and ``output`` are set from here. Default ``RobustPCA()``.
     output : {"scores", "low_rank", "sparse"}, default "scores"
         Output of ``transform``.
     n_jobs : int, optional
@@ -150,7 +150,7 @@ class SequenceRobustPCA(  # type: ignore[call-arg]
         Returns
         -------
         list of array, or array
-            What ``output`` says, in the form of ``X``: a list for sequences given one by one, a table for a table;
+            The part that ``output`` names, in the form of ``X``: a list for sequences given one by one, else a table;
             after ``set_output(transform="pandas")`` with the index of ``X``.
         """
         check_is_fitted(self, "n_sequences_")

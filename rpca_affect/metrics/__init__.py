@@ -1,4 +1,4 @@
-"""Measures of a split: its error where the answer is known, what it explains where it is not."""
+"""Measures of a split: its error where the answer is known, its residual where it is not."""
 
 from rpca_affect.metrics.matching import EventScores, interval_iou, match_events
 from rpca_affect.metrics.splits import (

@@ -118,5 +118,5 @@ def _intervals(x: Any) -> np.ndarray:
         raise ValueError(f"events have shape {x.shape}: give one row of start and end for each event")
     if not (x[:, 1] >= x[:, 0]).all():
         row = int(np.argmin(x[:, 1] >= x[:, 0]))
-        raise ValueError(f"event {row} ends at {x[row, 1]:g} before it starts at {x[row, 0]:g}")
+        raise ValueError(f"event {row} ends at {x[row, 1]:g} before it starts at {x[row, 0]:g}: give start, end")
     return x

@@ -1,4 +1,4 @@
-"""The error of a split against a known answer, and what it leaves unexplained where there is none."""
+"""The error of a split against a known answer, and its residual where there is none."""
 
 import math
 from typing import Any, Literal, NamedTuple

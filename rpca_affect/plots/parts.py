@@ -137,7 +137,9 @@ def parts_of(split: Any, observed: Any = None) -> Parts:
         raise ValueError(f"the parts have shape {base.shape}: draw one matrix of a stack at a time")
     whole = base + transient + noise if observed is None else np.asarray(to_numpy(observed), dtype=float)
     if whole.shape != base.shape:
-        raise ValueError(f"observed has shape {whole.shape}, the parts have {base.shape}")
+        raise ValueError(
+            f"observed has shape {whole.shape}, the parts have {base.shape}: give the matrix that was solved"
+        )
     mask = np.isfinite(whole)
     frames, features = base.shape
     return Parts(

@@ -98,7 +98,9 @@ class GoDec(Solver):
         cells = frames * features
         count = round(self.cardinality * cells) if 0 < self.cardinality < 1 else int(self.cardinality)
         if not 0 <= count <= cells:
-            raise ValueError(f"GoDec's cardinality is {self.cardinality}: the matrix has {cells} cells")
+            raise ValueError(
+                f"GoDec's cardinality is {self.cardinality}: give a number of cells, from 0 to {cells} here"
+            )
         return replace(self, cardinality=count)
 
     def init(self, observed: Observed) -> GoDecState:

@@ -81,7 +81,7 @@ class Study:
             If no recording has this name.
         """
         if recording not in set(self.table["recording"]):
-            raise KeyError(f"{recording!r} is no recording of this study")
+            raise KeyError(f"{recording!r} is no recording of this study: table['recording'] names them")
         return self.folder / recording
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A simple face: 68 landmarks in millimetres, what moves them, and the camera that sees them."""
+"""A simple face: 68 landmarks in millimetres, the muscles that move them, and the camera that sees them."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -21,7 +21,7 @@ FOCAL, CENTER = 500.0, (320.0, 240.0)  # pixels; a camera of 640 x 480
 # The intensities of OpenFace 2, in its order.
 ACTION_UNITS = tuple(f"AU{n:02d}" for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45))
 
-# What the slow part is made of: intensities at full strength of each mood, and of speech.
+# Components of the slow part: intensities at full strength of each mood, and of speech.
 MOODS = (
     {"AU06": 1.8, "AU12": 2.6, "AU25": 0.9, "AU10": 0.5, "AU14": 0.6},  # amusement
     {"AU01": 1.2, "AU04": 1.8, "AU15": 1.1, "AU17": 0.9},  # concern
