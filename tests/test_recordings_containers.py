@@ -239,3 +239,36 @@ def test_dashes_for_missing_numbers_are_no_rule(tmp_path, row):
     body = "".join(f"{k / 25}|{k % 7}.5|{k % 5}.25\n" for k in range(40))
     path.write_text(f"time|AU01_r|AU02_r\n{row}\n{body}")
     assert "Markdown" not in " ".join(load(path).notices) and len(load(path).frame) == 41
+
+
+@pytest.mark.parametrize("height", [1, 5, 18, 60])
+@pytest.mark.parametrize("titled", [False, True])
+def test_a_table_beside_another_in_a_sheet_is_left_out_and_named(height, titled, tmp_path):
+    sheet = pytest.importorskip("openpyxl").Workbook().active
+    table = numbers(0, n=40).fillna(0.5)
+    above = [["A study"], []] if titled else []
+    rows = [*above, list(table.columns), *table.round(6).to_numpy().tolist()]
+    beside = [*([[]] * len(above)), ["Label", "Mean"], *[[f"joy {k}", k / 7] for k in range(height)]]
+    for number in range(max(len(rows), len(beside))):
+        left = rows[number] if number < len(rows) else []
+        right = beside[number] if number < len(beside) else []
+        sheet.append([*left, *[None] * (len(table.columns) - len(left)), None, *right])
+    sheet.parent.save(tmp_path / "a.xlsx")
+    recording = read(tmp_path / "a.xlsx")
+    assert recording.feature_names == tuple(NAMES[1:]) and len(recording.values) == 40
+    assert any("stand Label, Mean" in notice and "another table" in notice for notice in recording.notices)
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3])
+@pytest.mark.parametrize("words", [["Mean", "SD"], ["Mittelwert"], ["exported by hand"]])
+def test_sums_below_the_table_of_a_sheet_are_no_frames(gap, words, tmp_path):
+    sheet = pytest.importorskip("openpyxl").Workbook().active
+    table = numbers(1, n=40).fillna(0.5)
+    for row in [list(table.columns), *table.to_numpy().tolist(), *[[]] * gap]:
+        sheet.append(row)
+    for word in words:
+        sheet.append([word] if " " in word else [word, *table.mean().tolist()[1:]])
+    sheet.parent.save(tmp_path / "a.xlsx")
+    recording = read(tmp_path / "a.xlsx")
+    assert len(recording.values) == 40 and recording.fps == pytest.approx(30)
+    assert any(f"{42 + gap}" in notice and "below the table" in notice for notice in recording.notices)

@@ -334,8 +334,7 @@ def _decimal(texts: list[str], separator: str) -> str:
     return ","
 
 
-def names_of_rows(name: str, rows: list[Row], width: int) -> tuple[int, list[str], tuple[str, ...]]:
-    """Position of the first row of data, names and notices of a sheet whose rows are tab-separated and of one width."""
+def dialect_of_rows(name: str, rows: list[Row], width: int) -> tuple[int, Dialect]:
+    """Position of the first row of data and layout of a sheet whose rows are tab-separated and of one width."""
     form = _laid_out(name, rows, [], "\t", width)
-    start = next((i for i, row in enumerate(rows) if row.last > form.skip), len(rows))
-    return start, list(form.names), form.notices
+    return next((i for i, row in enumerate(rows) if row.last > form.skip), len(rows)), form

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..phrases import listed
 from ..recording import RecordingError
 from ..tables import Table
 from .arrays import missing
-from .dialect import names_of_rows
+from .below import without_notes
+from .dialect import Dialect, dialect_of_rows
 from .rows import Row
 from .source import Source
 
 KINDS = ("xlsx",)
+_UNEVEN = 0.1  # share of its rows by which a table beside another differs from it
 
 
 def load(source: Source, keys: Sequence[str] = ()) -> Table:
@@ -72,8 +75,9 @@ def _table(name: str, title: str, rows: list[tuple[int, list]], said: list[str],
         Row(n, n, "\t".join(_written(cell) for cell in cells + [None] * (width - len(cells))))
         for n, cells in rows[:400]
     ]
-    start, names, notices = names_of_rows(name, head, width)
-    body = rows[start:]
+    start, layout = dialect_of_rows(name, head, width)
+    names = layout.names
+    body, notes = _without_notes(rows[start:], layout)
     if not body:
         raise RecordingError(f"{name}: sheet {title!r} has a header but no rows, expected one row for each frame.")
     columns = {}
@@ -83,10 +87,44 @@ def _table(name: str, title: str, rows: list[tuple[int, list]], said: list[str],
         if not label.strip() and all(cell is None for cell in cells):
             continue  # a column of nothing, such as one between two tables
         columns[i] = (label, _column(cells))
+    notes += _without_neighbours(columns, body)
     frame = pd.DataFrame({i: column for i, (_, column) in columns.items()})
     frame.columns = pd.Index([label for label, _ in columns.values()], dtype=object)
     lines = np.array([number for number, _ in body])
-    return Table(frame, f"{name}", lines, (*said, *notices), form)
+    return Table(frame, name, lines, (*said, *layout.notices, *notes), form)
+
+
+def _without_notes(body: list[tuple[int, list]], layout: Dialect) -> tuple[list[tuple[int, list]], list[str]]:
+    """Rows without means and notes below them, found as in text, and what is said about those left out."""
+    if not body:
+        return body, []
+    texts = {number: "\t".join(map(_written, cells)) for number, cells in body}
+    last = body[-1][0]
+    text = "".join(f"{texts.get(number, '')}\n" for number in range(1, last + 1)).encode()
+    kept, said = without_notes(text, body[0][0] - 1, layout)
+    first_left = kept.count(b"\n") + 1
+    return [row for row in body if row[0] < first_left], list(said)
+
+
+def _without_neighbours(columns: dict[int, tuple[str, pd.Series]], body: list[tuple[int, list]]) -> list[str]:
+    """Take out columns behind an empty one that end in another row than the table, and what is said about them."""
+    positions = np.array(list(columns))
+    blocks = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
+    filled = [sum(int(columns[i][1].notna().sum()) for i in block) for block in blocks]
+    ends = [max(1 + int(np.flatnonzero(columns[i][1].notna()).max(initial=-1)) for i in block) for block in blocks]
+    main = int(np.argmax(filled))
+    said = []
+    for block, end in zip(blocks, ends):
+        if end and abs(end - ends[main]) > _UNEVEN * ends[main]:
+            names = [columns.pop(int(i))[0] for i in block]
+            said.append(
+                f"Behind an empty column stand {listed(names)}, down to line {body[end - 1][0]} and not "
+                f"{body[ends[main] - 1][0]}: another table, left out."
+            )
+    if said and ends[main] < len(body):
+        del body[ends[main] :]
+        columns.update({i: (label, column.iloc[: len(body)]) for i, (label, column) in columns.items()})
+    return said
 
 
 def _written(cell) -> str:
