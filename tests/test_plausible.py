@@ -74,7 +74,7 @@ def test_a_feature_filled_in_is_as_good_as_missing(number):
     assert error[0] < 1.2 * error[1]
 
 
-@pytest.mark.parametrize("kind", ["rest", "dead", "saturated", "grades", "held", "unordered"])
+@pytest.mark.parametrize("kind", ["rest", "dead", "saturated", "grades", "unordered"])
 @pytest.mark.parametrize("seed", range(4))
 def test_what_comes_back_by_nature_is_measured(kind, seed):
     _, whole = measured(seed)
@@ -87,8 +87,6 @@ def test_what_comes_back_by_nature_is_measured(kind, seed):
         values = np.clip(values, -1.0 * values.std(axis=0), 0.8 * values.std(axis=0))
     elif kind == "grades":
         values = 10 + np.round(values / values.std(axis=0) * 3)
-    elif kind == "held":  # a new number every few frames
-        values = values[np.arange(FRAMES) // 5 * 5]
     else:
         values = np.random.default_rng(seed).permutation(np.where(np.abs(values) < 0.1, 0.01, values))
     assert from_array(np.hstack([values, whole[:, 2:]])).mask.all()
@@ -112,11 +110,43 @@ def test_frozen_frames_count_as_missing_behind_their_first(seed, lasts, times):
     assert recording.mask[~frozen].all()
 
 
-@pytest.mark.parametrize("times", [2, 3])
-def test_every_frame_several_times_is_a_matter_of_the_rate(times):
+@pytest.mark.parametrize("grain", [0.0, 0.001, 0.01])
+@pytest.mark.parametrize("features", [6, 3, 1])
+@pytest.mark.parametrize("times", [2, 2.5, 3, 8])
+def test_features_slower_than_the_table_are_seen_when_a_new_number_comes(times, features, grain):
     _, values = measured()
-    recording = from_array(np.repeat(values[: FRAMES // times], times, axis=0))
-    assert recording.mask.all() and said(recording, "doubled")
+    if grain:
+        values = np.round(values / grain) * grain
+    whole = values.copy()
+    fresh = np.floor(np.arange(FRAMES) / times) != np.floor((np.arange(FRAMES) - 1) / times)
+    source = np.maximum.accumulate(np.where(fresh, np.arange(FRAMES), 0))
+    values[:, :features] = values[source][:, :features]
+    recording = from_array(values)
+    assert said(recording, f"{features} feature{'s' * (features > 1)} repeat the cell before, as a new number comes")
+    assert recording.mask[:, features:].all()
+    wrong = recording.mask[:, :features] != fresh[:, None]
+    assert wrong[1:].mean() <= 20 * grain  # rounded, neighbours may be equal by chance
+    np.testing.assert_array_equal(recording.values, values)
+    np.testing.assert_array_equal(from_array(whole).mask, True)
+
+
+@pytest.mark.parametrize("kind", ["rest", "dead band", "grades", "filled forward", "slow and rounded"])
+def test_features_that_stand_still_now_and_then_are_not_slow(kind):
+    rng = np.random.default_rng(3)
+    _, values = measured()
+    if kind == "rest":
+        values = np.maximum(values - np.median(values, axis=0), 0.0)
+    elif kind == "dead band":
+        for k in range(1, FRAMES):
+            near = np.abs(values[k] - values[k - 1]) < 0.1 * values.std(axis=0)
+            values[k, near] = values[k - 1, near]
+    elif kind == "grades":
+        values = np.round(2 * values / values.std(axis=0))
+    elif kind == "filled forward":
+        values = pd.DataFrame(values).mask(rng.random(values.shape) < 0.2).ffill().bfill().to_numpy()
+    else:
+        values = np.round(np.sin(np.arange(FRAMES)[:, None] / [90, 100, 110, 120, 130, 140]), 2)
+    assert not said(from_array(values), "as a new number comes")
 
 
 def test_features_in_few_grades_stand_still_by_themselves():

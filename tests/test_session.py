@@ -266,3 +266,29 @@ def test_a_refitted_solve_is_held_in_factors():
     assert "(120, 9) numpy" in repr(solved) and "120 x 9" in solved._repr_html_()
     kept = ra.decompose(features, lags=1, refit=False, check=False).decomposition
     np.testing.assert_allclose(solved.factors.matrix(), kept.low_rank, atol=1e-8)
+
+
+@pytest.mark.parametrize("held", ["a number", "noise", "the cell before", "sentinels"])
+@pytest.mark.parametrize("pattern", ["cells", "frames in turn", "features in turn"])
+def test_what_stands_in_masked_cells_has_no_say(held, pattern):
+    values, _ = face(frames=200, features=8)
+    rng = np.random.default_rng(1)
+    frames, features = np.indices(values.shape)
+    mask = {
+        "cells": rng.random(values.shape) > 0.2,
+        "frames in turn": frames % 2 == 0,
+        "features in turn": (frames + features) % 2 == 0,
+    }[pattern]
+    guess = {
+        "a number": np.full(values.shape, 0.5),
+        "noise": rng.standard_normal(values.shape) * values.std(axis=0),
+        "the cell before": pd.DataFrame(values).where(mask).ffill().bfill().to_numpy(),
+        "sentinels": np.full(values.shape, -999.0),
+    }[held]
+    found = ra.decompose(np.where(mask, values, guess), mask=mask, fps=30.0)
+    wanted = ra.decompose(np.where(mask, values, np.nan), fps=30.0)
+    np.testing.assert_array_equal(found.base_values, wanted.base_values)
+    np.testing.assert_array_equal(found.transient_values, wanted.transient_values)
+    pd.testing.assert_frame_equal(found.events(false_alarms=10.0), wanted.events(false_alarms=10.0))
+    assert len(wanted.events(false_alarms=10.0))
+    assert found.status == wanted.status

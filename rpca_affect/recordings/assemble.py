@@ -38,12 +38,9 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
     values, positions, left_out = _values(table, layout, notices)
     names = tuple(table.names[i] for i in positions)
     groups = _groups(layout, positions)
-    observed = _observed(table, layout, values, positions, groups, min_confidence, notices)
+    given = None if mask is None else _given_mask(mask, values.shape, names)
+    observed = _observed(table, layout, values, given, positions, groups, min_confidence, notices)
     presence = [positions[k] for k in np.flatnonzero(presence_of(values, observed, groups, layout.presence))]
-    if mask is not None:
-        observed &= _given_mask(mask, observed.shape, names)
-    if not observed.any():
-        raise RecordingError(f"{table.source}: no cell is observed; the mask given leaves nothing to decompose.")
     if fps is None and layout.time is None and (stated := stated_rate(_lines(table, layout))) is not None:
         fps, where = stated
         notices.append(f"No column holds times, and the file says {where!r}: {fps:g} frames per second.")
@@ -160,7 +157,7 @@ def _said_words(table: Table, wanted: list[int], notices: list[str]) -> None:
         notices.append(f"Numbers followed by {unit!r} were read as numbers in {listed(here, 3)}.")
 
 
-def _observed(table, layout, values, positions, groups, min_confidence, notices) -> np.ndarray:
+def _observed(table, layout, values, given, positions, groups, min_confidence, notices) -> np.ndarray:
     """Cells that hold a measurement: finite, trusted by the tracker, and no stand-in for a missing one."""
     if np.isinf(values).any():
         infinite = np.isinf(values)
@@ -171,6 +168,10 @@ def _observed(table, layout, values, positions, groups, min_confidence, notices)
         )
         values[infinite] = np.nan
     observed = np.isfinite(values)
+    if given is not None:
+        observed &= given
+        if not observed.any():
+            raise RecordingError(f"{table.source}: no cell is observed; the mask given leaves nothing to decompose.")
     summary = _below_the_time(layout.time)
     if summary:
         rows = "The last row has" if summary == 1 else f"The last {summary} rows have"

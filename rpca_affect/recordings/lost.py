@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .phrases import counted
+from .slower import leave_out_repeats
 
 _CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
 COLUMNS = 32  # likewise
@@ -23,7 +24,8 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
     A number means "missing" when it fills every feature of a frame (0 or -1 throughout), when it is a whole number
     far outside everything else in its column and comes back exactly, in many columns of a frame or often in one, or
     when it is 0 or -1 in the same frames of several features and nowhere else in them, or when it stands within the
-    range of its column again and again, between values far from it.  Frozen frames show nothing behind their first.
+    range of its column again and again, between values far from it.  Frozen frames show nothing behind their first, and
+    neither do features that hold every number for about as many frames.
     Frames stand still within their own sequence, of which `sequence` (n_frames,) gives the key, if there are several.
     """
     if len(values) < 10:
@@ -36,6 +38,7 @@ def leave_out_lost(values: np.ndarray, known: np.ndarray, notices: list[str], se
     codes = np.zeros(len(values), np.intp) if sequence is None else pd.factorize(sequence, use_na_sentinel=False)[0]
     order = np.argsort(codes, kind="stable") if (np.diff(codes) < 0).any() else None
     _filled_in(values, known, varies, order, notices)
+    leave_out_repeats(values, known, varies, codes, order, notices)
     _standing_still(values, known, varies, codes, order, notices)
     _held_together(values, known, varies, codes, order, notices)
 

@@ -22,7 +22,7 @@ def measured_chance(split: Any, part: SequenceSplit) -> tuple[StandardErrors | N
     errors = None
     if split.parameters.get("refit"):
         errors = standard_errors(part, base, brief, known, split.parameters["threshold"])
-    left = Remainder(brief, rest, split.recording.values[part.stretch], errors)
+    left = Remainder(brief, rest, split.recording.values[part.stretch], errors, known)
     return errors, measure_noise(left, sigma=part.sigma, fps=split.recording.fps)
 
 

@@ -43,12 +43,15 @@ class Remainder(NamedTuple):
         The recording. Cells that repeat the value of a neighbouring frame exactly (a feature at rest) show no noise.
     errors : StandardErrors, optional
         What deviations are divided by.
+    known : ndarray of bool, shape (n_frames, n_features), optional
+        Observed cells: what the others hold has no say.
     """
 
     transient: np.ndarray
     residual: np.ndarray
     values: np.ndarray | None = None
     errors: StandardErrors | None = None
+    known: np.ndarray | None = None
 
     def deviation(self, rows: slice) -> np.ndarray:
         """Deviations from the base, shape (rows, n_features)."""
@@ -78,6 +81,9 @@ class Remainder(NamedTuple):
             beside = self.values[first : stop + 1]
             same = np.zeros((len(beside) + 1, beside.shape[1]), dtype=bool)  # as the frame before
             np.equal(beside[1:], beside[:-1], out=same[1:-1])
+            if self.known is not None:
+                seen = self.known[first : stop + 1]
+                same[1:-1] &= seen[1:] & seen[:-1]
             skipped = start - first
             deviation[(same[:-1] | same[1:])[skipped : skipped + stop - start]] = 0.0
         return deviation
