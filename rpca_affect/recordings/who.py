@@ -18,69 +18,17 @@ _FRAMES_OF_A_KEY = 4  # that a key keeps its value at least, on average, in a ta
 def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
     """Columns that tell people, faces, files or sources apart, and a number for each combination."""
     stamps = times.seconds if times is not None else numbers
-    who, parts = list(seen.clips), []
+    chosen, parts = list(seen.clips), []
     for i in seen.open():
-        words = words_of(seen.table.names[i])
-        some = set(words)
-        text = not seen.is_number(i)
-        given = seen.given.get(i)
-        if given not in (None, "key"):
+        if not _may_be_key(seen, i):
             continue
-        if given is None and not text and not (some & (vocabulary.WHO | vocabulary.PART)):
-            continue
-        if given is None and not text and not seen.shape(i).integer:
-            continue
-        n_values = int(seen.values(i).max()) + 1
-        named = (
-            bool(words) and words[-1] in vocabulary.WHO | {"nr", "no", "number", "s"} and bool(some & vocabulary.WHO)
-        )
-        named = named or (bool(some) and some <= vocabulary.WHO | vocabulary.CONTEXT and bool(some & vocabulary.WHO))
-        part = bool(some & vocabulary.PART) and words[-1] not in vocabulary.WHO - vocabulary.NAMING
-        named = named or given == "key"
-        part = part and given is None
-        if i in seen.table.codes and not named:
-            seen.of[i] = Role("text", "digits that are no numbers (they begin with 0)")
-        elif n_values > max(seen.n // 2, 1):
-            if text or named:
-                seen.of[i] = Role("text", "another text in nearly every row")
-        elif (named or part) and n_values <= 1:
-            seen.of[i] = Role("key", "named like a key; the same in every row" if n_values else "empty")
-        elif (
-            named
-            and not part
-            and given is None
-            and some & vocabulary.WHO <= _OF_ANYTHING
-            and _flickers(seen.values(i), stamps)
-        ):
-            seen.of[i] = Role("label", "changes from frame to frame, as no person or file does")
-        elif named and not part:
-            who.append(i)
-            seen.of[i] = Role("key", f"named like a key; {n_values} values", used=True)
-        elif text and not some & (vocabulary.WHAT | vocabulary.LABEL) and _take_turns(seen.values(i), n_values):
-            who.append(i)
-            seen.of[i] = Role("key", f"its {n_values} values take turns, as interleaved sources do", used=True)
-        elif part or text:
+        role, undecided = _role_by_name(seen, i, stamps)
+        seen.of[i] = role
+        if role is not None and role.used:
+            chosen.append(i)
+        elif undecided:
             parts.append(i)
-    chosen = list(who)
-    codes: np.ndarray | None = _combined(seen, chosen)
-    backward = _falls(stamps, codes)
-    if stamps is None or backward:
-        for i in parts:
-            some = set(words_of(seen.table.names[i]))
-            if stamps is None and not some & vocabulary.PART:
-                continue
-            trial = _combined(seen, [*chosen, i])
-            if stamps is None or _falls(stamps, trial) < 0.5 * backward:
-                n_values = len(np.unique(seen.values(i)))
-                why = "named like a part of a recording" if stamps is None else "the time starts again where it changes"
-                seen.of[i] = Role("key", f"{why}; {n_values} values", used=True)
-                chosen.append(i)
-                codes, backward = trial, _falls(stamps, trial)
-    for i in parts:
-        if seen.of[i] is None and not seen.is_number(i):
-            seen.of[i] = Role("text", "text")
-        elif seen.of[i] is None:
-            seen.of[i] = Role("key", "named like a part of a recording; the time goes on across it")
+    codes = _with_parts(seen, chosen, parts, stamps)
     names = tuple(seen.table.names[i] for i in chosen)
     if codes is not None and codes.max() == 0:
         codes = None
@@ -95,6 +43,68 @@ def find_keys(seen: Evidence, times: Times | None, numbers: np.ndarray | None):
             f"{len(np.unique(codes[filled]))} sequences, told apart by {' and '.join(names)}; each is kept apart."
         )
     return names, codes
+
+
+def _may_be_key(seen: Evidence, i: int) -> bool:
+    """Whether a column may tell sequences apart: given as a key, a text, or whole numbers with a name for it."""
+    if seen.given.get(i) is not None or not seen.is_number(i):
+        return seen.given.get(i) in (None, "key")
+    named = set(words_of(seen.table.names[i])) & (vocabulary.WHO | vocabulary.PART)
+    return bool(named) and seen.shape(i).integer
+
+
+def _named(words: Sequence[str], given: str | None) -> tuple[bool, bool]:
+    """Whether a name is that of a person, a face, a file or a source, and whether that of a part of a recording."""
+    some = set(words)
+    numbered = bool(words) and words[-1] in vocabulary.WHO | {"nr", "no", "number", "s"}
+    alone = some <= vocabulary.WHO | vocabulary.CONTEXT
+    part = bool(some & vocabulary.PART) and words[-1] not in vocabulary.WHO - vocabulary.NAMING
+    return given == "key" or (bool(some & vocabulary.WHO) and (numbered or alone)), part and given is None
+
+
+def _role_by_name(seen: Evidence, i: int, stamps: np.ndarray | None) -> tuple[Role | None, bool]:
+    """Role of a column by its name and values; without one, whether the time may make it a part of a recording."""
+    words, given, values = words_of(seen.table.names[i]), seen.given.get(i), seen.values(i)
+    some, text = set(words), not seen.is_number(i)
+    named, part = _named(words, given)
+    n_values = int(values.max()) + 1
+    if i in seen.table.codes and not named:
+        return Role("text", "digits that are no numbers (they begin with 0)"), False
+    if n_values > max(seen.n // 2, 1):
+        return Role("text", "another text in nearly every row") if text or named else None, False
+    if (named or part) and n_values <= 1:
+        return Role("key", "named like a key; the same in every row" if n_values else "empty"), False
+    if named and not part:
+        if given is None and some & vocabulary.WHO <= _OF_ANYTHING and _flickers(values, stamps):
+            return Role("label", "changes from frame to frame, as no person or file does"), False
+        return Role("key", f"named like a key; {n_values} values", used=True), False
+    if text and not some & (vocabulary.WHAT | vocabulary.LABEL) and _take_turns(values, n_values):
+        return Role("key", f"its {n_values} values take turns, as interleaved sources do", used=True), False
+    return None, part or text
+
+
+def _with_parts(
+    seen: Evidence, chosen: list[int], parts: Sequence[int], stamps: np.ndarray | None
+) -> np.ndarray | None:
+    """Add the parts of a recording at which the time starts again to the keys; return the number of each sequence."""
+    codes = _combined(seen, chosen)
+    backward = _falls(stamps, codes)
+    for i in parts if stamps is None or backward else ():
+        if stamps is None and not set(words_of(seen.table.names[i])) & vocabulary.PART:
+            continue
+        trial = _combined(seen, [*chosen, i])
+        if stamps is None or _falls(stamps, trial) < 0.5 * backward:
+            n_values = len(np.unique(seen.values(i)))
+            why = "named like a part of a recording" if stamps is None else "the time starts again where it changes"
+            seen.of[i] = Role("key", f"{why}; {n_values} values", used=True)
+            chosen.append(i)
+            codes, backward = trial, _falls(stamps, trial)
+    for i in parts:
+        if seen.of[i] is None and not seen.is_number(i):
+            seen.of[i] = Role("text", "text")
+        elif seen.of[i] is None:
+            seen.of[i] = Role("key", "named like a part of a recording; the time goes on across it")
+    return codes
 
 
 def _flickers(values: np.ndarray, stamps: np.ndarray | None) -> bool:
