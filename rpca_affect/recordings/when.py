@@ -215,61 +215,28 @@ def _repeats(seen: Evidence, i: int) -> bool:
     return seen.shape(i).rises > 0.45 or seen.shape(i).falls < 0.35
 
 
+_FRAME = {"frame", "frames"}
+_OF_FRAMES = _FRAME | {"index", "idx", "bild", "fotograma", "cuadro", "trame", "image"}  # names of their numbers
+
+
 def find_counter(seen: Evidence) -> np.ndarray | None:
     """Frame numbers of the best counter of frames among the columns; every counter gets its role."""
     found: list[tuple[tuple, int]] = []
     for i in seen.open():
-        name = seen.table.names[i]
-        words = words_of(name)
-        some = set(words)
         given = seen.given.get(i)
         if not seen.is_number(i) or given not in (None, "index"):
             continue
         if given == "index":
-            numbers = seen.numbers(i)
-            assert numbers is not None
             if seen.shape(i).known:
                 seen.of[i] = Role("index", f"the frame number of {seen.foreign}")
                 found.append(((True, 1.0, -i), i))
             continue
-        if not some and not name.strip():
-            seen.of[i] = Role("index", "has no name" if seen.shape(i).known else "empty")
-            continue
-        quick = seen.quick.get(i)
-        counter_word = bool(some & vocabulary.COUNTER) and not some & vocabulary.PICTURE
-        unnamed = not some or name.startswith("Unnamed")
-        if quick is not None and not counter_word and not unnamed and not quick[2]:
-            continue
-        shape = seen.shape(i)
-        if not shape.integer:
-            continue
-        numbers = seen.numbers(i)
-        if shape.binary and vocabulary.denied(words) and numbers is not None and np.nanmedian(numbers) == 0:
-            continue  # no face in a few frames, rather than the number of faces
-        counted = some & vocabulary.COUNTED - {"of"} and some & {"no", "number", "num", "count", "n"}
-        if counted:
-            seen.of[i] = Role("quality", f"counts {' '.join(sorted(some & vocabulary.COUNTED - {'of'}))}", counts=True)
-            continue
-        whole = some <= vocabulary.COUNTER | vocabulary.CONTEXT | {"id", "of"}
-        if shape.constant:
-            if counter_word and whole and seen.n < 10:
-                seen.of[i] = Role("index", "named like a counter")
-            continue
-        rising = shape.falls < 0.1 and shape.rises + shape.stays > 0.9
-        if shape.ones > 0.95 and seen.n > 9:
-            seen.of[i] = Role("index", "counts the rows one by one")
-        elif unnamed and rising:
-            seen.of[i] = Role("index", "a saved row number")
-        elif counter_word and (rising or (whole and (regular(seen.numbers(i)) or _repeats(seen, i)))):
-            seen.of[i] = Role("index", "named like a counter, and counts up")
-        elif counter_word and whole and not some & {"sample", "image", "position", "order"}:
-            seen.of[i] = Role("index", "named like a counter")
-        else:
-            continue
-        if whole and some & {"frame", "frames", "index", "idx", "bild", "fotograma", "cuadro", "trame", "image"}:
+        seen.of[i], of_frames = _counter(seen, i)
+        if of_frames:
             numbers = seen.numbers(i)
             assert numbers is not None
-            found.append(((bool(some & {"frame", "frames"}), len(np.unique(numbers)) / seen.n, -i), i))
+            named = not _FRAME.isdisjoint(words_of(seen.table.names[i]))
+            found.append(((named, len(np.unique(numbers)) / seen.n, -i), i))
     if not found:
         return None
     best = max(found)[1]
@@ -277,6 +244,56 @@ def find_counter(seen: Evidence) -> np.ndarray | None:
     seen.of[best] = replace(role, used=True) if role else None
     numbers = seen.table.numbers(best, required=True)
     return None if numbers is None else np.where(np.isfinite(numbers), numbers, np.nan)  # an infinite count is none
+
+
+def _counter(seen: Evidence, i: int) -> tuple[Role | None, bool]:
+    """Role of a column of numbers that counts something, and whether it may number the frames."""
+    name = seen.table.names[i]
+    words = words_of(name)
+    some = set(words)
+    if not some and not name.strip():
+        return Role("index", "has no name" if seen.shape(i).known else "empty"), False
+    quick = seen.quick.get(i)
+    named = bool(some & vocabulary.COUNTER) and not some & vocabulary.PICTURE
+    unnamed = not some or name.startswith("Unnamed")
+    if quick is not None and not named and not unnamed and not quick[2]:
+        return None, False
+    shape = seen.shape(i)
+    if not shape.integer or _mostly_denied(seen, i, words):
+        return None, False
+    counted = some & vocabulary.COUNTED - {"of"}
+    if counted and some & {"no", "number", "num", "count", "n"}:
+        return Role("quality", f"counts {' '.join(sorted(counted))}", counts=True), False
+    whole = some <= vocabulary.COUNTER | vocabulary.CONTEXT | {"id", "of"}
+    if shape.constant:
+        return Role("index", "named like a counter") if named and whole and seen.n < 10 else None, False
+    why = _why_counter(seen, i, unnamed, named, some if whole else None)
+    if why is None:
+        return None, False
+    return Role("index", why), whole and not some.isdisjoint(_OF_FRAMES)
+
+
+def _mostly_denied(seen: Evidence, i: int, words: tuple[str, ...]) -> bool:
+    """Whether a column of 0 and 1 says that there is no face in a few frames, rather than the number of faces."""
+    if not seen.shape(i).binary or not vocabulary.denied(words):
+        return False
+    numbers = seen.numbers(i)
+    return numbers is not None and bool(np.nanmedian(numbers) == 0)
+
+
+def _why_counter(seen: Evidence, i: int, unnamed: bool, named: bool, whole: set[str] | None) -> str | None:
+    """Reason to take whole numbers for a counter; ``whole`` holds the words of a name that says nothing else."""
+    shape = seen.shape(i)
+    rising = shape.falls < 0.1 and shape.rises + shape.stays > 0.9
+    if shape.ones > 0.95 and seen.n > 9:
+        return "counts the rows one by one"
+    if unnamed and rising:
+        return "a saved row number"
+    if named and (rising or (whole is not None and (regular(seen.numbers(i)) or _repeats(seen, i)))):
+        return "named like a counter, and counts up"
+    if named and whole is not None and not whole & {"sample", "image", "position", "order"}:
+        return "named like a counter"
+    return None
 
 
 def index_count(seen: Evidence) -> np.ndarray | None:
