@@ -17,7 +17,7 @@ MARGIN = 0.1  # above the limit, where only a part of the recording was tried
 
 
 class Advice(NamedTuple):
-    """What to split, and how well the base predicted hidden cells there.
+    """The features to split, and how well their base predicted hidden cells.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Advice(NamedTuple):
     predicted, line : float or None
         As in `rpca_affect.session.prediction.Prediction`; of the first choice where none was good.
     doubt : Doubt or None
-        What is wrong with the first choice, where none was good.
+        Doubts about the first choice, where none was good.
     """
 
     features: tuple[str, ...] | None

@@ -33,7 +33,7 @@ LEADING = 200  # strongest runs of a surrogate that are followed up: only the ta
 
 
 class Noise(NamedTuple):
-    """What noise alone does, measured on the deviations from the base.
+    """Law of the noise, measured on the deviations from the base.
 
     Attributes
     ----------
@@ -189,7 +189,7 @@ def measure_noise(
     max_gap: int = 2,
     random_state: int = 0,
 ) -> Noise:
-    """Measure what noise alone does: its tails, and the strongest runs that it makes.
+    """Measure the law of the noise: its tails, and the strongest runs that it makes alone.
 
     One of `laws` is fitted to the bulk of every feature by truncated likelihood, with the tails of all
     features as prior, so that events neither widen it nor fatten it. In normal scores, surrogates then get the
@@ -201,7 +201,7 @@ def measure_noise(
     left : Remainder
         Exact zeros (missing cells) are left out.
     sigma : array, shape (n_features,), optional
-        Standard deviation of the noise that the split assumes: what is taken where a feature rests.
+        Standard deviation of the noise that the split assumes; taken where a feature rests.
     fps : float, optional
         Frames per second; 30 where it is not known.
     min_frames, max_gap
@@ -222,7 +222,7 @@ def measure_noise(
     least = left.least_transient()
     local = left.local_sizes(block)
     unknown = local == 0
-    if sigma is not None:  # where a feature rests, what the split assumes is all there is
+    if sigma is not None:  # where a feature rests, nothing but the assumption of the split is known
         least_noise = np.where(unknown, NORMAL, AT_REST) * np.asarray(sigma)
         unknown |= local < least_noise
         local = np.maximum(local, least_noise)

@@ -102,7 +102,7 @@ def decompose(
         With ``sparse="frames"``: solve again without the frames (with ``lags``: windows) that have a direction of the
         base to themselves, wrong pictures that are alike or a rare expression; see `rpca_affect.solve`.
     scale : {"noise", "spread", "none"}
-        What features are divided by for the solve.
+        Unit of the features in the solve.
     floor : float, default 0.02
         Smallest noise of a feature as a share of its standard deviation (of running medians, without lost frames and
         sentinels): without it, a filtered track would count as exact, and a feature that rarely moves would outweigh
@@ -118,11 +118,11 @@ def decompose(
         half a second, as far as 400 columns and a twentieth of the sequence allow. Needs frames with a rate.
     refit : bool, default True
         Take the shrinkage of the convex model back: the base predicts every frame from its cells that are no
-        transients, these are what is left. The certificate and the parts of the convex optimum stay in
+        transients, which are the remainder. The certificate and the parts of the convex optimum stay in
         ``split.decompositions``.
     levels : sequence of int, optional
         Frames in a block of every time scale, falling and ending with 1, such as ``(32, 8, 1)``: medians over the
-        blocks are split first, and every level splits what the slower ones leave (`rpca_affect.solve_levels`). The
+        blocks are split first, and every level splits the rest of the slower ones (`rpca_affect.solve_levels`). The
         parts of each are in ``split.levels``; base and transient are their sums. A transient of a slow level lasts at
         least about half of its block and is cut at its edges: take events from a split on one level.
     false_alarms : float, default 0.1
@@ -136,7 +136,7 @@ def decompose(
         Stop as soon as the relative duality gap is proved to be at most this, too; Newton's method takes over once it
         is near. Without it the solve ends at ``tol``, or where the base stands still: the status says which.
     check : bool, default True
-        Hide some of the cells and ask the base what they were (`rpca_affect.session.prediction`): a base that predicts
+        Hide some of the cells and predict them by the base (`rpca_affect.session.prediction`): a base that predicts
         no more than the median of each feature must not be interpreted, and the status says so. Takes up to the
         time of the solve once more; half of it where the base predicts well, and less for long recordings.
     **options
@@ -252,7 +252,7 @@ def decompose(
 
 
 def _left(recording: Recording, base: np.ndarray, transient: np.ndarray) -> np.ndarray:
-    """What base and transients leave of the observed cells, and 0 elsewhere."""
+    """Observed cells less base and transients, and 0 elsewhere."""
     residual = np.empty_like(recording.values)
     for rows in stretches(*base.shape):
         np.subtract(recording.values[rows], base[rows], out=residual[rows])

@@ -64,8 +64,8 @@ def find_events(
     decides whether it exists. The strongest run then collects the runs of other features that lie at least half inside
     it; together they are one event. The rest follow in the same way, so that events never chain into one long event.
 
-    The high threshold is measured where the ``residual`` is given: from the bulk of what the base leaves, its tails and
-    its correlations over time and between features (`rpca_affect.session.chance.measure_noise`).
+    The high threshold is measured where the ``residual`` is given: from the bulk of the deviations from the base, their
+    tails and their correlations over time and between features (`rpca_affect.session.chance.measure_noise`).
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def find_events(
     time : array, shape (n_frames,), optional
         Time of each frame in seconds; without it the columns in seconds are empty.
     frame_numbers : array, shape (n_frames,), optional
-        What the input calls its frames; rows counted from 0 when left out.
+        Numbers of the frames in the input; rows counted from 0 when left out.
     fps : float, optional
         Frames per second: how long the last frame of an event lasts. Measured from ``time`` when left out.
     residual : array, shape (n_frames, n_features), optional
-        What is neither base nor transient, in the units of the input. Without it only ``min_peak`` decides.
+        Noise, in the units of the input. Without it only ``min_peak`` decides.
     false_alarms : float, default 0.1
         How many events per minute noise alone may add to the list. Half of them go to runs of one frame, which noise
         makes most, so that these do not raise the threshold of the others.
@@ -96,7 +96,7 @@ def find_events(
     sequence : int, default 0
         Number to write in the column ``sequence``.
     noise : Noise, optional
-        What `measure_noise` found, where it is known already.
+        Result of `measure_noise`, where it is known already.
     errors : StandardErrors, optional
         How far noise alone leaves each cell from the base; ``sigma`` where left out.
 
@@ -105,7 +105,7 @@ def find_events(
     DataFrame
         One row per event in the order of their onset, with the columns
 
-        - ``tier`` ("transient") and ``label``: what an annotation program shows,
+        - ``tier`` ("transient") and ``label``: shown by an annotation program,
         - ``start``, ``end``, ``duration``: seconds; ``end`` is when the last frame is over,
         - ``onset``, ``apex``, ``offset`` (seconds) and ``onset_frame``, ``apex_frame``, ``offset_frame``: first,
           strongest and last frame,

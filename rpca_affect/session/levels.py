@@ -1,4 +1,4 @@
-"""A recording at several time scales: each level a base and transients of what the slower levels leave."""
+"""A recording at several time scales: each level a base and transients of the remainder of the slower levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -149,7 +149,7 @@ def levels_of(recording: Recording, sequences: Sequence[SequenceSplit]) -> tuple
 
 
 def level_notices(sequences: Sequence[SequenceSplit], widths: Sequence[int]) -> tuple[str, ...]:
-    """Say what several levels cost, and which sequences are too short for one."""
+    """Notices about the cost of several levels, and about sequences that are too short for one."""
     if len(widths) < 2:
         return ()
     notices = ["Several levels: bursts are cut at the edges of blocks, so take events from a split on one level."]

@@ -1,4 +1,4 @@
-"""Does the base know anything: observed cells are hidden, and the base says what they were."""
+"""The check of a base by prediction: observed cells are hidden, predicted by the base, and compared."""
 
 import math
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Prediction(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether more frames would not change what is doubted."""
+        """Whether more frames would not change the doubts."""
         return self.says_something and self.predicted >= KNOWN + CLEARLY
 
     def plus(self, other: "Prediction") -> "Prediction":
@@ -76,13 +76,13 @@ class Prediction(NamedTuple):
         return Doubt("predicts_nothing", {**found}, severe=True)
 
     def added_to(self, doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
-        """The doubts about a split, with what the prediction says about them."""
+        """The doubts about a split, with those that the prediction adds or removes."""
         empty = self.doubt()
         if empty is not None:
             return (empty, *doubts)
         if not self.says_something or self.predicted < KNOWN:
             return doubts
-        # Many outliers on a low rank are no noise: what was measured counts for more than their number.
+        # Many outliers on a low rank are no noise: the measured prediction counts for more than their number.
         many = [doubt.kind == "dense" and "rank" not in doubt.measure for doubt in doubts]
         return tuple(replace(doubt, severe=doubt.severe and not few) for doubt, few in zip(doubts, many))
 
@@ -154,7 +154,7 @@ def predict_hidden(
     length: int = LENGTH,
     random_state: int = 0,
 ) -> Prediction:
-    """Hide cells, have the base say what they were, and compare it with the median and with straight lines.
+    """Hide cells, predict them by the base, and compare it with the median and with straight lines.
 
     Of a long recording, some of the frames are asked first, and all only where their answer is not `Prediction.clear`.
 

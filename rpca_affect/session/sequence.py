@@ -40,7 +40,7 @@ class SequenceSplit:
     sigma : ndarray, shape (n_features,)
         Standard deviation of the noise that the model assumes, in the units of the input.
     scale : ColumnScale
-        What was subtracted and divided by before the solve.
+        Subtracted, and divided by, before the solve.
     decomposition : Decomposition or None
         The solve in scaled units, of the embedded matrix where ``lags`` exceeds 1; None for a sequence without any
         observed cell. After a refit it holds its base in ``factors`` and no other part: what is reported is the split.
@@ -62,7 +62,7 @@ class SequenceSplit:
 
     @property
     def stretch(self) -> slice | np.ndarray:
-        """Rows as a slice where they stand side by side, as nearly always: no copy is made of what it takes."""
+        """Rows as a slice where they stand side by side, as nearly always: a slice takes a view, no copy."""
         first, last = int(self.rows[0]), int(self.rows[-1])
         return slice(first, last + 1) if last - first + 1 == len(self.rows) else self.rows
 
@@ -128,7 +128,7 @@ def status_of(recording: Recording, sequences: list[SequenceSplit], prediction: 
 
 
 def frame_numbers(recording: Recording) -> np.ndarray:
-    """What the input calls its frames: its ``frame`` column, or rows counted from 0."""
+    """Numbers of the frames in the input: its ``frame`` column, or rows counted from 0."""
     rest = recording.meta["passthrough"]
     for label in rest.columns:
         if str(label).strip().casefold() == "frame" and pd.api.types.is_numeric_dtype(rest[label]):

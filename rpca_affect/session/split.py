@@ -27,9 +27,9 @@ __all__ = ["Split", "Summary"]
 class Split:
     """A recording split into ``base + transient + residual``.
 
-    On observed cells the three add up to the input. In a missing cell the base holds its low-rank prediction and of
-    what this leaves in neighbouring frames the part that lasts (a line between its neighbours where frames are lost as
-    a whole for longer than ``lags``), transient and residual are 0, and `mask` is 0.
+    On observed cells the three add up to the input. In a missing cell the base holds its low-rank prediction and the
+    lasting part of the remainder in neighbouring frames (a line between its neighbours where frames are lost as a whole
+    for longer than ``lags``), transient and residual are 0, and `mask` is 0.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Split:
     status : Status
         How the solves ended, and every reason not to interpret the split, with its remedy.
     parameters : dict
-        What the split was made with.
+        Arguments of the split.
     versions : dict
         Of the package and the libraries that computed.
     seconds : float
@@ -103,7 +103,7 @@ class Split:
 
     @cached_property
     def residual(self) -> pd.DataFrame:
-        """What is neither: dense noise, with the input's rows and columns; other columns as in the input."""
+        """Dense noise, the input less both, with the input's rows and columns; other columns as in the input."""
         return self.recording.frame(self.residual_values, left_out="zero")
 
     @cached_property
@@ -118,7 +118,7 @@ class Split:
 
     @cached_property
     def frame_numbers(self) -> np.ndarray:
-        """What the input calls its frames, shape (n_frames,): its ``frame`` column, or rows counted from 0."""
+        """Numbers of the frames in the input, shape (n_frames,): its ``frame`` column, or rows counted from 0."""
         return frame_numbers(self.recording)
 
     @cached_property
@@ -140,7 +140,7 @@ class Split:
 
     @cached_property
     def _chance(self) -> tuple[tuple[StandardErrors | None, Noise], ...]:
-        """What noise alone does in each sequence: measured once, for every list of events."""
+        """Law of the noise in each sequence: measured once, for every list of events."""
         return tuple(measured_chance(self, part) for part in self.sequences)
 
     def events(
@@ -173,7 +173,7 @@ class Split:
 
     @cached_property
     def _events(self) -> dict[tuple, pd.DataFrame]:
-        """Events by what was asked for: summary, tables, pictures and report list them once."""
+        """Events by the arguments of the list: summary, tables, pictures and report make each list once."""
         return {}
 
     def _list_events(
@@ -267,7 +267,7 @@ class Split:
         digits : "auto" or int, default "auto"
             Significant digits, 17 for all; ``"auto"`` writes two decimals more than the input has.
         missing : {"interpolate", "NA"}
-            What cells that were not observed hold: the prediction of the base, and 0 in transient and residual; or
+            Content of cells that were not observed: the prediction of the base, and 0 in transient and residual; or
             nothing in all three.
         overwrite : bool, default False
             Replace results of another input or of other settings, and files that are not ours. The input never is.
