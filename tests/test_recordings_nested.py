@@ -7,20 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tracker_tables import FRAMES, NAMES, measured, said
 
 from rpca_affect.recordings import RecordingError, read
-
-FRAMES = 60
-NAMES = ["brow", "cheek", "jaw", "lips"]
-
-
-def measured(frames: int = FRAMES, seed: int = 0) -> pd.DataFrame:
-    values = np.random.default_rng(seed).uniform(0.2, 0.9, (frames, len(NAMES)))
-    return pd.DataFrame(values.round(4), columns=NAMES)
-
-
-def said(recording) -> str:
-    return " ".join(recording.notices)
 
 
 def written(folder, held):

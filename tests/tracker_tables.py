@@ -50,6 +50,20 @@ def timecode(frame, rate=60, start=0):
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frame % rate:02d}.000"
 
 
+FRAMES = 120
+NAMES = ["brow", "cheek", "jaw", "lips"]
+
+
+def measured(frames=FRAMES, seed=0):
+    """Features between 0 and 1 without order in time, four decimals each."""
+    values = np.random.default_rng(seed).uniform(0.2, 0.9, (frames, len(NAMES)))
+    return pd.DataFrame(values.round(4), columns=NAMES)
+
+
+def said(recording):
+    return " ".join(recording.notices)
+
+
 def written(table, path, **options):
     table.to_csv(path, index=False, **options)
     return path
