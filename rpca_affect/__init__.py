@@ -117,11 +117,11 @@ def __getattr__(name: str) -> Any:
         with _importing:
             module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
     except ModuleNotFoundError as error:
-        from rpca_affect.extras import MissingName, extra_of
+        from rpca_affect.extras import extra_of, stand_in
 
         if error.name is None or extra_of(error.name) is None:
             raise  # nothing that an extra brings: a mistake of ours, or a broken installation
-        return MissingName(name, error.name)
+        return stand_in(name, error.name)
     if name in _MODULES:
         return module
     globals()[name] = getattr(module, name)

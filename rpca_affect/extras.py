@@ -1,9 +1,10 @@
 """Which extra of the package brings which optional library, and the stand-in for a name whose library is missing."""
 
 import importlib
+from functools import cache
 from typing import Any, NoReturn
 
-__all__ = ["EXTRAS", "MissingName", "extra_of", "install", "needed"]
+__all__ = ["EXTRAS", "extra_of", "install", "needed", "stand_in"]
 
 EXTRAS = {
     "cli": ("pandas", "matplotlib", "rich", "typer", "jinja2", "narwhals"),
@@ -87,3 +88,17 @@ class MissingName:
 
     def __repr__(self) -> str:
         return f"<{self.__doc__}>"
+
+
+@cache
+def stand_in(name: str, library: str) -> MissingName:
+    """Return the stand-in for a public name; as a module is one object, each name has one.
+
+    Examples
+    --------
+    >>> stand_in("deep", "torch")
+    <deep needs torch: install it with: pip install 'rpca-affect[deep]'.>
+    >>> stand_in("deep", "torch") is stand_in("deep", "torch")
+    True
+    """
+    return MissingName(name, library)
