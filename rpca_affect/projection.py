@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from rpca_affect.arrays import Array, array_namespace, device
 from rpca_affect.prox import group_threshold, soft_threshold
 
@@ -70,22 +72,48 @@ def robust_scores(
     if tol is None:
         tol = 1e-8 if values.dtype == xp.float64 else 1e-4
     design = components / scale
-    outer = xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features))
+    grams = _Grams(design)
     step = max(1, CHUNK_CELLS // max(rank * rank, features))
     parts = []
     for first in range(0, values.shape[0], step):
         last = min(first + step, values.shape[0])
         target = values[first:last, :] / scale
         known = xp.ones_like(target) if mask is None else xp.astype(mask[first:last, :], target.dtype)
-        parts.append(_fit(xp, target, known, design, outer, knee, tol, max_iter))
+        parts.append(_fit(xp, target, known, grams, knee, tol, max_iter))
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
 
 
-def _fit(
-    xp: Any, target: Array, known: Array, design: Array, outer: Array, knee: float, tol: float, max_iter: int
-) -> Array:
+class _Grams:
+    """Gram matrices ``sum_j w_j v_j v_j^T`` of a design V under the weights of many frames.
+
+    They are symmetric: one matrix product weighs the products of the upper triangle, which are then mirrored.
+
+    Parameters
+    ----------
+    design : array, shape (k, n)
+        V, a column for each cell of a frame.
+    """
+
+    def __init__(self, design: Array) -> None:
+        xp = array_namespace(design)
+        rows, columns = np.triu_indices(design.shape[0])
+        place = np.empty((design.shape[0],) * 2, dtype=np.int64)
+        place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+        one, other, self.place = (xp.asarray(part, device=device(design)) for part in (rows, columns, place.ravel()))
+        self.design = design
+        self.products = xp.take(design, one, axis=0) * xp.take(design, other, axis=0)
+
+    def __call__(self, weights: Array) -> Array:
+        """Weigh the cells of frames, shape (m, n); the matrices have shape (m, k, k)."""
+        xp, rank = array_namespace(weights), self.design.shape[0]
+        upper = weights @ xp.matrix_transpose(self.products)
+        return xp.reshape(xp.take(upper, self.place, axis=1), (-1, rank, rank))
+
+
+def _fit(xp: Any, target: Array, known: Array, grams: _Grams, knee: float, tol: float, max_iter: int) -> Array:
     """Reweight until settled; frames that have settled leave, so a frame's answer does not depend on its neighbours."""
-    scores = _weighted(xp, target, known, design, outer)
+    design = grams.design
+    scores = _weighted(xp, target, known, grams)
     if not math.isfinite(knee):
         return scores
     left = xp.arange(target.shape[0], device=device(target))
@@ -94,12 +122,12 @@ def _fit(
         rest = known * (target - scores @ design)
         size = xp.abs(rest)
         weights = known * (knee / xp.maximum(size, xp.full_like(size, knee)))
-        moved = _weighted(xp, target, weights, design, outer)
+        moved = _weighted(xp, target, weights, grams)
         # Reweighting always descends, but slowly near the end; the Newton step is exact once it is known which
         # cells lie beyond the knee. Whichever descends more is taken, frame by frame.
         inside = known * xp.astype(size <= knee, known.dtype)
         pull = xp.clip(rest, -knee, knee)
-        newton = scores + _solved(xp, inside, pull, design, outer)
+        newton = scores + _solved(xp, inside, pull, grams)
         better = _loss(xp, known * (target - newton @ design), knee) < _loss(
             xp, known * (target - moved @ design), knee
         )
@@ -122,18 +150,18 @@ def _loss(xp: Any, rest: Array, knee: float) -> Array:
     return xp.sum(xp.where(size <= knee, size * size / 2, knee * (size - knee / 2)), axis=1)
 
 
-def _weighted(xp: Any, target: Array, weights: Array, design: Array, outer: Array) -> Array:
+def _weighted(xp: Any, target: Array, weights: Array, grams: _Grams) -> Array:
     """Weighted least squares of every frame, shape (m, k)."""
-    return _solved(xp, weights, weights * target, design, outer)
+    return _solved(xp, weights, weights * target, grams)
 
 
-def _solved(xp: Any, weights: Array, pull: Array, design: Array, outer: Array) -> Array:
+def _solved(xp: Any, weights: Array, pull: Array, grams: _Grams) -> Array:
     """Solve the normal equations of every frame with the given weights (m, n) for the pull (m, n) of its cells."""
+    design = grams.design
     rank = design.shape[0]
-    gram = xp.reshape(weights @ xp.matrix_transpose(outer), (-1, rank, rank))
     # The ridge only decides where the weighted cells leave the scores open; it is far below rounding elsewhere.
     ridge = xp.finfo(pull.dtype).eps * 8 * xp.sum(design * design) / rank
-    gram = gram + ridge * xp.eye(rank, dtype=pull.dtype, device=device(pull))
+    gram = grams(weights) + ridge * xp.eye(rank, dtype=pull.dtype, device=device(pull))
     right = pull @ xp.matrix_transpose(design)
     return xp.linalg.solve(gram, right[..., None])[..., 0]
 
@@ -164,22 +192,19 @@ class Predictor:
 
     def __init__(self, components: Array, scale: Array, square: Array) -> None:
         xp = array_namespace(components)
-        rank, features = components.shape
+        rank = components.shape[0]
         usable = xp.where(scale > 0, scale, xp.max(scale) * xp.ones_like(scale))
         own = xp.sum((components * usable) ** 2, axis=1)
         variance = xp.maximum(square - own, SMALLEST_SHARE * own)
-        design = components / usable
         self.components, self.usable = components, usable
-        self.across = xp.matrix_transpose(design)
-        self.outer = xp.matrix_transpose(xp.reshape(design[:, None, :] * design[None, :, :], (rank * rank, features)))
+        self.grams = _Grams(components / usable)
         self.prior = xp.eye(rank, dtype=components.dtype, device=device(components)) / variance
 
     def __call__(self, values: Array, weights: Array) -> Array:
         """Predict frames, shape (m, n), from those of their cells that have a weight, between 0 and 1."""
         xp = array_namespace(values)
-        rank = self.components.shape[0]
-        gram = xp.reshape(weights @ self.outer, (-1, rank, rank)) + self.prior
-        right = (weights * values / self.usable) @ self.across
+        gram = self.grams(weights) + self.prior
+        right = (weights * values / self.usable) @ xp.matrix_transpose(self.grams.design)
         return xp.linalg.solve(gram, right[..., None])[..., 0] @ self.components
 
 
