@@ -75,10 +75,10 @@ def lined(values: Array, trusted: Array | None, lengths: Sequence[int] | None, l
     if trusted is None:
         return None
     xp = array_namespace(values)
-    count = xp.count_nonzero(trusted, axis=0)
-    beside = xp.count_nonzero(trusted[1:, :] & trusted[:-1, :], axis=0)
-    slow = np.flatnonzero(to_numpy((count > STEPS) & (beside < BESIDE * count)))
-    if not len(slow) or (lags == 1 and len(slow) < (1 - BESIDE) * int(xp.count_nonzero(count))):
+    count = to_numpy(xp.count_nonzero(trusted, axis=0))
+    beside = to_numpy(xp.count_nonzero(trusted[1:, :] & trusted[:-1, :], axis=0))
+    slow = np.flatnonzero((count > STEPS) & (beside < BESIDE * count))
+    if not len(slow) or (lags == 1 and len(slow) < (1 - BESIDE) * np.count_nonzero(count)):
         return trusted
     frames = np.arange(values.shape[0])
     number = np.repeat(np.arange(len(lengths or [0])), lengths or len(frames))
