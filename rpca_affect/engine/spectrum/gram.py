@@ -40,31 +40,42 @@ def gram(x: np.ndarray, crew: Crew, memory: np.ndarray | None = None) -> np.ndar
     array, shape (n, n), Fortran-ordered
         Both triangles are filled.
     """
-    rows, columns = x.shape
+    columns = x.shape[1]
     if x.size <= CHUNK:
         x = x.astype(np.float64, copy=False)
         return (x.T @ x).T
     memory = np.empty(0) if memory is None else memory
-    if columns <= SMALL or (columns <= MODERATE and x.dtype == np.float64):
-        # Large against the product of a block, so that adding them up costs little.
-        height = max(CHUNK // columns, 4 * columns)
-        shares = [share for share in crew.shares(rows) if share.start < share.stop]
-        first, memory = carved((columns, columns), memory)
-        totals = [first, *carved((len(shares) - 1, columns, columns), memory)[0]]
+    summed = columns <= SMALL or (columns <= MODERATE and x.dtype == np.float64)
+    return (_summed if summed else _tiled)(x, crew, memory)
 
-        def part(_: int, k: int) -> None:
-            share, total = shares[k], totals[k]
-            for start in range(share.start, share.stop, height):
-                block = x[start : min(start + height, share.stop)].astype(np.float64, copy=False)
-                if start == share.start:  # symmetric: NumPy computes one triangle only, and lets others run
-                    np.matmul(block.T, block, out=total)
-                else:
-                    total += block.T @ block
 
-        crew.run(part, range(len(shares)))
-        for total in totals[1:]:
-            first += total
-        return first.T
+def _summed(x: np.ndarray, crew: Crew, memory: np.ndarray) -> np.ndarray:
+    """`gram` as a sum over row blocks, one total for each worker: for few columns."""
+    rows, columns = x.shape
+    # Large against the product of a block, so that adding them up costs little.
+    height = max(CHUNK // columns, 4 * columns)
+    shares = [share for share in crew.shares(rows) if share.start < share.stop]
+    first, memory = carved((columns, columns), memory)
+    totals = [first, *carved((len(shares) - 1, columns, columns), memory)[0]]
+
+    def part(_: int, k: int) -> None:
+        share, total = shares[k], totals[k]
+        for start in range(share.start, share.stop, height):
+            block = x[start : min(start + height, share.stop)].astype(np.float64, copy=False)
+            if start == share.start:  # symmetric: NumPy computes one triangle only, and lets others run
+                np.matmul(block.T, block, out=total)
+            else:
+                total += block.T @ block
+
+    crew.run(part, range(len(shares)))
+    for total in totals[1:]:
+        first += total
+    return first.T
+
+
+def _tiled(x: np.ndarray, crew: Crew, memory: np.ndarray) -> np.ndarray:
+    """`gram` in three tiles of the lower triangle, which the workers share: for many columns."""
+    rows, columns = x.shape
     total = carved((columns, columns), memory)[0].T
     half = columns // 2
     tiles = [(slice(half, columns), slice(0, half)), (slice(0, half),) * 2, (slice(half, columns),) * 2]
