@@ -1,4 +1,4 @@
-"""A refusal that names settings: one record, spelled as arguments in Python and as flags in the shell."""
+"""Refusals and notices that name settings: one record, spelled as arguments in Python and as flags in the shell."""
 
 import difflib
 import os
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rpca_affect import words
 
-__all__ = ["Refusal", "Setting", "absent"]
+__all__ = ["Notice", "Refusal", "Setting", "absent"]
 
 
 class Setting(NamedTuple):
@@ -29,12 +29,42 @@ class Refusal(ValueError):
 
     def sentence(self, door: words.Door) -> str:
         """Return the sentence in the words of a door."""
-        return "".join(
-            words.setting(part.name, part.value, door) if isinstance(part, Setting) else str(part) for part in self.args
-        )
+        return _spoken(self.args, door)
 
     def __str__(self) -> str:
         return self.sentence("python")
+
+
+class Notice(str):
+    """What a reader took for granted, made of text and of `Setting`; as text it speaks Python.
+
+    Examples
+    --------
+    >>> notice = Notice("no column holds times; set ", Setting("fps"), ".")
+    >>> notice, notice.sentence("shell")
+    ('no column holds times; set fps.', 'no column holds times; set --fps.')
+    """
+
+    parts: tuple
+
+    def __new__(cls, *parts: Any) -> "Notice":
+        """Join the parts in the words of Python."""
+        made = super().__new__(cls, _spoken(parts, "python"))
+        made.parts = parts
+        return made
+
+    def __getnewargs__(self) -> tuple:
+        return self.parts
+
+    def sentence(self, door: words.Door) -> str:
+        """Return the sentence in the words of a door."""
+        return _spoken(self.parts, door)
+
+
+def _spoken(parts: tuple, door: words.Door) -> str:
+    return "".join(
+        words.setting(part.name, part.value, door) if isinstance(part, Setting) else str(part) for part in parts
+    )
 
 
 def absent(path: str | os.PathLike[str], expected: str = "") -> str:

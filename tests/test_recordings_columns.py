@@ -1,13 +1,18 @@
 """Columns that say when, who, how sure and how much in ways of their own: clocks in two, turns, triples, units."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracker_tables import FRAMES, NAMES, measured, said
+from typer.testing import CliRunner
 
+from rpca_affect.cli.app import app
 from rpca_affect.recordings import from_frame, read
+from rpca_affect.refusals import Notice
 
 # ---------------------------------------------------------------- when
 
@@ -64,6 +69,17 @@ def test_a_time_as_a_share_of_the_whole_is_said(most):
     share = np.linspace(0, most, FRAMES)
     assert "share of the whole" in said(from_frame(measured().assign(time=share)))
     assert "share of the whole" not in said(from_frame(measured().assign(time=share + 0.01)))
+
+
+def test_a_notice_names_an_argument_in_python_and_a_flag_in_the_shell(tmp_path):
+    table = measured().assign(time=range(FRAMES), yaw=np.linspace(300, 500, FRAMES) % 360)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    notices = pickle.loads(pickle.dumps(read(tmp_path / "table.csv").notices))
+    assert {"set fps.", "out (drop)."} <= {" ".join(notice.split()[-2:]) for notice in notices}
+    named = [notice.sentence("shell") for notice in notices if isinstance(notice, Notice)]
+    assert {"set --fps.", "out (--drop)."} <= {" ".join(notice.split()[-2:]) for notice in named}
+    shown = CliRunner().invoke(app, ["inspect", str(tmp_path / "table.csv")], env={"COLUMNS": "400"}).stdout
+    assert "set --fps." in shown and "(--drop)" in shown
 
 
 @pytest.mark.parametrize(("header", "rows"), [(";", ","), ("\t", ","), (",", "\t"), (",", ";")])

@@ -1,5 +1,9 @@
 """Folders: recordings are found below them, what stands beside recordings is left out and said."""
 
+import gzip
+import json
+
+import numpy as np
 import pytest
 from tracker_tables import openface_table, smooth, written
 
@@ -89,3 +93,24 @@ def test_what_stands_beside_many_sessions_is_said_in_few_lines(tmp_path, session
     assert len(inside.files) == sessions and len(inside.notes) == (sessions if sessions <= 5 else 1)
     said = " ".join(inside.notes)
     assert "p00/a_of_details.txt" in said and (sessions <= 5 or f"and {sessions - 5} more" in said)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("key", ["Columns", "columns", "names"])
+def test_what_a_file_beside_a_table_without_header_says_counts(tmp_path, packed, key):
+    """Physiology in BIDS: names and rate stand in a JSON file of the same name."""
+    values = np.random.default_rng(0).uniform(size=(60, 3)).round(4)
+    text = "".join("\t".join(map(str, row)) + "\n" for row in values).encode()
+    name = f"sub-01_physio.tsv{'.gz' if packed else ''}"
+    (tmp_path / name).write_bytes(gzip.compress(text) if packed else text)
+    told = {"SamplingFrequency": 50.0, "StartTime": -2.5, key: ["cardiac", "respiratory", "skin"], "Task": "rest"}
+    (tmp_path / "sub-01_physio.json").write_text(json.dumps(told))
+    recording = read(tmp_path / name)
+    assert recording.feature_names == ("cardiac", "respiratory", "skin") and recording.fps == 50
+    assert np.array_equal(recording.values, values) and any("beside the file" in said for said in recording.notices)
+    inside = recordings_in(tmp_path)
+    assert [file.name for file in inside.files] == [name] and "describes the recording beside it" in inside.notes[0]
+    (tmp_path / "sub-01_physio.json").write_text(json.dumps(told | {key: ["a", "b"]}))
+    assert read(tmp_path / name).feature_names == ("feature_0", "feature_1", "feature_2")
+    (tmp_path / "sub-01_physio.json").write_text(json.dumps([{"cardiac": 0.1}] * 40))
+    assert len(recordings_in(tmp_path).files) == 2

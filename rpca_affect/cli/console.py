@@ -7,9 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from rpca_affect.refusals import Notice
 from rpca_affect.results.identity import plain
 
-__all__ = ["answer", "fail", "harmless", "patient", "say", "sentence"]
+__all__ = ["answer", "fail", "harmless", "patient", "say", "sentence", "spoken"]
 
 _MARKS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
 # Marks that turn the direction of the text behind them could make one name look like another.
@@ -25,6 +26,11 @@ def harmless(text: str) -> str:
     'AU06␛[2J'
     """
     return text.translate(_MARKS)
+
+
+def spoken(notice: str) -> str:
+    """Return what a reader says in the words of the shell, where it names settings."""
+    return notice.sentence("shell") if isinstance(notice, Notice) else notice
 
 
 def sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from rpca_affect import words
-from rpca_affect.cli.console import answer, fail, say
+from rpca_affect.cli.console import answer, fail, say, spoken
 from rpca_affect.cli.pipes import kept
 from rpca_affect.cli.progress import Display
 from rpca_affect.cli.running import CODES, debugging, interrupted
@@ -203,7 +203,7 @@ def _lines(summary: dict[str, Any], target: Path) -> Text:
     for doubt in summary.get("doubts", []):
         text = words.sentence(doubt, "shell")
         lines.append(f"  Warning: {text}\n", style="bold red" if doubt["severe"] else "yellow")
-    for text in summary["notices"]:
+    for text in map(spoken, summary["notices"]):
         lines.append(f"  Note: {text}\n", style="dim")
     report = target / "report.html"
     lines.append(f"  -> {report if report.exists() else target}")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rpca_affect.cli.console import answer, harmless
+from rpca_affect.cli.console import answer, harmless, spoken
 from rpca_affect.cli.pipes import kept
 from rpca_affect.words import record, sentence
 
@@ -50,7 +50,7 @@ def show_recording(file: Path, words: dict[str, Any], as_json: bool) -> None:
     rows += [
         ("missing cells", f"{about['missing_percent']:g} %, {about['masked_frames']} frames without any"),
         ("constant", ", ".join(constant[:6]) + f" and {len(constant) - 6} more" * (len(constant) > 6) or "none"),
-        *(("note", text) for text in about["notices"]),
+        *(("note", spoken(text)) for text in about["notices"]),
     ]  # fmt: skip
     if about["predicted"] is not None:
         named = " and ".join(about["suggested_features"] or []) or "all features"

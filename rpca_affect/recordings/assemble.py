@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rpca_affect.refusals import Setting
+from rpca_affect.refusals import Notice, Setting
 
 from .clock import sequence_rows, step_of
 from .layout import Layout, overridden
@@ -300,7 +300,8 @@ def _when(table: Table, layout: Layout, observed: np.ndarray, fps, max_gap: floa
         rate = 1.0 / step
         if not _SLOWEST <= rate <= _FASTEST:
             shown = f"{step:.3g} s ({round(rate, 2):g} fps)"
-            notices.append(f"The time stamps step by {shown}, which no camera does; set fps.")
+            said = f"The time stamps step by {shown}, which no camera does; set "
+            notices.append(Notice(said, Setting("fps"), "."))
     return time, sequence_id, order, rate
 
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import Notice, Setting
+
 from .names import unit_in
 
 DAY = 86400.0
@@ -89,9 +91,11 @@ def from_numbers(stamps: np.ndarray, name: str, sequence: np.ndarray | None = No
         ones = len(known) > 20 and step == 1 and named is None and bool((np.diff(stamps) == 1).all())
         share = len(known) > 20 and unit == 1.0 and known[0] == 0 and known[-1] == np.max(known) in (1, 100)
         if share:
-            said.append(f"The time stamps run from 0 to {known[-1]:g}, as a share of the whole does: if so, set fps.")
+            run = f"The time stamps run from 0 to {known[-1]:g}, as a share of the whole does: if so, set "
+            said.append(Notice(run, Setting("fps"), "."))
         if ones and known[0] in (0, 1):
-            said.append("The time stamps count 0, 1, 2, ...: read as seconds; if they count frames, set fps.")
+            counts = "The time stamps count 0, 1, 2, ...: read as seconds; if they count frames, set "
+            said.append(Notice(counts, Setting("fps"), "."))
     if unit != 1.0 and not said and not known_unit:
         said.append(f"The time stamps step by {step:.4g} and were read as {_CALLED[unit]}.")
     if abs(first) * unit > 1e8:  # years: a clock, not a stop watch

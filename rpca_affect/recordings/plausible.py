@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rpca_affect.refusals import Notice, Setting
+
 from .lost import COLUMNS, chunks, ends_of
 from .phrases import counted, listed
 
@@ -85,7 +87,7 @@ def oddities(values: np.ndarray, known: np.ndarray, names, place) -> list[str]:
 
 def _turns(values, known, low, high, names, place) -> list[str]:
     """Angles that go on at the other end of their range."""
-    said = []
+    said: list[str] = []
     for turn, called in _TURNS:
         width = high - low
         found, first = [], len(values)
@@ -102,10 +104,9 @@ def _turns(values, known, low, high, names, place) -> list[str]:
                 found.append(names[k])
                 first = min(first, int(np.flatnonzero(over)[0]) + 1)
         if found:
-            said.append(
-                f"{listed(found)} jump{'s' if len(found) == 1 else ''} by {called} ({place(first)}): an angle that "
-                "starts again at the end of its range is no slow base; unwrap it first, or leave it out (drop)."
-            )
+            jumps = f"{listed(found)} jump{'s' if len(found) == 1 else ''} by {called} ({place(first)}): an angle that "
+            base = "starts again at the end of its range is no slow base; unwrap it first, or leave it out ("
+            said.append(Notice(jumps, base, Setting("drop"), ")."))
     return said
 
 
@@ -126,9 +127,13 @@ def _signs(values, known, names, place) -> list[str]:
         turned = np.flatnonzero((part[1:] * part[:-1]).sum(axis=1) < -0.5)
         if len(turned):
             said.append(
-                f"{listed(names[k : k + 4])} are a rotation as a quaternion, and all change their sign "
-                f"{counted(len(turned), 'time')} ({place(int(turned[0]) + 1)} first): q and -q are the same rotation, "
-                "and the jump is no movement; give all the sign of the frame before, or leave them out (drop)."
+                Notice(
+                    f"{listed(names[k : k + 4])} are a rotation as a quaternion, and all change their sign "
+                    f"{counted(len(turned), 'time')} ({place(int(turned[0]) + 1)} first): q and -q are the same "
+                    "rotation, and the jump is no movement; give all the sign of the frame before, or leave them out (",
+                    Setting("drop"),
+                    ").",
+                )
             )
     return said
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .containers.sidecar import description
 from .phrases import listed
 from .recording import RecordingError
 
@@ -102,7 +103,7 @@ def recordings_in(folder: str | Path, skip: Callable[[Path], bool] | None = None
                 continue
             if not file.is_file():
                 notes.append(f"{file} is no plain file; left out.")
-            elif name.casefold().endswith("_of_details.txt") or _beside_a_take(name, names):
+            elif name.casefold().endswith("_of_details.txt") or _beside_a_take(name, names) or _describes(file, names):
                 details.append(file)
             elif (labelled := name.casefold().replace(TARGETS, POINTS)) != name.casefold() and labelled in beside:
                 notes.append(f"{file} holds the labels of {name[: -len(TARGETS)]}{POINTS}; left out.")
@@ -159,6 +160,14 @@ def _beside_a_take(name: str, names: list[str]) -> bool:
     """Whether a file belongs to a take of Live Link Face, which always has its ``take.json``."""
     folded = {other.casefold() for other in names}
     return name.casefold() in _OF_A_TAKE and "take.json" in folded and any(n.endswith(".csv") for n in folded)
+
+
+def _describes(file: Path, names: list[str]) -> bool:
+    """Whether a JSON file describes the table beside it that has its name, as in BIDS."""
+    tables = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+    if file.suffix.casefold() != ".json" or not any(file.stem + end in names for end in tables):
+        return False
+    return description(file) is not None
 
 
 def _is_about(file: Path, rows: list[list[str]], stems: Counter[str]) -> bool:

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import Notice, Setting
+
 from .clock import SHUFFLED, sequence_rows, spread, step_of
 from .phrases import counted
 
@@ -122,7 +124,8 @@ def unbroken(stamps, key, numbered: bool, max_gap: float, observed: np.ndarray, 
     if repeated:
         notices.append(f"{counted(repeated, 'row')} with the time stamp of the row before.")
     if n_sequences > n_rows // 4 and n_sequences > 20:
-        notices.append(f"{n_sequences} sequences in {n_rows} rows: check which columns tell them apart (key).")
+        said = f"{n_sequences} sequences in {n_rows} rows: check which columns tell them apart ("
+        notices.append(Notice(said, Setting("key"), ")."))
     return sequence_id if n_sequences > 1 else None
 
 

@@ -15,6 +15,7 @@ from types import ModuleType
 
 from ..names import names_of
 from ..tables import Table
+from .sidecar import described
 from .source import Source, open_source
 
 
@@ -33,7 +34,7 @@ def load(path: Path, keys: Sequence[str] = ()) -> Table:
         return load_folder(path)
     source = open_source(path, keys)
     if source.member is None:
-        return load_source(source, keys)
+        return described(load_source(source, keys), path)
     table = load_source(source, [key for key in keys if key != source.member])
     inner = names_of(table.form.get("key"))
     return replace(table, form={**table.form, "key": ",".join((source.member, *inner))})

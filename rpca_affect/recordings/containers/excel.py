@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import Notice, Setting
+
 from ..phrases import listed
 from ..recording import RecordingError
 from ..tables import Table
@@ -46,7 +48,8 @@ def load(source: Source, keys: Sequence[str] = ()) -> Table:
     title = max(filled, key=lambda name: len(filled[name]))
     said = list(source.notices)
     if len(filled) > 1 and not asked:
-        said.append(f"The sheet {title!r} was read, the longest of {len(filled)}; choose another with key.")
+        chosen = f"The sheet {title!r} was read, the longest of {len(filled)}; choose another with "
+        said.append(Notice(chosen, Setting("key"), "."))
     return _table(
         source.name,
         title,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from rpca_affect.refusals import Notice, Setting
+
 from ..names import CLOCK, words_of
 from ..recording import RecordingError
 from .source import Source
@@ -45,7 +47,8 @@ class Frames:
 
     def _chosen(self, what: str, name: str, which: str, among: int) -> None:
         if among > 1:
-            self.notices.append(f"The {what} {name!r} was read, the {which} of {among}; choose another with key.")
+            said = f"The {what} {name!r} was read, the {which} of {among}; choose another with "
+            self.notices.append(Notice(said, Setting("key"), "."))
 
     def _note(self, held: dict) -> None:
         beside = [held, *(value for value in held.values() if isinstance(value, dict))]

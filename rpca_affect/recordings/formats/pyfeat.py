@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rpca_affect.refusals import Notice, Setting
+
 from ..convention import Convention
 from ..examples import Example, some_frames, wandering
 from ..groups import PYFEAT, group_of
@@ -33,7 +35,7 @@ def layout(table: Table) -> Layout:
     There is no time: `approx_time` counts whole seconds only.  Several videos in one table (`input`) and several
     faces in one frame are sequences of their own; a table of single images is one sequence.
     """
-    notices = ["py-feat writes no exact time; set fps to get seconds."]
+    notices: list[str] = [Notice("py-feat writes no exact time; set ", Setting("fps"), " to get seconds.")]
     sequence = _sequence(table, notices)
     return replace(lay_out(table, NAME, CONVENTION, TITLE, notices=notices), sequence=sequence)
 
