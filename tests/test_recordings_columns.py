@@ -64,6 +64,15 @@ def test_a_rate_in_every_row_is_used_where_no_column_holds_times(name):
     assert recording.fps == 24 and recording.feature_names == tuple(NAMES)
 
 
+@pytest.mark.parametrize("line", ["Frame Time: 0.04", "Sampling interval: 0.040", "Frame rate: 25", "FPS: 25.0"])
+def test_a_line_that_states_a_number_names_no_columns(tmp_path, line):
+    """Motion capture in BVH: three cells of blanks above rows of three numbers."""
+    rows = [" ".join(map(str, row[:3])) for row in measured().to_numpy()]
+    (tmp_path / "motion.bvh").write_text("\n".join(["MOTION", f"Frames: {FRAMES}", line, *rows]))
+    recording = read(tmp_path / "motion.bvh")
+    assert np.array_equal(recording.values, measured().iloc[:, :3]) and recording.fps == pytest.approx(25)
+
+
 @pytest.mark.parametrize("most", [1, 100])
 def test_a_time_as_a_share_of_the_whole_is_said(most):
     share = np.linspace(0, most, FRAMES)

@@ -77,6 +77,46 @@ def test_curves_with_stamps_of_their_own_are_put_side_by_side(tmp_path_factory, 
     assert "4 curves" in said(recording) and (step == 1.0 or recording.fps == pytest.approx(25))
 
 
+@pytest.mark.parametrize("form", ["pairs", "times", "x", "beside"])
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("features", [1, 4])
+def test_series_that_each_name_a_feature_are_its_columns(tmp_path, form, around, features):
+    table, stamps = measured().iloc[:, :features], (np.arange(FRAMES) / 25).tolist()
+    if features == 1:
+        table = table.set_axis(["jawOpen"], axis=1)
+    if form == "pairs":
+        rows = [{"name": name, "data": [list(p) for p in zip(stamps, table[name])]} for name in table]
+    else:
+        own = {form: stamps} if form != "beside" else {}
+        rows = [{"kind": "curve", "name": name, **own, "values": table[name].tolist()} for name in table]
+    held = {"tracks": rows, **({"time": stamps} if form == "beside" else {"version": 2})}
+    recording = written(tmp_path, {"clip": held, "fps": 25} if around else held)
+    assert recording.feature_names == tuple(table) and np.array_equal(recording.values, table)
+    assert recording.fps == pytest.approx(25) and "curves of a feature each" in said(recording)
+
+
+def test_pictures_with_a_list_each_are_frames(tmp_path):
+    table = np.random.default_rng(0).uniform(size=(FRAMES, 90)).round(4)
+    rows = [{"image": f"img_{k:03d}.png", "embedding": row} for k, row in enumerate(table.tolist())]
+    assert np.array_equal(written(tmp_path, rows).values, table)
+
+
+@pytest.mark.parametrize("sections", [["features"], ["upper", "lower"]])
+def test_columns_in_objects_beside_a_list_of_times(tmp_path, sections):
+    table = measured()
+    parts = np.array_split(table.columns, len(sections))
+    held = {name: {column: table[column].tolist() for column in part} for name, part in zip(sections, parts)}
+    recording = written(tmp_path, {**held, "timestamps": (np.arange(FRAMES) / 25).tolist(), "fps": 25})
+    assert recording.feature_names == tuple(NAMES) and np.array_equal(recording.values, table)
+    assert recording.fps == pytest.approx(25)
+
+
+def test_events_beside_frames_are_not_taken_for_them(tmp_path):
+    events = [{"t": k, "what": "blink"} for k in range(5 * FRAMES)]
+    recording = written(tmp_path, {"events": events, "frames": measured().to_dict("records")})
+    assert np.array_equal(recording.values, measured()) and "'frames' was read" in said(recording)
+
+
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("split", [True, False])
 def test_lists_of_one_length_are_columns_of_one_table(tmp_path, named, split):
@@ -122,7 +162,7 @@ def test_a_rate_beside_the_frames_is_used_where_no_column_holds_times(tmp_path, 
 def test_a_choice_among_lists_is_said(tmp_path):
     held = {"faces": measured().to_dict("records"), "hands": measured(20).to_dict("records")}
     recording = written(tmp_path, held)
-    assert len(recording.values) == FRAMES and "'faces' was read, the longest of 2" in said(recording)
+    assert len(recording.values) == FRAMES and "'faces' was read, the largest of 2" in said(recording)
     assert len(read(tmp_path / "held.json", key="hands").values) == 20
 
 

@@ -19,11 +19,17 @@ _RATE = re.compile(
     r"\b(?:fps|(?:frame|sampling|sample|video)[ _-]?(?:rate|frequency)|bildrate|abtastrate)\b[^\w\n]*(\d+(?:[.,]\d+)?)",
     re.I,
 )
+_STEP = re.compile(
+    r"\b(?:(?:frame|sample)[ _-]?time|(?:sampling|sample)[ _-]?(?:interval|period))\b[^\w\n]*(\d+[.,]\d+)", re.I
+)
 
 
 def stated_rate(lines: Iterable[str]) -> tuple[float, str] | None:
     """Frames per second that one line above a table states, and that line; None where there is none or they differ."""
+    lines = list(lines)
     found = {float(match[1].replace(",", ".")): line.strip() for line in lines if (match := _RATE.search(line))}
+    steps = {float(match[1].replace(",", ".")): line.strip() for line in lines if (match := _STEP.search(line))}
+    found |= {round(1 / step, 3): line for step, line in steps.items() if 0 < step < 1}
     return next(iter(found.items())) if len(found) == 1 and 0 < next(iter(found)) <= 1000 else None
 
 

@@ -8,11 +8,23 @@ from itertools import pairwise
 
 from ..cells import MEASURED
 from ..recording import RecordingError
-from .rows import DATA, SEPARATORS, Row, count, fields, is_blank, is_number, is_words, named_otherwise, rows_of
+from .rows import (
+    DATA,
+    SEPARATORS,
+    Row,
+    count,
+    decimal_mark,
+    fields,
+    is_blank,
+    is_number,
+    is_stated,
+    is_words,
+    named_otherwise,
+    rows_of,
+)
 
 COMMENTS = ("#", "%", "//")
 HEAD_ROWS, HEAD_CHARACTERS = 400, 4_000_000
-_COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.I)
 _UNIT = re.compile(
     r"\[.*\]|\(.*\)|-|%|°c?|[mµμun]?s|sec(onds?)?|px|pixels?|[mcµμ]?m|rad|deg(rees)?|k?hz|[mµμu]?v|a\.?u\.?|bpm|db|g|"
     r"m/s(\^?2)?|n/?a|bool(ean)?|float\d*|int\d*|number|numeric|string|double|ratio|norm(alized)?|score|counts?|"
@@ -116,7 +128,7 @@ def _laid_out(name: str, rows: list[Row], comments: list[Row], given: str | None
         tuple(names),
         bool(levels) or start > 0,
         skip,
-        _decimal([row.text for row in body[:20]], separator),
+        decimal_mark([row.text for row in body[:20]], separator),
         tuple(body[:20]),
         spare,
         preamble,
@@ -177,7 +189,7 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
     def is_names(i: int) -> bool:
         found = of(i)
         filled = [cell for cell in found if cell]
-        if not filled:
+        if not filled or is_stated(found):
             return False
         numeric = sum(DATA.fullmatch(cell) is not None for cell in filled)
         if not numeric or _counts_up(found):
@@ -193,14 +205,14 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
         return not columns or 2 * words > len(columns)
 
     # The first row of data is the first that has the usual number of cells and is no row of names.
-    near = [i for i in range(len(rows)) if counts[i] in (width, width - 1, width + 1)]
+    near = [i for i in range(len(rows)) if counts[i] in (width, width - 1, width + 1) and not is_stated(of(i))]
     first = next((i for i in near if counts[i] == width and not is_names(i)), None)
     if first is None:  # every row could be names: a table of words only
         first = next((i + 1 for i in near), 1)
         return min(first, len(rows)), [raw(first - 1)], 0
     named: list[int] = []
     i = first - 1
-    while i >= 0 and counts[i] in (width, width - 1, width + 1) and is_names(i) and len(named) < 6:
+    while i in near and is_names(i) and len(named) < 6:
         named.insert(0, i)
         i -= 1
     if not named:
@@ -316,22 +328,6 @@ def _fitted(name: str, names: list[str], texts: list[str], separator: str, notic
         notices.append("The header has one name less than the rows have cells: the first column has no name.")
         return ["", *names], 0
     return names, 0  # refused at the first row
-
-
-def _decimal(texts: list[str], separator: str) -> str:
-    """Decimal mark of the cells: a comma where some cell has one and none has a point."""
-    cells = [cell.strip() for text in texts for cell in fields(text, separator)[:400]]
-    commas = [cell for cell in cells if _COMMA.fullmatch(cell)]
-    if not commas:
-        grouped = any(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+,\d+", cell) for cell in cells)
-        return "," if grouped else "."
-    if any("." in cell and is_number(cell) and "," not in cell for cell in cells):
-        # 1.342 beside 661,60 groups its thousands; 0.5 beside 1,234 does not
-        points = [cell for cell in cells if "." in cell and "," not in cell and is_number(cell)]
-        return "," if all(re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", cell) for cell in points) else "."
-    if separator == "," and all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", cell) for cell in commas):
-        return "."  # quoted thousands
-    return ","
 
 
 def dialect_of_rows(name: str, rows: list[Row], width: int) -> tuple[int, Dialect]:

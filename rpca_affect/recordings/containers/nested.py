@@ -1,15 +1,17 @@
 """Where the frames lie in JSON: a list of records, records under names, lists by column, or groups of any of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from rpca_affect.refusals import Notice, Setting
 
-from ..names import CLOCK, words_of
+from ..names import CLOCK, word_set, words_of
 from ..recording import RecordingError
 from .source import Source
 
+_STAMPS = CLOCK | {"frame", "x", "t"}
+_NAMING = word_set("name label feature channel path id key")
 _DEEPEST = 8  # objects in objects that are looked into
 _MOST_LINES = 60  # numbers and words beside the frames that are looked at for a rate
 
@@ -38,12 +40,12 @@ class Frames:
             held = held[key]
         groups = dict(_groups(held)) if _first_group(held) else {}
         if groups:
-            path = max(groups, key=lambda path: len(groups[path]))
-            self._chosen("list", ".".join(path), "longest", len(groups))
+            path = max(groups, key=lambda path: _size(groups[path]))
+            self._chosen("list", ".".join(path), "largest", len(groups))
             held = groups[path]
         elif isinstance(held, dict) and key is None:
             held = self._inside(held)
-        self.held = held
+        self.held = self._unrolled(held)
 
     def _chosen(self, what: str, name: str, which: str, among: int) -> None:
         if among > 1:
@@ -60,11 +62,8 @@ class Frames:
         if not _keyed(held):
             self._note(held)
         tables = {name: value for name, value in held.items() if _records(value)}
-        columns = {
-            name: value
-            for name, value in held.items()
-            if isinstance(value, list) and len(value) > 1 and name not in tables
-        }
+        columns = {k: v for k, v in held.items() if isinstance(v, list) and len(v) > 1 and k not in tables}
+        columns |= {} if tables else _sections(held, columns)
         if tables:
             return self._joined(tables, columns)
         nested = {k: v for k, v in held.items() if isinstance(v, dict) and _holds_records(v)}
@@ -78,17 +77,27 @@ class Frames:
             return _by_key(held) if _keyed(held) else _by_row(held)
         raise RecordingError(f"{self.source.name} holds no list of records, expected one record for each frame.")
 
+    def _unrolled(self, held: Any) -> Any:
+        """The frames of series: records that each name a feature and hold its numbers, with or without stamps."""
+        curves = _series(held) if isinstance(held, list) else None
+        return held if curves is None else self._beside(curves)
+
+    def _beside(self, curves: dict[str, list]) -> list:
+        self.notices.append(f"{len(curves)} curves of a feature each, with their stamps, were put side by side.")
+        return _side_by_side(curves)
+
     def _joined(self, tables: dict[str, list], columns: dict[str, list]) -> list:
         """Lists of one length are those of one table; of several lengths the longest is read."""
+        if len(tables) == 1 and (curves := _series(next(iter(tables.values())), list(columns.values()))):
+            return self._beside(curves)
         if len(tables) > 1 and all(map(_is_curve, tables.values())):
-            self.notices.append(f"{len(tables)} curves, each with stamps of its own, were put side by side.")
-            return _side_by_side(tables)
-        main = max(tables, key=lambda name: len(tables[name]))
+            return self._beside(tables)
+        main = max(tables, key=lambda name: _size(tables[name]))
         rows, length = tables[main], len(tables[main])
         named = _titled(rows, columns)
         beside = {k: v for k, v in (tables | columns).items() if k != main and len(v) == length and v is not named[1]}
         others = [name for name in tables if name != main and name not in beside]
-        self._chosen("list", main, "longest", len(others) + 1)
+        self._chosen("list", main, "largest", len(others) + 1)
         self.key = main
         rows = named[0]
         if beside:
@@ -159,6 +168,52 @@ def _is_curve(rows: list) -> bool:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, (int, float))
+
+
+def _series(records: list, beside: Sequence[list] = ()) -> dict[str, list] | None:
+    """Pairs of a stamp and a number of each feature, where each record names one and holds its numbers.
+
+    The stamps are in the same list, in one of their own, or in one list `beside` the records for all of them.
+    """
+    if not all(isinstance(record, dict) for record in records):
+        return None
+    shared = [key for key in records[0] if all(key in record for record in records)]
+    words = [key for key in shared if all(isinstance(record[key], str) for record in records)]
+    names = [key for key in words if len({record[key] for record in records}) == len(records)]
+    names.sort(key=lambda key: not set(words_of(key)) & _NAMING)
+    lists = [key for key in shared if all(isinstance(r[key], list) and len(r[key]) > 1 for r in records)]
+    stamped = [key for key in lists if {word.removesuffix("s") for word in words_of(key)} & _STAMPS]
+    values = [key for key in lists if key not in stamped]
+    if not names or not values:
+        return None
+    curves: dict[str, list] = {}
+    for record in records:
+        for key in values:
+            name = record[names[0]] if len(values) == 1 else f"{record[names[0]]}.{key}"
+            own = [record[one] for one in stamped] or [one for one in beside if len(one) == len(record[key])]
+            curves[name] = [list(pair) for pair in zip(own[0], record[key])] if own else record[key]
+    return curves if all(map(_is_curve, curves.values())) else None
+
+
+def _sections(held: dict, columns: dict[str, list]) -> dict[str, list]:
+    """Lists by column that stand in objects of an object, as many entries in each as in the lists beside them."""
+    inner = [v for v in held.values() if isinstance(v, dict) and v and all(isinstance(one, list) for one in v.values())]
+    found = {name: value for section in inner for name, value in section.items()}
+    lengths = {len(value) for value in (found | columns).values()}
+    return found if len(lengths) == 1 and len(found) == sum(map(len, inner)) and max(lengths) > 1 else {}
+
+
+def _size(rows: list) -> int:
+    """How many numbers a list of records holds beside their stamps, by its first."""
+    return len(rows) * _numbers_in(rows[0])
+
+
+def _numbers_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(
+            _numbers_in(inner) for name, inner in value.items() if not set(words_of(str(name))) & _STAMPS - {"x"}
+        )
+    return sum(map(_numbers_in, value)) if isinstance(value, list) else int(_is_plain(value))
 
 
 def _side_by_side(curves: dict[str, list]) -> list[dict]:

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 from io import StringIO
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..recording import RecordingError
@@ -19,6 +20,7 @@ DATA = re.compile(
     r"[-+]?(\d[\d.,]*|[.,]\d+)(e[-+]?\d+)?|\d+:\d\d?[:;.,\d]*|\d+[-/.]\d+[-/.]\d+([ T].*)?|[-+]?(nan|inf)(\(ind\))?",
     re.I,
 )
+_COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.I)
 
 
 class Row(NamedTuple):
@@ -82,6 +84,11 @@ def is_number(cell: str) -> bool:
     return "_" not in text
 
 
+def is_stated(cells: list[str]) -> bool:
+    """Whether a row states a number under a name, as in ``Frame Time: 0.04``."""
+    return any(word.endswith(":") and cell and is_number(cell) for word, cell in pairwise(cells))
+
+
 def is_words(text: str, mark: str) -> bool:
     """Whether at most half of the cells of a row are numbers, times or dates."""
     cells = [cell.strip() for cell in fields(text, mark)[:200]]
@@ -95,3 +102,19 @@ def named_otherwise(line: str, width: int, separator: str) -> list[str] | None:
         if mark != separator and len(names) == width > 1 and is_words(line, mark) and len(set(names)) == width:
             return names
     return None
+
+
+def decimal_mark(texts: list[str], separator: str) -> str:
+    """Decimal mark of the cells: a comma where some cell has one and none has a point."""
+    cells = [cell.strip() for text in texts for cell in fields(text, separator)[:400]]
+    commas = [cell for cell in cells if _COMMA.fullmatch(cell)]
+    if not commas:
+        grouped = any(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+,\d+", cell) for cell in cells)
+        return "," if grouped else "."
+    if any("." in cell and is_number(cell) and "," not in cell for cell in cells):
+        # 1.342 beside 661,60 groups its thousands; 0.5 beside 1,234 does not
+        points = [cell for cell in cells if "." in cell and "," not in cell and is_number(cell)]
+        return "," if all(re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", cell) for cell in points) else "."
+    if separator == "," and all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", cell) for cell in commas):
+        return "."  # quoted thousands
+    return ","
