@@ -70,8 +70,10 @@ def weight(name: str, value: Any) -> None:
     number(name, value, above=0)
 
 
-def of_solve(tol: Any, gap: Any, max_iter: Any, sparse: Any, lam: Any) -> None:
-    """Refuse numbers that no solve can be asked for."""
+def of_solve(tol: Any, gap: Any, max_iter: Any, sparse: Any, lam: Any, callback: Any = None) -> None:
+    """Refuse what no solve can be asked for."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}: give a function of the progress, or None")
     number("tol", tol, above=0)
     one_of("sparse", sparse, ("cells", "frames"))
     if gap is not None:

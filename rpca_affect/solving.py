@@ -135,13 +135,15 @@ def solve(
     data = observe(observed, mask)
     calm = tol is None
     tol = 1e-7 if tol is None else tol
-    checks.of_solve(tol, gap, max_iter, sparse, lam)
+    checks.of_solve(tol, gap, max_iter, sparse, lam, callback)
     if rank is not None:
         checks.whole("rank", rank, least=0, most=min(data.given.shape[-2:]))
     if cardinality is not None:
         checks.number("cardinality", cardinality, least=0)
     if factored and data.given.ndim > 2:
         raise ValueError("factored=True is for one matrix at a time: loop over the stack")
+    if init is not None and not isinstance(init, Decomposition):
+        raise TypeError(f"init is {type(init).__name__}: give the Decomposition that an earlier solve returned")
     if init is not None and tuple(init.sparse.shape) != tuple(data.given.shape):
         raise ValueError(
             f"init belongs to a matrix of shape {tuple(init.sparse.shape)}, not {tuple(data.given.shape)}: "

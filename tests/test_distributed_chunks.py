@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -134,3 +135,13 @@ def test_the_shell_solves_a_matrix_beyond_memory(tmp_path):
         assert json.loads(done.stdout)["shape"] == [240, 24]
         low = np.load(tmp_path / out / "low_rank.npy")
         assert off(low, ra.solve(M, noise=0.1).low_rank) < 1e-8
+
+
+@pytest.mark.parametrize("name", ["clip.csv", "folder"])
+def test_a_table_is_refused_before_anything_is_installed_for_it(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    path.write_text("a,b\n1,2\n") if "." in name else path.mkdir()
+    monkeypatch.setitem(sys.modules, "dask.array", None)
+    monkeypatch.setitem(sys.modules, "dask", None)
+    with pytest.raises(ValueError, match=r"is no \.npy file.*`decompose` a table"):
+        ra.distributed.solve(path)

@@ -168,7 +168,7 @@ def test_matrices_that_cannot_be_decomposed_are_refused(matrix, kind, words):
         ({"noise": np.ones(40), "sparse": "frames"}, "one noise level"),
         ({"solver": "godec", "rank": 3}, "cardinality"),
         ({"solver": "godec", "rank": 99, "cardinality": 1}, "rank is 99"),
-        ({"solver": "godec", "rank": 3, "cardinality": 10**6}, "2400 cells"),
+        ({"solver": "godec", "rank": 3, "cardinality": 10**6}, "from 0 to 2400"),
         ({"solver": "godec", "rank": 3, "cardinality": 5, "lam": 0.1}, "does not take lam"),
         ({"mask": np.ones((3, 3), bool)}, "does not fit"),
         ({"mask": np.zeros((60, 40), bool)}, "every cell"),
@@ -232,3 +232,15 @@ def test_a_tensor_that_asks_for_gradients_is_refused_in_a_sentence(door):
     with pytest.raises(TypeError, match=r"asks for gradients, .* x\.detach\(\)"):
         door(x)
     door(x.detach())
+
+
+@pytest.mark.parametrize(("door", "words", "sentence"), [
+    (ra.solve, {"callback": 3}, "callback is 3: give a function"),
+    (ra.solve, {"init": "before"}, "init is str: give the Decomposition"),
+    (ra.decompose, {"callback": 3}, "callback is 3: give a function"),
+    (ra.decompose, {"check": "no"}, "check is 'no': give True or False"),
+    (ra.decompose, {"fps": "30"}, "fps is '30', expected frames per second"),
+])  # fmt: skip
+def test_a_parameter_of_another_kind_is_named(door, words, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        door(np.random.default_rng(0).standard_normal((40, 4)), **words)

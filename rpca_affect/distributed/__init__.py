@@ -109,7 +109,7 @@ def solve(
     """
     calm = tol is None
     tol = 1e-7 if tol is None else tol
-    checks.of_solve(tol, gap, max_iter, sparse, lam)
+    checks.of_solve(tol, gap, max_iter, sparse, lam, callback)
     if out is not None:
         _refuse_existing(Path(out))
     data = opened(x)

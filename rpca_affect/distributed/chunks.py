@@ -32,9 +32,11 @@ class Chunk(NamedTuple):
 
 def opened(x: Any) -> Any:
     """Return a dask array (m, n) for whatever was given; nothing is read yet."""
+    path = Path(x) if isinstance(x, (str, Path)) else None
+    kind = "" if path is None else _kind_of(path)  # before anybody installs dask for what it cannot read
     da = needed("rpca_affect.distributed", "dask.array")
-    if isinstance(x, (str, Path)):
-        return _of_path(Path(x))
+    if path is not None:
+        return da.from_zarr(str(path)) if kind == "zarr" else _of_npy(path) if kind == "npy" else _of_parquet(path)
     module = type(x).__module__.split(".")[0]
     if module == "xarray":
         if not hasattr(x, "data") or not hasattr(x, "dims"):
@@ -88,19 +90,20 @@ def dtype_of(x: Any) -> np.dtype:
     return np.dtype(np.float64) if x.dtype == object else as_floating(np.empty((0, 0), x.dtype)).dtype
 
 
-def _of_path(path: Path) -> Any:
-    import dask.array as da
-
+def _kind_of(path: Path) -> str:
+    """Name what a file or folder holds, or refuse it."""
     if not path.exists():
         raise FileNotFoundError(absent(path))
     if path.suffix == ".npy":
-        return _of_npy(path)
+        return "npy"
     if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zarray")):
-        return da.from_zarr(str(path))
-    files = [path] if path.suffix == ".parquet" else sorted(path.glob("*.parquet")) if path.is_dir() else []
-    if not files:
-        raise ValueError(f"{path} is no .npy file, no zarr array and no folder of .parquet files: give one of these")
-    return _of_parquet(files)
+        return "zarr"
+    if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
+        return "parquet"
+    raise ValueError(
+        f"{path} is no .npy file, no zarr array and no folder of .parquet files: give one of these, or `decompose` a "
+        "table that fits in memory"
+    )
 
 
 def _height(x: Any) -> int:
@@ -131,10 +134,11 @@ def _some_rows(path: str, start: int, stop: int) -> np.ndarray:
     return np.array(np.load(path, mmap_mode="r")[start:stop])
 
 
-def _of_parquet(files: list[Path]) -> Any:
+def _of_parquet(path: Path) -> Any:
     import dask
     import pyarrow.parquet as pq
 
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     first = pq.ParquetFile(files[0]).schema_arrow
     kinds = [_kind(field.type) for field in first]
     words = [field.name for field, kind in zip(first, kinds) if kind is None]

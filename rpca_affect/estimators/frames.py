@@ -33,6 +33,8 @@ def in_memory(X: Any) -> Any:
     """
     refuse_lazy(X)
     if isinstance(X, (list, tuple)):
+        if not len(X):
+            raise ValueError("the list is empty: give at least one frame or sequence")
         return [_plain(part) for part in X]
     if not hasattr(X, "shape"):
         as_array(X)

@@ -140,8 +140,11 @@ def stacked(sequences: Any) -> tuple[Any, np.ndarray]:
     Raises
     ------
     ValueError
-        If the widths differ, or the names of the columns of tables.
+        If a sequence is empty, or the widths or the names of the columns of tables differ.
     """
+    empty = [number for number, part in enumerate(sequences) if not len(part)]
+    if empty:  # left out, what comes back would belong to other sequences
+        raise ValueError(f"sequence {empty[0]} has no frames: leave it out, and its label")
     widths = {np.shape(part)[1] for part in sequences}
     if len(widths) > 1:
         raise ValueError(f"the sequences have {sorted(widths)} features: they must agree")

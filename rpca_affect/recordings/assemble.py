@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,8 @@ def assemble(table: Table, layout: Layout, *, min_confidence=0.8, mask=None, max
         raise ValueError(f"min_confidence is {min_confidence}, expected a number from 0 to 1.")
     if not max_gap > 0:
         raise ValueError(f"max_gap is {max_gap}, expected seconds above 0.")
-    if fps is not None and not 0 < fps < np.inf:
-        raise ValueError(f"fps is {fps}, expected frames per second above 0.")
+    if fps is not None and not (isinstance(fps, Real) and 0 < float(fps) < np.inf):
+        raise ValueError(f"fps is {fps!r}, expected frames per second above 0.")
     notices = [*table.notices, *layout.notices]
     values, positions, left_out = _values(table, layout, notices)
     names = tuple(table.names[i] for i in positions)

@@ -168,6 +168,7 @@ def decompose(
     True
     """
     checks.number("false_alarms", false_alarms, least=0)
+    checks.flag("check", check)
     reading = {"features": features, "mask": mask, "fps": fps, "max_gap": max_gap}
     columns = {"key": key, "time": time, "confidence": confidence, "drop": drop, "missing": missing}
     recording = _recording(source, format, min_confidence, columns, reading)

@@ -191,3 +191,20 @@ def test_a_feature_never_observed_is_described_without_a_warning(width):
     names = ra.SequenceDescriptors(n_waves=1).fit(lost).get_feature_names_out()
     still = [name.startswith("base") and name.endswith("x1") for name in names]
     np.testing.assert_allclose(found[:, still], 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "model", [ra.SequenceRobustPCA(1), ra.SequenceRobustPCA(1, base="own"), ra.SequenceDescriptors()]
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_comes_back_belongs_to_the_sequences_given(model, place):
+    frames = np.random.default_rng(0).standard_normal((90, 4)).cumsum(axis=0)
+    clips = [frames[:30], frames[30:60], frames[60:]]
+    fitted = sklearn.base.clone(model).fit(clips)
+    assert len(fitted.transform(clips)) == 3
+    clips[place] = clips[place][:0]
+    for act in (fitted.transform, fitted.fit):
+        with pytest.raises(ValueError, match=f"sequence {place} has no frames: leave it out, and its label"):
+            act(clips)
+        with pytest.raises(ValueError, match="the list is empty"):
+            act([])
