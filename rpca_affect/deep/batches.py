@@ -40,11 +40,27 @@ def as_sequences(X: Any, mask: Any = None) -> list[np.ndarray]:
         raise TypeError(f"X is a {type(X).__name__}; give a list of (T, D) arrays or one (B, T, D) array.")
     sequences = [np.array(s.numpy(force=True) if isinstance(s, Tensor) else unmasked(s), dtype=np.float32) for s in X]
     if mask is not None:
-        if len(mask) != len(sequences):
-            raise ValueError(f"mask has {len(mask)} sequences, X has {len(sequences)}; give one mask for each.")
-        for s, m in zip(sequences, mask):
-            m = np.asarray(m, dtype=bool)
-            s[~(m if m.ndim == 2 else np.broadcast_to(m[:, None], s.shape))] = np.nan
+        _hide(sequences, mask)
+    _refuse_odd(sequences)
+    if padded:
+        sequences = [s[: _last(s)] for s in sequences]
+    empty = [i for i, s in enumerate(sequences) if not np.isfinite(s).any()]
+    if empty:
+        raise ValueError(f"sequence {empty[0]} has no observed cell; leave it out.")
+    return sequences
+
+
+def _hide(sequences: list[np.ndarray], mask: Any) -> None:
+    """Write NaN where the mask of a sequence is False."""
+    if len(mask) != len(sequences):
+        raise ValueError(f"mask has {len(mask)} sequences, X has {len(sequences)}; give one mask for each.")
+    for s, m in zip(sequences, mask):
+        m = np.asarray(m, dtype=bool)
+        s[~(m if m.ndim == 2 else np.broadcast_to(m[:, None], s.shape))] = np.nan
+
+
+def _refuse_odd(sequences: list[np.ndarray]) -> None:
+    """Refuse no sequences, sequences of different widths, and infinite values."""
     if not sequences:
         raise ValueError("X holds no sequence; give at least one.")
     widths = {s.shape[1] if s.ndim == 2 else None for s in sequences}
@@ -53,12 +69,6 @@ def as_sequences(X: Any, mask: Any = None) -> list[np.ndarray]:
         raise ValueError(f"sequences have shapes {shapes}; give (frames, features) with the same features in all.")
     if any(np.isinf(s).any() for s in sequences):
         raise ValueError("X holds infinite values; mark missing cells with NaN.")
-    if padded:
-        sequences = [s[: _last(s)] for s in sequences]
-    empty = [i for i, s in enumerate(sequences) if not np.isfinite(s).any()]
-    if empty:
-        raise ValueError(f"sequence {empty[0]} has no observed cell; leave it out.")
-    return sequences
 
 
 def centred_per_person(X: Sequence[np.ndarray], person: Sequence) -> list[np.ndarray]:

@@ -210,15 +210,7 @@ def read_table(labels: Path, targets: Sequence[str]) -> pd.DataFrame:
     if table.empty:
         raise ValueError(f"{labels.name} has no rows, expected one for each clip.")
     wanted = ["clip", *targets]
-    held = {str(name).casefold(): name for name in reversed(table.columns)}
-    for name in (*wanted, "person", "split"):
-        if name not in table and name.casefold() in held:
-            table = table.rename(columns={held[name.casefold()]: name})
-    missing = [name for name in wanted if name not in table]
-    if missing:
-        raise ValueError(
-            f"{labels.name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}: rename one."
-        )
+    table = _named(table, wanted, labels)
     for name in (*wanted, *(name for name in ("person", "split") if name in table)):
         table[name] = table[name].str.strip()
         for line in np.flatnonzero(table[name].isin(NOTHING)):
@@ -237,6 +229,20 @@ def read_table(labels: Path, targets: Sequence[str]) -> pd.DataFrame:
     for name in targets:
         numbers = as_numbers(table[name])
         table[name] = numbers.to_numpy(np.int64) if pd.api.types.is_integer_dtype(numbers) else numbers
+    return table
+
+
+def _named(table: pd.DataFrame, wanted: Sequence[str], labels: Path) -> pd.DataFrame:
+    """The table with the columns wanted under their names, and "person" and "split" where it has them."""
+    held = {str(name).casefold(): name for name in reversed(table.columns)}
+    for name in (*wanted, "person", "split"):
+        if name not in table and name.casefold() in held:
+            table = table.rename(columns={held[name.casefold()]: name})
+    missing = [name for name in wanted if name not in table]
+    if missing:
+        raise ValueError(
+            f"{labels.name} has no column {missing[0]!r}; its columns are {', '.join(table.columns)}: rename one."
+        )
     return table
 
 
