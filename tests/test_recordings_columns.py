@@ -122,6 +122,8 @@ def test_sources_whose_rows_take_turns_are_kept_apart(sources, seed, timed):
 def test_a_label_that_changes_at_will_is_no_source(seed):
     label = np.random.default_rng(seed).choice(["calm", "tense"], FRAMES)
     assert from_frame(measured().assign(mood_word=label)).sequence_id is None
+    blocks = np.repeat(["calm", "tense"], FRAMES // 2)
+    assert from_frame(measured().assign(mood_word=blocks, time=np.arange(FRAMES) / 25)).sequence_id is None
 
 
 @pytest.mark.parametrize(

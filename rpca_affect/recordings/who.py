@@ -119,7 +119,8 @@ def _take_turns(values: np.ndarray, n_values: int) -> bool:
     """Whether each of a few values comes back in every so many rows, the others between: a, b, a, b."""
     if not 1 < n_values <= _MOST_SOURCES or len(values) < 10 * n_values:
         return False
-    return bool((values[n_values:] == values[:-n_values]).mean() > 0.95)
+    changes = (values[1:] != values[:-1]).mean()
+    return bool(changes > 0.95 and (values[n_values:] == values[:-n_values]).mean() > 0.95)
 
 
 def _combined(seen: Evidence, positions: Sequence[int]) -> np.ndarray | None:
