@@ -1,12 +1,16 @@
 """The shape of the package: imports point down, heavy libraries stay out, every file says what it is for."""
 
 import ast
+import re
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from rpca_affect.cached import cached_property
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rpca_affect"
@@ -14,10 +18,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Floor of each module or folder; a file imports only from its own floor or below.
 FLOORS = {
-    "array_type": 0, "arrays": 0, "extras": 0, "display": 0, "request": 0, "doubts": 0, "checks": 0, "words": 0,
-    "padding": 0, "lazy": 0, "refusals": 0, "decomposition": 0, "prox": 1, "medians": 0, "noise": 1, "deviation": 1,
-    "measuring": 1, "projection": 1, "lags": 1, "jumps": 1, "gaps": 1, "acceleration": 1, "metrics": 1, "synthetic": 1,
-    "certificate": 1, "penalty": 1, "stopping": 1, "tangent": 1, "newton": 2, "solvers": 2, "engine": 2,
+    "array_type": 0, "arrays": 0, "cached": 0, "extras": 0, "display": 0, "request": 0, "doubts": 0, "checks": 0,
+    "words": 0, "padding": 0, "lazy": 0, "refusals": 0, "decomposition": 0, "prox": 1, "medians": 0, "noise": 1,
+    "deviation": 1, "measuring": 1, "projection": 1, "lags": 1, "jumps": 1, "gaps": 1, "acceleration": 1, "metrics": 1,
+    "synthetic": 1, "certificate": 1, "penalty": 1, "stopping": 1, "tangent": 1, "newton": 2, "solvers": 2, "engine": 2,
     "parameter_rules": 2,
     "loop": 3, "apart": 3, "extremes": 3, "stages": 3, "solving": 3, "cascade": 3, "refitting": 3, "ranked": 3,
     "noise_model": 3, "chosen": 3,
@@ -28,7 +32,7 @@ FLOORS = {
 }  # fmt: skip
 # Beside the floors: what each of them may import.
 BESIDE = {
-    "recordings": {"arrays", "display", "extras", "recordings", "refusals"},
+    "recordings": {"arrays", "cached", "display", "extras", "recordings", "refusals"},
     "plots": {"arrays", "plots", "decomposition", "doubts", "words", "noise", "metrics"},
     # Recipes name people's recordings.
     "deep": {"deep", "recordings", *(name for name, floor in FLOORS.items() if floor <= 3)},
@@ -144,3 +148,34 @@ def test_the_conda_recipe_asks_for_what_the_package_asks_for():
     run = recipe.read_text().partition("  run:\n")[2].partition("\ntests:")[0]
     listed = {line.strip(" -").replace(" ", "").replace("matplotlib-base", "matplotlib") for line in run.splitlines()}
     assert listed - {"", f"python{asked['requires-python']}"} == needs
+
+
+def test_properties_are_computed_once_without_a_lock():
+    """A child forked while a thread holds the lock of `functools.cached_property` (Python 3.11) never ends."""
+    users = [path for path in FILES if "functools" in path.read_text() and "cached_property" in path.read_text()]
+    beside = {path.name for path in users if re.search(r"functools.*cached_property", path.read_text())}
+    assert beside == {"cached.py"}
+
+
+def test_a_property_is_computed_while_another_thread_computes_its_own():
+    class Slow:
+        def __init__(self, wait):
+            self.wait = wait
+
+        @cached_property
+        def value(self):
+            return object() if self.wait is None else self.wait.wait(60)
+
+    wait = threading.Event()
+    thread = threading.Thread(target=lambda: Slow(wait).value)
+    thread.start()
+    try:
+        quick = Slow(None)
+        found = []
+        other = threading.Thread(target=lambda: found.append(quick.value), daemon=True)
+        other.start()
+        other.join(20)
+        assert found == [quick.value] and isinstance(Slow.value, cached_property)
+    finally:
+        wait.set()
+        thread.join()

@@ -10,11 +10,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from rpca_affect.cached import cached_property
 from rpca_affect.distributed import memory
 from rpca_affect.distributed.chunks import Chunk
 from rpca_affect.distributed.placement import Placement, parts_of

@@ -93,7 +93,10 @@ class _Gate:
         self.limit: Any = None
 
     def forked(self) -> None:
-        """Reset in a forked child, which has none of the parent's threads, so none of its solves."""
+        """Reset in a forked child, which has none of the parent's threads, so none of its solves.
+
+        The lock is held during a fork: BLAS has a lock of its own, which no thread may hold at that moment.
+        """
         self.lock = threading.Lock()
         if self.inside:
             self.inside = 0
@@ -123,7 +126,11 @@ def _cores() -> int:
 
 _gate = _Gate()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _gate.forked())
+    os.register_at_fork(
+        before=lambda: _gate.lock.acquire(),
+        after_in_parent=lambda: _gate.lock.release(),
+        after_in_child=lambda: _gate.forked(),
+    )
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
+
+from rpca_affect.cached import cached_property
 
 from .names import unit_in, word_set
 

@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+
+from rpca_affect.cached import cached_property
 
 from .groups import BLENDSHAPES
 from .names import plain

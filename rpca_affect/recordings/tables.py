@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
+
+from rpca_affect.cached import cached_property
 
 from .cells import Cells
 from .names import plain

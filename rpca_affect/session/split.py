@@ -1,13 +1,13 @@
 """The split of a recording: base, transients and residual in the input's own form, events, summary, plot, report."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from rpca_affect.cached import cached_property
 from rpca_affect.decomposition import Decomposition, Status
 from rpca_affect.display import html_card
 from rpca_affect.recordings import Recording

@@ -1,11 +1,11 @@
 """Rows of the data for the passes, without a copy of the matrix: any order, gigantic cells clipped, missing ones 0."""
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from rpca_affect.arrays import small_parts
+from rpca_affect.cached import cached_property
 from rpca_affect.engine.tuning import TILE
 from rpca_affect.request import Limits
 

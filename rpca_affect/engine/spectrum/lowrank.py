@@ -1,10 +1,10 @@
 """The low-rank part as the engine holds it: thin factors, never a matrix."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
+from rpca_affect.cached import cached_property
 from rpca_affect.engine.tuning import ROWS, SQUARE
 
 __all__ = ["LowRank", "is_thin", "weighed_square"]

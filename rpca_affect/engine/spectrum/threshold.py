@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
 
+from rpca_affect.cached import cached_property
 from rpca_affect.engine.cells.blocks import Passes
 from rpca_affect.engine.spectrum.gram import beginning, crowded, eigh_descending, gram, triangle_of
 from rpca_affect.engine.spectrum.lowrank import LowRank, is_thin, weighed_square
