@@ -186,10 +186,13 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
     def raw(i: int) -> list[str]:
         return fields(rows[i].text, separator)
 
+    def stated(i: int) -> bool:
+        return ":" in rows[i].text and is_stated(of(i))
+
     def is_names(i: int) -> bool:
         found = of(i)
         filled = [cell for cell in found if cell]
-        if not filled or is_stated(found):
+        if not filled or stated(i):
             return False
         numeric = sum(DATA.fullmatch(cell) is not None for cell in filled)
         if not numeric or _counts_up(found):
@@ -205,7 +208,7 @@ def _header(name: str, rows: list[Row], counts: list[int], width: int, separator
         return not columns or 2 * words > len(columns)
 
     # The first row of data is the first that has the usual number of cells and is no row of names.
-    near = [i for i in range(len(rows)) if counts[i] in (width, width - 1, width + 1) and not is_stated(of(i))]
+    near = [i for i in range(len(rows)) if counts[i] in (width, width - 1, width + 1) and not stated(i)]
     first = next((i for i in near if counts[i] == width and not is_names(i)), None)
     if first is None:  # every row could be names: a table of words only
         first = next((i + 1 for i in near), 1)
