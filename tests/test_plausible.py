@@ -179,12 +179,19 @@ def test_a_part_whose_last_values_were_held_counts_as_missing(seed, lasts, times
     assert np.array_equal(~mask, held) and said(recording, "last values were held")
 
 
-@given(st.integers(0, 99), st.sampled_from([2, 3]), st.booleans())
+@given(st.integers(0, 99), st.sampled_from([2, 3]), st.sampled_from(["cut off", "at rest", "bump", "rounded"]))
 @settings(max_examples=20, deadline=None)
-def test_features_that_rest_or_are_rounded_are_not_held(seed, width, at_the_end):
+def test_features_that_rest_or_are_rounded_are_not_held(seed, width, kind):
     _, values = measured(seed)
-    if at_the_end:  # cut off from below in the same frames
+    if kind == "cut off":  # from below in the same frames
         values[100:130, :5] = values.min(axis=0)[:5]
+    elif kind == "at rest":  # twice, and once below
+        values[100:130, :5] = values[150:157, :5] = values.min(axis=0)[:5]
+        values[170, :5] -= 20
+    elif kind == "bump":  # of features that mostly rest
+        rest = np.median(values, axis=0)[:5]
+        values[:, :5] = np.maximum(values[:, :5], rest)
+        values[100:110, :5] = (rest + values.max(axis=0)[:5]) / 2
     else:
         values[100:130, :width] = np.round(values[100, :width], 1)
         values = values if width < 3 else np.round(values, 1)

@@ -267,7 +267,7 @@ def _standing_still(values, known, varies, codes, order, notices) -> None:
 def _held_together(values, known, varies, codes, order, notices) -> None:
     """Features that stand still from the same frame to the same frame, and hardly ever else: a part saw nothing there.
 
-    A feature that rests or is cut off stands at an end of its range meanwhile, and is measured.
+    A feature that rests or is cut off is measured: it stands at an end of its range, or at a number that comes back.
     """
     rows = np.arange(len(values)) if order is None else order
     apart = np.diff(codes[rows]) != 0
@@ -278,14 +278,15 @@ def _held_together(values, known, varies, codes, order, notices) -> None:
         at = (slice(None), some) if order is None else np.ix_(rows, some)
         part, seen = values[at], known[at]
         same = (part[1:] == part[:-1]) & seen[1:] & seen[:-1] & ~apart[:, None]
-        same &= (part[1:] != low[some]) & (part[1:] != high[some])
-        for k in np.flatnonzero(same.any(axis=0) & (same.mean(axis=0) < _HELD)):
-            starts, ends = _edges(same[:, k])
+        inside = same & (part[1:] != low[some]) & (part[1:] != high[some])
+        for k in np.flatnonzero(inside.any(axis=0) & (same.mean(axis=0) < _HELD)):
+            starts, ends = _edges(inside[:, k])
             long = ends - starts >= _HELD_FOR
-            if (ends - starts)[~long].sum() > 0.1 * len(same):
+            if same[:, k].sum() - (ends - starts)[long].sum() > 0.1 * len(same):
                 continue
             for start, end in zip(starts[long], ends[long]):
-                runs.setdefault((int(start), int(end)), []).append(int(some[k]))
+                if np.count_nonzero(part[:, k] == part[start, k]) == end - start + 1:
+                    runs.setdefault((int(start), int(end)), []).append(int(some[k]))
     found = {run: columns for run, columns in runs.items() if len(columns) >= _TOGETHER}
     for (start, end), columns in found.items():
         known[np.ix_(rows[start + 1 : end + 1], np.array(columns))] = False
