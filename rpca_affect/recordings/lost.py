@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .phrases import counted
-from .slower import leave_out_repeats
+from .slower import edges_of, leave_out_repeats
 
 _CELLS = 1 << 18  # that are looked at together: nothing as large as the table is made
 COLUMNS = 32  # likewise
@@ -245,7 +245,7 @@ def _standing_still(values, known, varies, codes, order, notices) -> None:
     same &= np.diff(codes if order is None else codes[order]) == 0
     if not same.any():
         return
-    starts, ends = _edges(same)
+    starts, ends = edges_of(same)
     lengths = ends - starts
     if lengths.max() < 4 and same.mean() < 0.02:
         return
@@ -280,7 +280,7 @@ def _held_together(values, known, varies, codes, order, notices) -> None:
         same = (part[1:] == part[:-1]) & seen[1:] & seen[:-1] & ~apart[:, None]
         inside = same & (part[1:] != low[some]) & (part[1:] != high[some])
         for k in np.flatnonzero(inside.any(axis=0) & (same.mean(axis=0) < _HELD)):
-            starts, ends = _edges(inside[:, k])
+            starts, ends = edges_of(inside[:, k])
             long = ends - starts >= _HELD_FOR
             if same[:, k].sum() - (ends - starts)[long].sum() > 0.1 * len(same):
                 continue
@@ -297,12 +297,6 @@ def _held_together(values, known, varies, codes, order, notices) -> None:
             f"{counted(n_columns, 'feature')} stand still in the same {n_frames} frames and hardly ever else: their "
             "last values were held, and these cells count as missing."
         )
-
-
-def _edges(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First place of every run of true flags, and the first behind it."""
-    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
-    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
 
 
 def _fine(values, known, varies, rows, same) -> bool:

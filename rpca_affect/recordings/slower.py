@@ -46,8 +46,7 @@ def leave_out_repeats(values, known, varies, codes, order, notices) -> None:
 
 def _repeats(again: np.ndarray, seen: int) -> np.ndarray:
     """Frames that repeat the number of a slow feature; none where it is not slow."""
-    edges = np.diff(np.concatenate([[0], again.astype(np.int8), [0]]))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    starts, ends = edges_of(again)
     lengths = ends - starts
     usual = np.median(lengths) if len(lengths) >= _TIMES else 0.0
     alone = seen - lengths.sum() - len(lengths)  # numbers that stand in one frame
@@ -55,3 +54,9 @@ def _repeats(again: np.ndarray, seen: int) -> np.ndarray:
         return np.zeros(0, dtype=np.intp)
     even = lengths <= 2 * usual  # a longer one may be rest
     return np.concatenate([np.arange(start, end) + 1 for start, end in zip(starts[even], ends[even])])
+
+
+def edges_of(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First place of every run of true flags, and the first behind it."""
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
